@@ -1,0 +1,1 @@
+"""The Kubernetes API over the store: verbs, schemas, watch streams, discovery, access, HTTP."""

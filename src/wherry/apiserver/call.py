@@ -1,0 +1,96 @@
+"""One request on its way through the registry: what is asked, by whom, and what to tell them besides."""
+
+from dataclasses import dataclass, field
+
+from wherry.apiserver.identity import User
+from wherry.objects import errors
+from wherry.objects.requests import Request
+
+_TRUE = frozenset({"true", "1", "t", "T", "TRUE", "True"})
+_FALSE = frozenset({"", "false", "0", "f", "F", "FALSE", "False"})
+_MAX_INT = 2**63 - 1
+
+
+@dataclass(slots=True)
+class Call:
+    """A request with its circumstances.
+
+    Attributes:
+        request: What is asked.
+        user: Who asks.
+        duplicates: Paths that occur twice in the body; a parsed body cannot tell any more.
+        warnings: Collected on the way, for ``Warning`` headers.
+    """
+
+    request: Request
+    user: User
+    duplicates: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be stored."""
+        value = self.request.options.get("dryRun", "")
+        if value in {"", "All"}:
+            return value == "All"
+        raise errors.invalid(
+            f"{self.request.verb.capitalize()}Options",
+            "",
+            [
+                errors.Cause(
+                    "dryRun",
+                    f'Unsupported value: "{value}": supported values: "All"',
+                    "FieldValueNotSupported",
+                )
+            ],
+            "meta.k8s.io",
+        )
+
+    @property
+    def field_validation(self) -> str:
+        """``Strict``, ``Warn`` or ``Ignore``."""
+        value = self.request.options.get("fieldValidation") or "Warn"
+        if value in {"Strict", "Warn", "Ignore"}:
+            return value
+        raise errors.invalid(
+            f"{self.request.verb.capitalize()}Options",
+            "",
+            [
+                errors.Cause(
+                    "fieldValidation",
+                    f'Unsupported value: "{value}": supported values: "Ignore", "Strict", "Warn"',
+                    "FieldValueNotSupported",
+                )
+            ],
+            "meta.k8s.io",
+        )
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean option.
+
+        Raises:
+            BadRequestError: It is neither true nor false.
+        """
+        text = self.request.options.get(name, "")
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+        raise errors.BadRequestError(
+            f'the query parameter {name} has the value "{text}": true or false is accepted'
+        )
+
+    def number(self, name: str) -> int | None:
+        """Return an integer option, None where it is not given.
+
+        Raises:
+            BadRequestError: It is not a whole number of at least 0.
+        """
+        text = self.request.options.get(name, "")
+        if not text:
+            return None
+        if text.isascii() and text.isdigit() and int(text[:20]) <= _MAX_INT and len(text) < 20:
+            return int(text)
+        raise errors.BadRequestError(
+            f'the query parameter {name} has the value "{text[:40]}": a whole number of at least 0 is accepted'
+        )

@@ -1,0 +1,274 @@
+"""The certificate authority of an embedded API server and the files it leaves on disk.
+
+Made once, at the first start, under ``<data>/pki``; every private key is 0600. The names are those
+that kubeadm uses, so that a person who knows a cluster finds their way.
+"""
+
+import dataclasses
+import datetime
+import ipaddress
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
+_LEAF_LIFETIME = datetime.timedelta(days=365)
+_RENEW_BEFORE = datetime.timedelta(days=30)
+# Clients whose clock is a little behind must accept a certificate made a moment ago.
+_BACKDATE = datetime.timedelta(minutes=5)
+
+
+class CertificateError(Exception):
+    """A file under ``pki`` cannot be read or does not belong to the others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyPair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Pki:
+    """Everything the server and its first user need to know one another.
+
+    Attributes:
+        directory: Where the files are.
+        authority: Signs all others; clients trust its certificate.
+        server: What the server shows, for the addresses it was made for.
+        admin: Client certificate of ``kubernetes-admin`` in ``system:masters``.
+        signing_key: PEM private key (P-256) that signs service-account tokens.
+    """
+
+    directory: Path
+    authority: KeyPair
+    server: KeyPair
+    admin: KeyPair
+    signing_key: bytes
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return the server's TLS settings: TLS 1.2+, client certificates of our CA accepted."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.directory / "apiserver.crt", self.directory / "apiserver.key")
+        context.load_verify_locations(cadata=self.authority.certificate.decode())
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+
+def load_or_create(directory: Path, addresses: Sequence[str], now: datetime.datetime) -> Pki:
+    """Return the authority and certificates of ``directory``, making what is not there yet.
+
+    The server's and the administrator's certificates are renewed when they have less than 30 days
+    left; the server's also when ``addresses`` names one that it does not cover.
+
+    Args:
+        directory: Created with mode 0700 when missing.
+        addresses: Host names and IP addresses by which clients reach the server, besides
+            ``localhost``, this machine's name and the names of the ``kubernetes`` service.
+        now: Current time, aware.
+
+    Raises:
+        CertificateError: a file is unreadable or damaged; the message names it.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority = _load(directory, "ca") or _store(directory, "ca", _make_authority(now))
+    server = _load(directory, "apiserver")
+    wanted = _subject_alternative_names(addresses)
+    if server is None or _expires(server, now) or not _covers(server, wanted):
+        server = _store(directory, "apiserver", _issue_server(authority, wanted, now))
+    admin = _load(directory, "admin")
+    if admin is None or _expires(admin, now):
+        made = issue_client(authority, "kubernetes-admin", ("system:masters",), now=now)
+        admin = _store(directory, "admin", made)
+    signing = directory / "sa.key"
+    if not signing.exists():
+        _write_private(signing, _pem_key(ec.generate_private_key(ec.SECP256R1())))
+    return Pki(directory, authority, server, admin, _read(signing))
+
+
+def issue_client(
+    authority: KeyPair, name: str, groups: Sequence[str], *, now: datetime.datetime
+) -> KeyPair:
+    """Return a client certificate; Kubernetes reads CN as the user and each O as a group."""
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
+    key = ec.generate_private_key(ec.SECP256R1())
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    builder = _builder(x509.Name(subject), key, now, _LEAF_LIFETIME).add_extension(
+        usage, critical=False
+    )
+    return _sign(builder, key, authority)
+
+
+def _make_authority(now: datetime.datetime) -> KeyPair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    # A name of its own for each authority: trust stores confuse two of the same name.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"wherry-ca-{secrets.token_hex(4)}")])
+    builder = (
+        _builder(name, key, now, _AUTHORITY_LIFETIME)
+        .issuer_name(name)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    certificate = builder.sign(key, hashes.SHA256())
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem_key(key))
+
+
+def _issue_server(
+    authority: KeyPair, names: Sequence[x509.GeneralName], now: datetime.datetime
+) -> KeyPair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    builder = (
+        _builder(subject, key, now, _LEAF_LIFETIME)
+        .add_extension(usage, critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    )
+    return _sign(builder, key, authority)
+
+
+def _builder(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime.datetime,
+    lifetime: datetime.timedelta,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATE)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _sign(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, authority: KeyPair
+) -> KeyPair:
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    issuer_key = serialization.load_pem_private_key(authority.key, password=None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    public = issuer_key.public_key()
+    certificate = (
+        builder.issuer_name(issuer.subject)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(sign_certificates=False), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem_key(key))
+
+
+def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject_alternative_names(addresses: Sequence[str]) -> list[x509.GeneralName]:
+    names = [
+        "localhost",
+        socket.gethostname(),
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ]
+    found: dict[str, x509.GeneralName] = {}
+    for text in [*names, "127.0.0.1", "::1", *addresses]:
+        try:
+            found[text] = x509.IPAddress(ipaddress.ip_address(text))
+        except ValueError:
+            found[text] = x509.DNSName(text)
+    return list(found.values())
+
+
+def _covers(pair: KeyPair, wanted: Sequence[x509.GeneralName]) -> bool:
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    have = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(wanted) <= set(have)
+
+
+def _expires(pair: KeyPair, now: datetime.datetime) -> bool:
+    return (
+        x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc - now < _RENEW_BEFORE
+    )
+
+
+def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _load(directory: Path, name: str) -> KeyPair | None:
+    certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
+    if not certificate.exists() or not key.exists():
+        return None
+    pair = KeyPair(_read(certificate), _read(key))
+    try:
+        parsed = x509.load_pem_x509_certificate(pair.certificate)
+        private = serialization.load_pem_private_key(pair.key, password=None)
+    except ValueError as error:
+        message = (
+            f"{certificate} or {key} is damaged: {error}. "
+            f"Restore them, or remove both to have new ones made"
+        )
+        raise CertificateError(message) from error
+    if parsed.public_key() != private.public_key():
+        message = f"{certificate} does not belong to {key}; remove both to have new ones made"
+        raise CertificateError(message)
+    return pair
+
+
+def _store(directory: Path, name: str, pair: KeyPair) -> KeyPair:
+    _write_private(directory / f"{name}.key", pair.key)
+    _write_private(directory / f"{name}.crt", pair.certificate)
+    return pair
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CertificateError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,154 @@
+"""What all verbs stand on: the store, the served resources, the clock, and reading by key.
+
+Everything here is synchronous: it looks at memory. Waiting happens only where a verb writes.
+"""
+
+import datetime
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from wherry.apiserver.call import Call
+from wherry.apiserver.resources import ResourceMap, Served
+from wherry.apiserver.strategy import Allocator, Context
+from wherry.objects import errors, kinds
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.store import (
+    InvalidValueError,
+    Key,
+    KeyExistsError,
+    KeyMissingError,
+    Record,
+    RevisionConflictError,
+    Store,
+    StoreClosedError,
+    StoreError,
+    StoreWriteError,
+)
+
+_REMEMBERED_FIELDS = 8192
+
+
+def utc_now() -> datetime.datetime:
+    """Return the current time."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def timestamp(moment: datetime.datetime) -> str:
+    """Return a time as `metav1.Time` prints it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class Core:
+    """The state that the verbs share.
+
+    Attributes:
+        store: Objects and revisions.
+        resources: What is served.
+        cluster_ips: Service addresses.
+        node_ports: Service ports of nodes.
+        clock: Current time, aware, UTC.
+    """
+
+    store: Store
+    resources: ResourceMap
+    cluster_ips: Allocator
+    node_ports: Allocator
+    clock: Callable[[], datetime.datetime] = utc_now
+    _fields: OrderedDict[int, Mapping[str, str]] = field(default_factory=OrderedDict)
+
+    def served(self, call: Call) -> Served:
+        """Return how the resource of a call is served.
+
+        Raises:
+            NotFoundError: it is not.
+        """
+        resource = call.request.resource
+        served = self.resources.by_path(resource.group, resource.version, resource.plural)
+        if served is None:
+            raise errors.NotFoundError("the server could not find the requested resource")
+        return served
+
+    def key(self, served: Served, name: str, namespace: str | None) -> Key:
+        """Return where an object is stored."""
+        return Key(served.storage.key, (namespace or "") if served.resource.namespaced else "", name)
+
+    def committed(self, served: Served, name: str, namespace: str | None) -> Record:
+        """Return the object as it is on disk.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        record = self.store.get(self.key(served, name, namespace))
+        if record is None:
+            raise errors.not_found(served.resource.plural, name, served.resource.group)
+        return record
+
+    def head(self, served: Served, name: str, namespace: str | None) -> Record:
+        """Return the object as a writer must see it: on disk or on its way there.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        record = self.store.head(self.key(served, name, namespace))
+        if record is None:
+            raise errors.not_found(served.resource.plural, name, served.resource.group)
+        return record
+
+    def context(self, call: Call, served: Served) -> Context:
+        """Return the circumstances of a write for the kind's strategy."""
+        return Context(
+            resource=served.resource,
+            user=call.user,
+            lookup=self,
+            cluster_ips=self.cluster_ips,
+            node_ports=self.node_ports,
+            clock=self.clock,
+            subresource=call.request.subresource,
+            dry_run=call.dry_run,
+        )
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+        """Return a copy of an object for a strategy, in the version it is stored in."""
+        place = namespace if resource.namespaced else ""
+        record = self.store.head(Key(kinds.stored_as(resource).key, place, name))
+        return record.value() if record else None
+
+    def list(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+        """Return copies of all objects of a resource, in the version they are stored in."""
+        snapshot = self.store.list(kinds.stored_as(resource).key, namespace)
+        return [record.value() for record in snapshot.records]
+
+    def fields(self, served: Served, record: Record) -> Mapping[str, str]:
+        """Return what a field selector may look at, besides the name and the namespace.
+
+        Parsing is the cost of field selectors, and watchers ask for one record many times.
+        """
+        found = self._fields.get(record.revision)
+        if found is None:
+            found = served.strategy.selectable_fields(record.value())
+            self._fields[record.revision] = found
+            if len(self._fields) > _REMEMBERED_FIELDS:
+                self._fields.popitem(last=False)
+        return found
+
+
+def from_store(error: StoreError, served: Served, name: str) -> errors.ApiError:
+    """Return the API's answer for what the store refused."""
+    plural, group = served.resource.plural, served.resource.group
+    answer: errors.ApiError
+    if isinstance(error, KeyExistsError):
+        answer = errors.already_exists(plural, name, group)
+    elif isinstance(error, KeyMissingError):
+        answer = errors.not_found(plural, name, group)
+    elif isinstance(error, RevisionConflictError):
+        answer = errors.conflict(plural, name, group=group)
+    elif isinstance(error, InvalidValueError):
+        answer = errors.RequestEntityTooLargeError(str(error))
+    elif isinstance(error, StoreWriteError | StoreClosedError):
+        answer = errors.ServiceUnavailableError(f"nothing was stored: {error}")
+    else:
+        answer = errors.InternalError(str(error))
+    return answer

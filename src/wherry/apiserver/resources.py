@@ -1,0 +1,164 @@
+"""What is served right now: the built-in resources and those of the custom definitions.
+
+Discovery, OpenAPI, paths and verbs all read this one map, so that a definition that is established
+appears everywhere at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from wherry.apiserver import conversions
+from wherry.apiserver.strategy import Strategy
+from wherry.objects import kinds, openapi, schemas
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where an object keeps what its `Scale` shows, as key sequences.
+
+    Attributes:
+        replicas: The wanted number, e.g. ``("spec", "replicas")``.
+        status_replicas: The observed number.
+        selector: The selector as text or as a label selector object; None where there is none.
+    """
+
+    replicas: tuple[str, ...]
+    status_replicas: tuple[str, ...]
+    selector: tuple[str, ...] | None
+
+
+BUILTIN_SCALE: Final = ScalePaths(
+    ("spec", "replicas"), ("status", "replicas"), ("spec", "selector")
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """One resource in one version, with everything that serving it takes.
+
+    Attributes:
+        resource: The row of discovery.
+        storage: The row under whose key and in whose version objects are stored.
+        schema: Returns the compiled schema; compiled at its first use.
+        strategy: What is peculiar to the kind.
+        definition: The version's entry in the custom definition; None for built-in kinds.
+        scale: Where the `scale` subresource reads and writes; None without one.
+    """
+
+    resource: Resource
+    storage: Resource
+    schema: Callable[[], schemas.Schema]
+    strategy: Strategy
+    definition: Mapping[str, Any] | None = None
+    scale: ScalePaths | None = None
+
+    @property
+    def custom(self) -> bool:
+        """Whether a custom definition serves it."""
+        return self.definition is not None
+
+    @property
+    def columns(self) -> list[dict[str, Any]] | None:
+        """`additionalPrinterColumns`; empty where a definition names none, None for built-in kinds."""
+        if self.definition is None:
+            return None
+        return self.definition.get("additionalPrinterColumns") or []
+
+    def in_version(self, raw: bytes) -> bytes:
+        """Return a stored object's JSON in this version; the same bytes where it is stored so."""
+        # Stored objects begin with their apiVersion: one comparison instead of parsing.
+        if raw.startswith(b'{"apiVersion":"%s",' % self.resource.api_version.encode()):
+            return raw
+        return orjson.dumps(conversions.convert(orjson.loads(raw), self.resource.api_version))
+
+    def from_storage(self, obj: Object) -> Object:
+        """Return a stored object in this version."""
+        if obj.get("apiVersion") == self.resource.api_version:
+            return obj
+        return conversions.convert(obj, self.resource.api_version)
+
+    def to_storage(self, obj: Object) -> Object:
+        """Return an object of this version as it is stored."""
+        return conversions.convert(obj, self.storage.api_version)
+
+
+def builtin(resource: Resource, strategies: Mapping[str, Strategy]) -> Served:
+    """Return how a built-in resource is served.
+
+    Args:
+        resource: A row of `kinds.BUILTIN`.
+        strategies: By resource key; kinds that are not listed have the general strategy.
+    """
+    api_version, kind = resource.api_version, resource.kind
+    return Served(
+        resource=resource,
+        storage=kinds.stored_as(resource),
+        schema=lambda: openapi.schema_for(api_version, kind),
+        strategy=strategies.get(resource.key) or Strategy(),
+        scale=BUILTIN_SCALE if "scale" in resource.subresources else None,
+    )
+
+
+class ResourceMap:
+    """The served resources, looked up by path and by kind."""
+
+    def __init__(self, served: Iterable[Served] = ()) -> None:
+        self.generation = 0
+        """Rises with every change; what is derived from the map is kept by it."""
+        self._by_path: dict[tuple[str, str, str], Served] = {}
+        self._by_kind: dict[tuple[str, str], Served] = {}
+        self._by_key: dict[str, Served] = {}
+        for each in served:
+            self.add(each)
+
+    @classmethod
+    def of_builtin(cls, strategies: Mapping[str, Strategy]) -> "ResourceMap":
+        """Return a map of all built-in resources."""
+        return cls(builtin(resource, strategies) for resource in kinds.BUILTIN)
+
+    def add(self, served: Served) -> None:
+        """Serve a resource, in place of one with the same path."""
+        resource = served.resource
+        self._by_path[resource.group, resource.version, resource.plural] = served
+        self._by_kind[resource.api_version, resource.kind] = served
+        self._index()
+
+    def remove(self, resource: Resource) -> None:
+        """Stop serving a resource; one that is not served is ignored."""
+        self._by_path.pop((resource.group, resource.version, resource.plural), None)
+        self._by_kind.pop((resource.api_version, resource.kind), None)
+        self._index()
+
+    def _index(self) -> None:
+        self.generation += 1
+        self._by_key = {each.resource.key: each for each in reversed(self._by_path.values())}
+
+    def by_path(self, group: str, version: str, plural: str) -> Served | None:
+        """Return the resource that a URL path names."""
+        return self._by_path.get((group, version, plural))
+
+    def by_kind(self, api_version: str, kind: str) -> Served | None:
+        """Return the resource that objects of a kind belong to."""
+        return self._by_kind.get((api_version, kind))
+
+    def by_key(self, key: str) -> Served | None:
+        """Return the resource with a key such as ``deployments.apps``, in its preferred version."""
+        return self._by_key.get(key)
+
+    def all(self) -> list[Served]:
+        """Return everything that is served, groups and versions by preference."""
+        return list(self._by_path.values())
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the versions of each group, preferred first; groups in the order of discovery."""
+        groups: dict[str, list[str]] = {}
+        for group, version, _ in self._by_path:
+            versions = groups.setdefault(group, [])
+            if version not in versions:
+                versions.append(version)
+        return groups

@@ -1,0 +1,214 @@
+"""watch: the state from a revision on, as events.
+
+A selector makes a watch of its own out of the store's changes: an object that begins to match is
+ADDED, one that no longer does is DELETED.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import orjson
+
+from wherry.apiserver import list_options, selection
+from wherry.apiserver.answers import Event
+from wherry.apiserver.call import Call
+from wherry.apiserver.core import Core
+from wherry.apiserver.resources import Served
+from wherry.objects import errors
+from wherry.store import Change, CompactedError, StoreClosedError, Subscription
+
+BOOKMARK_SECONDS = 60.0
+"""How often a quiet watch tells how far it has come."""
+CHECK_SECONDS = 5.0
+"""How often a quiet watch looks whether its reader is still there."""
+DEFAULT_WATCH_SECONDS = 1800.0
+"""How long a watch lasts that names no ``timeoutSeconds``; it is spread up to twice that."""
+
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+class Watch:
+    """An open watch: an asynchronous iterator of batches of events.
+
+    An empty batch comes every few seconds when nothing happens, so that whoever reads can look
+    whether it is still wanted.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        chosen: selection.Selection,
+        subscription: Subscription,
+        *,
+        bookmarks: bool,
+        initial: Sequence[Event],
+    ) -> None:
+        self.served = served
+        self._chosen = chosen
+        self._subscription = subscription
+        self._bookmarks = bookmarks
+        self._initial = initial
+        self._told = 0.0
+
+    async def batches(self, seconds: float) -> AsyncIterator[Sequence[Event]]:
+        """Yield events until ``seconds`` are over, the server stops or the reader is too slow.
+
+        A reader that was too slow, or a history that is gone, ends in an ``ERROR`` event.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        self._told = loop.time()
+        try:
+            if self._initial:
+                yield self._initial
+            while (left := deadline - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(min(left, CHECK_SECONDS)):
+                        changes = await anext(self._subscription)
+                except TimeoutError:
+                    yield self._quiet(loop.time())
+                    continue
+                except StopAsyncIteration:
+                    return
+                except CompactedError as error:
+                    yield [_error(errors.GoneError(f"too old resource version: {error}"))]
+                    return
+                if events := list(self._events(changes)):
+                    yield events
+            if self._bookmarks:
+                yield self._quiet(float("inf"))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the watch. Idempotent."""
+        self._subscription.close()
+
+    def _quiet(self, now: float) -> Sequence[Event]:
+        if not self._bookmarks or now - self._told < BOOKMARK_SECONDS:
+            return ()
+        if not self._subscription.caught_up:
+            return ()
+        self._told = now
+        return (bookmark(self.served, self._chosen.core.store.revision),)
+
+    def _events(self, changes: Iterable[Change]) -> Iterable[Event]:
+        served, chosen = self.served, self._chosen
+        if chosen.everything:
+            for change in changes:
+                raw = served.in_version(change.record.raw)
+                yield Event(change.type, raw, change.revision)
+            return
+        for change in changes:
+            before = change.previous is not None and chosen.matches(change.previous)
+            after = change.type != "DELETED" and chosen.matches(change.record)
+            if after:
+                raw = served.in_version(change.record.raw)
+                yield Event("MODIFIED" if before else "ADDED", raw, change.revision)
+            elif before:
+                yield Event("DELETED", self._last(change), change.revision)
+
+    def _last(self, change: Change) -> bytes:
+        """Return the state in which an object leaves: the last that matched, at this revision."""
+        if change.type == "DELETED" or change.previous is None:
+            return self.served.in_version(change.record.raw)
+        last = change.previous.value()
+        last["metadata"]["resourceVersion"] = str(change.revision)
+        return self.served.in_version(orjson.dumps(last))
+
+
+async def watch(core: Core, call: Call) -> Watch:
+    """Open a watch.
+
+    Raises:
+        GoneError: The revision is no longer kept.
+        InvalidError: The options contradict each other.
+        ServerTimeoutError: The revision lies ahead and was not reached.
+    """
+    served = core.served(call)
+    list_options.check(call, watch=True)
+    chosen = selection.of(core, served, call, with_name=True)
+    bookmarks = call.flag("allowWatchBookmarks")
+    send_initial = call.flag("sendInitialEvents")
+    if send_initial and not bookmarks:
+        cause = list_options.Cause(
+            "allowWatchBookmarks",
+            "Forbidden: sendInitialEvents is forbidden when allowWatchBookmarks is not set",
+            "FieldValueForbidden",
+        )
+        raise errors.invalid("ListOptions", "", [cause], "meta.k8s.io")
+    since = list_options.revision(call) or 0
+    if since > core.store.revision:
+        await list_options.reach(core.store, since)
+    explicit = "sendInitialEvents" in call.request.options
+    if send_initial or (not since and not explicit):
+        return _from_state(core, served, chosen, call, end_bookmark=send_initial)
+    return _open(core, served, chosen, call, since=since or core.store.revision, initial=())
+
+
+def _from_state(
+    core: Core, served: Served, chosen: selection.Selection, call: Call, *, end_bookmark: bool
+) -> Watch:
+    namespace = call.request.namespace if served.resource.namespaced else ""
+    snapshot = core.store.list(served.storage.key, namespace)
+    initial = [
+        Event("ADDED", served.in_version(record.raw), record.revision)
+        for record in snapshot.records
+        if chosen.everything or chosen.matches(record)
+    ]
+    # In the order in which they came to be, as a watch from the beginning would have told it.
+    initial.sort(key=lambda event: event.revision)
+    if end_bookmark:
+        initial.append(bookmark(served, snapshot.revision, end=True))
+    return _open(core, served, chosen, call, since=snapshot.revision, initial=initial)
+
+
+def _open(
+    core: Core,
+    served: Served,
+    chosen: selection.Selection,
+    call: Call,
+    *,
+    since: int,
+    initial: Sequence[Event],
+) -> Watch:
+    namespace = call.request.namespace if served.resource.namespaced else ""
+    try:
+        subscription = core.store.watch(served.storage.key, namespace, since=since)
+    except CompactedError as error:
+        raise errors.GoneError(
+            f"too old resource version: {since} ({core.store.oldest_revision})"
+        ) from error
+    except StoreClosedError as error:
+        raise errors.ServiceUnavailableError("the server is stopping") from error
+    return Watch(
+        served,
+        chosen,
+        subscription,
+        bookmarks=call.flag("allowWatchBookmarks"),
+        initial=initial,
+    )
+
+
+def bookmark(served: Served, revision: int, *, end: bool = False) -> Event:
+    """Return the event that tells how far a watch has come.
+
+    Args:
+        served: What is watched.
+        revision: Everything up to it has been told.
+        end: Whether it ends the initial state.
+    """
+    metadata: dict[str, object] = {"resourceVersion": str(revision)}
+    if end:
+        metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
+    obj = {
+        "kind": served.resource.kind,
+        "apiVersion": served.resource.api_version,
+        "metadata": metadata,
+    }
+    return Event("BOOKMARK", orjson.dumps(obj), revision)
+
+
+def _error(error: errors.ApiError) -> Event:
+    return Event("ERROR", orjson.dumps(error.to_status()), 0)
+

@@ -1,0 +1,178 @@
+"""Makes cluster IPs connect: a relay that listens on each and passes connections to endpoints.
+
+On a cluster this is kube-proxy's work, in the kernel; here pods are processes on loopback
+addresses, and a user-space relay reaches them without any privilege. Pods of the same machine that
+want the last microsecond use a headless Service, whose names lead straight to the pods.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_LOG = logging.getLogger("wherry.builtin.service_proxy")
+_CONNECT_SECONDS = 5.0
+
+
+class Address(NamedTuple):
+    """Where something listens."""
+
+    ip: str
+    port: int
+
+
+class Backends:
+    """The endpoints of one service port, taken in turns."""
+
+    def __init__(self) -> None:
+        self._endpoints: tuple[Address, ...] = ()
+        self._turn = itertools.count()
+        self._by_client = False
+
+    def set(self, endpoints: tuple[Address, ...], *, by_client: bool) -> None:
+        """Replace the endpoints.
+
+        Args:
+            endpoints: Where ready pods listen.
+            by_client: Whether one client always gets the same endpoint (sessionAffinity ClientIP).
+        """
+        self._endpoints = endpoints
+        self._by_client = by_client
+
+    def candidates(self, client: str) -> list[Address]:
+        """Return all endpoints in the order in which a new connection should try them."""
+        count = len(self._endpoints)
+        if not count:
+            return []
+        first = hash(client) % count if self._by_client else next(self._turn) % count
+        return [self._endpoints[(first + offset) % count] for offset in range(count)]
+
+
+class _Half(asyncio.Protocol):
+    """One direction of a relayed connection: what arrives here goes out at the peer."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.peer: _Half | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self.peer is not None and self.peer.transport is not None:
+            if self.peer.transport.can_write_eof():
+                self.peer.transport.write_eof()
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.resume_reading()
+
+
+class _Front(_Half):
+    """The client's side: finds an endpoint, then relays."""
+
+    def __init__(self, backends: Backends, connecting: set[asyncio.Task[None]]) -> None:
+        super().__init__()
+        self._backends = backends
+        self._connecting = connecting
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.pause_reading()
+        task = asyncio.get_running_loop().create_task(self._connect())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self) -> None:
+        assert self.transport is not None
+        loop = asyncio.get_running_loop()
+        client = (self.transport.get_extra_info("peername") or ("",))[0]
+        for endpoint in self._backends.candidates(client):
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    _, back = await loop.create_connection(_Half, endpoint.ip, endpoint.port)
+            except OSError:
+                continue  # it has just gone; TimeoutError is an OSError too
+            if self.transport.is_closing():
+                assert back.transport is not None
+                back.transport.close()
+                return
+            self.peer, back.peer = back, self
+            self.transport.resume_reading()
+            return
+        # A client should see what a cluster shows it: nobody is there.
+        self.transport.abort()
+
+
+class ServiceProxy:
+    """Listens wherever services want to be reached. All calls on one event loop."""
+
+    def __init__(self) -> None:
+        self._listening: dict[Address, asyncio.Server] = {}
+        self._backends: dict[Address, Backends] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def listen(
+        self, address: Address, endpoints: tuple[Address, ...], *, by_client: bool
+    ) -> str:
+        """Listen on an address, or change its endpoints; return why it cannot be done, if so.
+
+        Args:
+            address: Cluster IP and service port.
+            endpoints: Ready endpoints; with none, connections are refused one by one.
+            by_client: Whether a client stays with one endpoint.
+        """
+        backends = self._backends.setdefault(address, Backends())
+        backends.set(endpoints, by_client=by_client)
+        if address in self._listening:
+            return ""
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(
+                lambda: _Front(backends, self._connecting), address.ip, address.port, backlog=1024
+            )
+        except OSError as error:
+            del self._backends[address]
+            hint = (
+                "; ports below 1024 need root here, take a higher one"
+                if isinstance(error, PermissionError)
+                else ""
+            )
+            return f"cannot listen on {address.ip}:{address.port}: {error.strerror}{hint}"
+        self._listening[address] = server
+        return ""
+
+    async def unlisten(self, address: Address) -> None:
+        """Accept no more connections there; those that are open go on."""
+        self._backends.pop(address, None)
+        server = self._listening.pop(address, None)
+        if server is not None:
+            server.close()
+
+    def listening(self) -> Mapping[Address, asyncio.Server]:
+        """Return what is being listened on. Not to be changed."""
+        return self._listening
+
+    async def close(self) -> None:
+        """Stop listening everywhere and drop connections that are being made."""
+        for address in list(self._listening):
+            await self.unlisten(address)
+        for task in list(self._connecting):
+            task.cancel()

@@ -1,0 +1,22 @@
+"""The settings of the built-in controllers."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuiltinSettings:
+    """What the built-in controllers need to know of the machine and the cluster."""
+
+    volumes_directory: Path
+    """Where the default StorageClass puts volumes, one folder a claim."""
+
+    certificate_authority: str
+    """PEM of the API server's authority; each namespace gets it as ConfigMap `kube-root-ca.crt`."""
+
+    cpu_overcommit: float = 16.0
+    """By how much the sum of CPU requests may exceed the node's CPUs. Manifests written for clusters
+    must run on a laptop, where processes share what there is; 1 schedules as a cluster does."""
+
+    service_account_names: tuple[str, ...] = ("default",)
+    """ServiceAccounts that every namespace is given."""

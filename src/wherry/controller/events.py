@@ -1,0 +1,250 @@
+"""Events: what a person would want to know about an object, in `kubectl describe`.
+
+Recording never blocks and never fails a reconcile: an event is put into a bounded queue, one task
+writes them, and what cannot be written is logged and forgotten. Repeats raise the count of one
+event; an object that talks too much is cut off by a token bucket.
+
+Source: client-go `tools/record` (aggregation, spam filter: 25 at once, then one in five minutes).
+"""
+
+import asyncio
+import collections
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar
+
+from wherry.client.client import Client
+from wherry.controller.clock import Clock
+from wherry.objects import errors, kinds, metadata
+from wherry.objects.requests import Object
+
+logger = logging.getLogger("wherry.controller.events")
+
+_T = TypeVar("_T")
+
+EventType = Literal["Normal", "Warning"]
+
+MESSAGE_LIMIT_BYTES = 1024
+"""Upstream's limit for `message`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimits:
+    """How much is recorded.
+
+    Attributes:
+        burst: Events of one object and component that may come at once.
+        refill_seconds: After how long one more is allowed.
+        repeat_window_seconds: Within this time the same event again is a count, not a new object.
+        waiting: Events that may wait to be written; more are dropped.
+        remembered: Events and objects whose counts and buckets are kept.
+    """
+
+    burst: int = 25
+    refill_seconds: float = 300
+    repeat_window_seconds: float = 600
+    waiting: int = 1000
+    remembered: int = 4096
+
+
+class _Said(NamedTuple):
+    component: str
+    involved: tuple[tuple[str, str], ...]
+    type: EventType
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Written:
+    count: int
+    at: float
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class EventWriter:
+    """Writes the events of all recorders of a manager, one at a time.
+
+    Owned by the manager, which runs it.
+    """
+
+    def __init__(self, client: Client, clock: Clock, limits: EventLimits | None = None) -> None:
+        self._client = client
+        self._clock = clock
+        self._limits = limits or EventLimits()
+        self._queue: asyncio.Queue[_Said] = asyncio.Queue(self._limits.waiting)
+        self._written: collections.OrderedDict[str, _Written] = collections.OrderedDict()
+        self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
+        self._dropped = 0
+
+    def say(self, said: _Said) -> None:
+        """Queue an event unless its object has said too much or too many wait."""
+        if not self._allowed(said):
+            return
+        try:
+            self._queue.put_nowait(said)
+        except asyncio.QueueFull:
+            if self._dropped == 0:
+                logger.warning(
+                    "%d events wait to be written; more are dropped", self._queue.qsize()
+                )
+            self._dropped += 1
+
+    async def run(self) -> None:
+        """Write events until cancelled."""
+        while True:
+            said = await self._queue.get()
+            try:
+                await self._write(said)
+            except errors.ApiError as error:
+                # The namespace is going, the API is away: nobody will miss this event enough.
+                logger.debug("event %s was not written: %s", said.reason, error)
+            except Exception:
+                logger.exception("event %s was not written", said.reason)
+            finally:
+                self._queue.task_done()
+            self._dropped = 0
+
+    async def flush(self) -> None:
+        """Return once everything said so far is written or given up. Needs `run` to run."""
+        await self._queue.join()
+
+    def _allowed(self, said: _Said) -> bool:
+        involved = dict(said.involved)
+        key = (
+            f"{said.component}/{involved.get('uid')}/{involved.get('kind')}/{involved.get('name')}"
+        )
+        now = self._clock.monotonic()
+        bucket = _recall(self._buckets, key, self._limits.remembered)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(self._limits.burst, now)
+        refill = (now - bucket.at) / self._limits.refill_seconds
+        bucket.tokens, bucket.at = min(self._limits.burst, bucket.tokens + refill), now
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True
+
+    async def _write(self, said: _Said) -> None:
+        event = _event(said, metadata.format_time(self._clock.now()))
+        name, namespace = event["metadata"]["name"], event["metadata"]["namespace"]
+        written = _recall(self._written, f"{namespace}/{name}", self._limits.remembered)
+        now = self._clock.monotonic()
+        if written is not None and now - written.at <= self._limits.repeat_window_seconds:
+            count = await self._repeat(event, written.count)
+        else:
+            count = await self._create(event)
+        self._written[f"{namespace}/{name}"] = _Written(count, now)
+
+    async def _create(self, event: Object) -> int:
+        try:
+            await self._client.create(kinds.EVENTS, event)
+        except errors.AlreadyExistsError:
+            # Said before this process started; names are made from what is said.
+            fields = event["metadata"]
+            there = await self._client.get(kinds.EVENTS, fields["name"], fields["namespace"])
+            return await self._repeat(event, int(there.get("count") or 1))
+        return 1
+
+    async def _repeat(self, event: Object, count: int) -> int:
+        fields = event["metadata"]
+        patch = {"count": count + 1, "lastTimestamp": event["lastTimestamp"]}
+        try:
+            await self._client.patch(kinds.EVENTS, fields["name"], patch, fields["namespace"])
+        except errors.NotFoundError:
+            await self._client.create(kinds.EVENTS, event)
+            return 1
+        return count + 1
+
+
+class Recorder:
+    """Records events in the name of one component."""
+
+    def __init__(self, writer: EventWriter, component: str) -> None:
+        self._writer = writer
+        self._component = component
+
+    async def event(
+        self,
+        obj: Object,
+        type: EventType,  # noqa: A002 - the field's name in the API
+        reason: str,
+        message: str,
+        *,
+        field_path: str = "",
+    ) -> None:
+        """Say something about an object; returns at once and never raises.
+
+        Args:
+            obj: A stored object.
+            type: ``Normal``, or ``Warning`` for what needs someone's attention.
+            reason: One CamelCase word for machines.
+            message: A sentence for people; cut at 1024 bytes. No secrets.
+            field_path: The part of the object it is about, e.g. ``spec.containers{main}``.
+        """
+        self._writer.say(
+            _Said(self._component, _involved(obj, field_path), type, reason, _cut(message))
+        )
+
+
+def _involved(obj: Object, field_path: str) -> tuple[tuple[str, str], ...]:
+    fields = obj.get("metadata") or {}
+    reference = {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj.get("kind"),
+        "name": fields.get("name"),
+        "namespace": fields.get("namespace"),
+        "uid": fields.get("uid"),
+        "resourceVersion": fields.get("resourceVersion"),
+        "fieldPath": field_path,
+    }
+    return tuple((name, str(value)) for name, value in reference.items() if value)
+
+
+def _event(said: _Said, when: str) -> Object:
+    involved = dict(said.involved)
+    # The resourceVersion is left out: the same thing said of a later state is a repeat.
+    same = [value for name, value in said.involved if name != "resourceVersion"]
+    seed = "\0".join([said.component, said.type, said.reason, said.message, *same])
+    digest = hashlib.sha256(seed.encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{involved.get('name', '')[:230]}.{digest}",
+            "namespace": involved.get("namespace", "default"),
+        },
+        "involvedObject": involved,
+        "type": said.type,
+        "reason": said.reason,
+        "message": said.message,
+        "count": 1,
+        "firstTimestamp": when,
+        "lastTimestamp": when,
+        "source": {"component": said.component},
+        "reportingComponent": said.component,
+        "reportingInstance": said.component,
+    }
+
+
+def _cut(message: str) -> str:
+    encoded = message.encode()
+    if len(encoded) <= MESSAGE_LIMIT_BYTES:
+        return message
+    return encoded[: MESSAGE_LIMIT_BYTES - 3].decode(errors="ignore") + "..."
+
+
+def _recall(remembered: collections.OrderedDict[str, _T], key: str, limit: int) -> _T | None:
+    """Return what is remembered, making it the newest, and forget the oldest beyond the limit."""
+    while len(remembered) > limit:
+        remembered.popitem(last=False)
+    found = remembered.get(key)
+    if found is not None:
+        remembered.move_to_end(key)
+    return found

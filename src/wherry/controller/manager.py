@@ -1,0 +1,229 @@
+"""The manager: shared caches, every controller's workers, and their start and stop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+from wherry.client.client import Client
+from wherry.controller import writes
+from wherry.controller.cache import Cache
+from wherry.controller.clock import Clock, SystemClock
+from wherry.controller.controller import Controller
+from wherry.controller.events import EventLimits, EventWriter, Recorder
+from wherry.controller.informers import Handler, Informer
+from wherry.controller.leader import Elector, LeaderElection
+from wherry.controller.workers import Workers
+from wherry.objects.resources import Resource
+
+logger = logging.getLogger("wherry.controller.manager")
+
+STOP_SECONDS = 10.0
+"""How long running reconciles may take to finish when the manager stops."""
+
+
+class Manager:
+    """Runs controllers over one client.
+
+    Controllers may be added before `run` and while it runs. A manager runs once.
+
+    Attributes:
+        client: What controllers write with: it remembers each write, so that a controller's next
+            reconcile finds it in the caches.
+        clock: What controllers ask for the time.
+        ready: Set while every controller that was added has its caches and its workers (with leader
+            election only on the leader).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        clock: Clock | None = None,
+        leader_election: LeaderElection | None = None,
+        event_limits: EventLimits | None = None,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        self.client = Client(
+            writes.RememberingTransport(client.transport), field_manager=client.field_manager
+        )
+        self.clock: Clock = clock or SystemClock()
+        self.ready = asyncio.Event()
+        self._election = leader_election
+        self._stop_seconds = stop_seconds
+        self._informers: dict[Resource, Informer] = {}
+        self._controllers: dict[str, Controller] = {}
+        self._workers: dict[str, Workers] = {}
+        self._events = EventWriter(self.client, self.clock, event_limits)
+        self._background: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._starting: set[str] = set()
+        self._caches: dict[str, list[Cache]] = {}
+        self._running = False
+        self._working = False
+        self._stopping = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    def cache(self, resource: Resource) -> Cache:
+        """Return the shared cache of a resource; the first call for it starts its informer."""
+        return self._informer(resource).cache
+
+    def recorder(self, component: str) -> Recorder:
+        """Return a recorder that speaks in the name of ``component``."""
+        return Recorder(self._events, component)
+
+    def add(self, controller: Controller) -> None:
+        """Add a controller; it starts at once if the manager runs (and leads).
+
+        Raises:
+            ValueError: a controller of that name is there, or it has no workers.
+        """
+        if controller.name in self._controllers:
+            raise ValueError(f"controller {controller.name!r} was added before; names are unique")
+        if controller.workers < 1:
+            raise ValueError(f"controller {controller.name!r}: workers {controller.workers} < 1")
+        self._controllers[controller.name] = controller
+        for watch in controller.all_watches():
+            self._informer(watch.resource)
+        if self._working:
+            self._start(controller)
+
+    async def run(self) -> None:
+        """Run until `stop`, or until cancelled: then it stops before the cancellation goes on.
+
+        Raises:
+            RuntimeError: the manager has run before.
+        """
+        if self._running or self._stopping.is_set():
+            raise RuntimeError("a manager runs once; make another")
+        self._running = True
+        self._spawn(self._events.run(), "events")
+        for informer in self._informers.values():
+            self._spawn(informer.run(), f"informer {informer.cache.resource.key}")
+        try:
+            if self._election is None:
+                await self._start_all()
+                await self._stopping.wait()
+            else:
+                await self._contend(self._election)
+        finally:
+            await self._wind_down()
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Let running reconciles finish within the bound, then end everything. Idempotent."""
+        self._stopping.set()
+        if self._running:
+            await self._stopped.wait()
+
+    async def idle(self) -> bool:
+        """Return whether no controller has anything ready or in hand (delayed work aside).
+
+        For tests and for orderly ends; the answer may be stale when the next change arrives.
+        """
+        await asyncio.sleep(0)
+        return all(workers.queue.idle for workers in self._workers.values())
+
+    async def flush_events(self) -> None:
+        """Return once the events said so far are written or given up."""
+        await self._events.flush()
+
+    def _informer(self, resource: Resource) -> Informer:
+        informer = self._informers.get(resource)
+        if informer is None:
+            informer = self._informers[resource] = Informer(self.client, resource, self.clock)
+            self._caches.setdefault(resource.key, []).append(informer.cache)
+            if self._running:
+                self._spawn(informer.run(), f"informer {resource.key}")
+        return informer
+
+    async def _contend(self, election: LeaderElection) -> None:
+        elector = Elector(self.client, election, self.clock)
+        # After the deadline others wait this long before they start; nothing may run on then.
+        grace = election.lease_duration_seconds - election.renew_deadline_seconds
+
+        async def lost() -> None:
+            await self._end_work(min(grace, self._stop_seconds))
+
+        contending = asyncio.ensure_future(elector.run(on_started=self._start_all, on_lost=lost))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({contending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            contending.cancel()
+            await asyncio.wait({contending, stopping})
+        if not contending.cancelled():
+            contending.result()
+
+    async def _start_all(self) -> None:
+        self._working = True
+        self._check_ready()
+        for controller in self._controllers.values():
+            self._start(controller)
+
+    def _start(self, controller: Controller) -> None:
+        workers = self._workers[controller.name] = Workers(controller, self._caches, self.clock)
+        self._starting.add(controller.name)
+        self.ready.clear()
+        task = asyncio.get_running_loop().create_task(
+            self._work(workers), name=f"controller {controller.name}"
+        )
+        self._tasks[controller.name] = task
+
+    async def _work(self, workers: Workers) -> None:
+        controller = workers.controller
+        registered: list[tuple[Informer, Handler]] = []
+        for watch in controller.all_watches():
+            informer, handler = self._informer(watch.resource), workers.handler(watch)
+            informer.add_handler(handler)
+            registered.append((informer, handler))
+        try:
+            for informer, _ in registered:
+                await informer.cache.synced.wait()
+            self._starting.discard(controller.name)
+            self._check_ready()
+            await workers.run()
+        finally:
+            for informer, handler in registered:
+                informer.remove_handler(handler)
+
+    def _check_ready(self) -> None:
+        if self._working and not self._starting:
+            self.ready.set()
+
+    async def _end_work(self, seconds: float) -> None:
+        """End all workers; reconciles that run on after ``seconds`` are cancelled."""
+        self._working = False
+        self.ready.clear()
+        self._starting.clear()
+        tasks = {*self._tasks.values()}
+        self._tasks.clear()
+        for workers in self._workers.values():
+            workers.queue.close()
+        self._workers.clear()
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            logger.warning("%s did not finish within %g s; cancelled", task.get_name(), seconds)
+        await _cancel(late)
+
+    async def _wind_down(self) -> None:
+        await self._end_work(self._stop_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._events.flush()
+        await _cancel(self._background)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._background.add(task)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,275 @@
+"""A container's own view of the file system, made in the child between fork and exec.
+
+The view is the host's, with the container's mounts laid over it. A mount point that the host does not have is made in a
+*skeleton*: the deepest existing folder on the way is covered by a small tmpfs that shows the same entries (bind-mounted
+one by one) and has room for new ones. So nothing is ever created on the host, except inside a container's own writable
+volumes, where Kubernetes makes nested mount points too.
+"""
+
+import contextlib
+import os
+import pathlib
+import stat
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wherry.kubelet.launcher import syscalls, types
+
+MAX_ENTRIES = 4096
+"""A folder with more is not worth rebuilding for a mount point."""
+
+_MAX_LINKS = 40
+_TMPFS_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_BIND = syscalls.MS_BIND | syscalls.MS_REC
+_NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
+
+
+class SandboxError(Exception):
+    """A path cannot be made to appear; the message names it and says why."""
+
+
+class Place(NamedTuple):
+    """Where a path leads."""
+
+    existing: str
+    """The deepest part that exists, free of symbolic links."""
+    missing: tuple[str, ...]
+    """The names below it that do not."""
+
+
+def unshare(*, user_namespace: bool) -> None:
+    """Leave the host's mount and UTS namespaces.
+
+    Args:
+        user_namespace: Do it as an ordinary user, who becomes the only user of a new user namespace under the same id.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if user_namespace:
+        syscalls.unshare(_NAMESPACES | syscalls.CLONE_NEWUSER)
+        pathlib.Path("/proc/self/setgroups").write_text("deny")
+        pathlib.Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        pathlib.Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    else:
+        syscalls.unshare(_NAMESPACES)
+    # Later mounts of the host still arrive (an unplugged disk can go), but nothing of ours gets out.
+    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
+
+
+def locate(path: str) -> Place:
+    """Follow a path as far as it exists, symbolic links included.
+
+    Args:
+        path: Absolute.
+
+    Returns:
+        The part that exists and the names that do not.
+
+    Raises:
+        SandboxError: It runs through a file, in circles, or past what may be seen.
+    """
+    todo = path.split("/")[::-1]
+    at, links = "/", 0
+    while todo:
+        name = todo.pop()
+        if name in {"", "."}:
+            continue
+        if name == "..":
+            at = at.rpartition("/")[0] or "/"
+            continue
+        here = f"{at.rstrip('/')}/{name}"
+        try:
+            mode = os.lstat(here).st_mode
+        except FileNotFoundError:
+            return Place(at, _names([name, *reversed(todo)], path))
+        except OSError as error:
+            raise SandboxError(f"{path}: {here}: {error.strerror}") from error
+        if stat.S_ISLNK(mode):
+            links += 1
+            if links > _MAX_LINKS:
+                raise SandboxError(f"{path}: too many symbolic links")
+            leads_to = str(pathlib.Path(here).readlink())
+            at = "/" if leads_to.startswith("/") else at
+            todo += leads_to.split("/")[::-1]
+            continue
+        if todo and not stat.S_ISDIR(mode):
+            raise SandboxError(f"{path}: {here} is a file, so nothing can be below it")
+        at = here
+    return Place(at, ())
+
+
+def _names(names: list[str], path: str) -> tuple[str, ...]:
+    if ".." in names:
+        raise SandboxError(f"{path}: leads through '..' of a folder that does not exist")
+    return tuple(name for name in names if name not in {"", "."})
+
+
+class Sandbox:
+    """Lays mounts over the view of the calling process, which must have unshared its namespaces."""
+
+    def __init__(self, directory: str, token: str) -> None:
+        """Describe the sandbox; ``build`` does the work.
+
+        Args:
+            directory: The launcher's own folder, free of symbolic links. The container finds it empty and locked.
+            token: Name for the mount that hides it; the container's processes are told by it later.
+        """
+        self._directory = directory
+        self._token = token
+        self._skeleton: set[str] = set()
+        self._volumes: dict[str, bool] = {}  # path → writable
+
+    def build(self, mounts: Sequence[types.Mount], cwd: str) -> None:
+        """Make everything appear.
+
+        Args:
+            mounts: In any order; parents are laid before what is inside them.
+            cwd: A folder that must exist in the end.
+
+        Raises:
+            SandboxError: Something cannot be made; the process is of no use then.
+        """
+        ordered = sorted(mounts, key=lambda mount: len(_names(mount.target.split("/"), "")))
+        if any(self._lacks_root(path) for path in (cwd, *(mount.target for mount in ordered))):
+            self._rebuild_root()
+        # Sources first: they mean the host's paths, which targets may cover.
+        sources = [self._open(mount) for mount in ordered]
+        self._hide_launcher()
+        for mount, source in zip(ordered, sources, strict=True):
+            try:
+                self._lay(mount, source)
+            except OSError as error:
+                raise SandboxError(_explain(mount, error)) from error
+        self._ensure(cwd)
+
+    @staticmethod
+    def _lacks_root(path: str) -> bool:
+        place = locate(path)
+        return place.existing == "/" and bool(place.missing)
+
+    def _rebuild_root(self) -> None:
+        """Replace ``/``: a tmpfs mounted over it would not be seen by a process whose root lies below."""
+        new = self._directory
+        syscalls.mount("wherry", new, "tmpfs", _TMPFS_FLAGS, "mode=755")
+        # Else binding the folder that holds ``new`` would copy what is already in it.
+        syscalls.mount("", new, "", syscalls.MS_UNBINDABLE)
+        self._fill("/", new)
+        os.chdir(new)
+        syscalls.pivot_root(".", ".")
+        syscalls.unmount(".", syscalls.MNT_DETACH)
+        os.chdir("/")
+        syscalls.mount("", "/", "", syscalls.MS_SLAVE)
+        self._skeleton.add("/")
+
+    @staticmethod
+    def _open(mount: types.Mount) -> int:
+        if mount.kind == "tmpfs":
+            return -1
+        try:
+            return os.open(mount.source, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise SandboxError(
+                f"mount {mount.target}: source {mount.source}: {error.strerror}"
+            ) from error
+
+    def _hide_launcher(self) -> None:
+        options = "size=4k,mode=000"
+        syscalls.mount(self._token, self._directory, "tmpfs", _TMPFS_FLAGS, options)
+
+    def _lay(self, mount: types.Mount, source: int) -> None:
+        directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+        place = locate(mount.target)
+        path = self._make(place, directory=directory) if place.missing else place.existing
+        self._check(mount, path, directory=directory)
+        if source < 0:
+            size = f",size={mount.size_bytes}" if mount.size_bytes else ""
+            syscalls.mount("wherry", path, "tmpfs", _TMPFS_FLAGS, "mode=1777" + size)
+        else:
+            syscalls.mount(f"/proc/self/fd/{source}", path, "", _BIND)
+            os.close(source)
+        if mount.read_only:
+            syscalls.make_read_only(path)
+        self._skeleton -= {made for made in self._skeleton if f"{made}/".startswith(f"{path}/")}
+        self._volumes[path] = not mount.read_only
+
+    @staticmethod
+    def _check(mount: types.Mount, path: str, *, directory: bool) -> None:
+        if path == "/":
+            raise SandboxError(f"mount {mount.target}: the root itself cannot be mounted over")
+        if pathlib.Path(path).is_dir() != directory:
+            source, target = ("folder", "file") if directory else ("file", "folder")
+            raise SandboxError(f"mount {mount.target}: a {source} cannot be laid over a {target}")
+
+    def _ensure(self, directory: str) -> None:
+        place = locate(directory)
+        try:
+            if place.missing:
+                self._make(place, directory=True)
+        except OSError as error:
+            raise SandboxError(f"cwd {directory}: {error.strerror}") from error
+
+    def _make(self, place: Place, *, directory: bool) -> str:
+        """Create what is missing, on the host never."""
+        if place.existing not in self._skeleton:
+            if self._in_writable_volume(place.existing):
+                with contextlib.suppress(OSError):
+                    return self._create(place, directory=directory, note=False)
+            self._cover(place.existing)
+        return self._create(place, directory=directory, note=True)
+
+    def _in_writable_volume(self, path: str) -> bool:
+        inside = [at for at in self._volumes if f"{path}/".startswith(f"{at}/")]
+        return bool(inside) and self._volumes[max(inside, key=len)]
+
+    def _create(self, place: Place, *, directory: bool, note: bool) -> str:
+        path = place.existing.rstrip("/")
+        last = len(place.missing) - 1
+        for number, name in enumerate(place.missing):
+            path = f"{path}/{name}"
+            if number < last or directory:
+                pathlib.Path(path).mkdir(mode=0o755)
+                if note:
+                    self._skeleton.add(path)
+            else:
+                pathlib.Path(path).touch(mode=0o644, exist_ok=False)
+        return path
+
+    def _cover(self, directory: str) -> None:
+        if f"{directory}/".startswith("/proc/"):
+            raise SandboxError(f"{directory}: nothing can be added to the kernel's process list")
+        below = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        facts = os.fstat(below)
+        options = f"mode={stat.S_IMODE(facts.st_mode):o}"
+        syscalls.mount("wherry", directory, "tmpfs", _TMPFS_FLAGS, options)
+        with contextlib.suppress(OSError):  # an id that the user namespace does not know
+            os.chown(directory, facts.st_uid, facts.st_gid)
+        self._fill(f"/proc/self/fd/{below}", directory)
+        os.close(below)
+        self._skeleton.add(directory)
+
+    @staticmethod
+    def _fill(source: str, target: str) -> None:
+        with os.scandir(source) as entries:
+            for count, entry in enumerate(entries):
+                if count >= MAX_ENTRIES:
+                    raise SandboxError(
+                        f"{target}: more than {MAX_ENTRIES} entries, too many to add a mount point to"
+                    )
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                    _show(entry, f"{target}/{entry.name}")
+
+
+def _show(entry: "os.DirEntry[str]", target: str) -> None:
+    if entry.is_symlink():
+        leads_to = pathlib.Path(entry.path).readlink()
+        pathlib.Path(target).symlink_to(leads_to)
+        return
+    if entry.is_dir(follow_symlinks=False):
+        pathlib.Path(target).mkdir()
+    else:
+        pathlib.Path(target).touch()
+    syscalls.mount(entry.path, target, "", _BIND)
+
+
+def _explain(mount: types.Mount, error: OSError) -> str:
+    place = f" (at {error.filename})" if error.filename not in {None, mount.target} else ""
+    return f"mount {mount.target}: {error.strerror}{place}"

@@ -1,0 +1,133 @@
+"""What runs containers: the interface, of which `runtimes/` holds the implementations.
+
+A runtime is asked for an image first and then to start containers from it. Its processes outlive
+the agent: everything that runs is found again through `list`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from wherry.kubelet.launcher.types import Execution, Mount, ProcessState
+from wherry.kubelet.users import Identity
+from wherry.objects.requests import Object
+
+Progress = Callable[[str], None]
+
+
+class ImageError(Exception):
+    """An image cannot be had; the message says why and what to do."""
+
+
+class StartError(Exception):
+    """A container cannot be started as described; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is ready to start containers.
+
+    Attributes:
+        id: What the status shows as `imageID`.
+        name: The name it was asked by.
+        warning: What is not quite as asked for; empty if all is.
+        environment: Variables that it brings, `PATH` among them.
+        entrypoint: What runs where a container has no command.
+        working_directory: Where containers start that say nothing else; empty: their own folder.
+        mounts: Files that it brings.
+        programs: Folder of its programs.
+    """
+
+    id: str
+    name: str
+    warning: str
+    environment: Mapping[str, str]
+    entrypoint: tuple[str, ...]
+    working_directory: str
+    mounts: tuple[Mount, ...]
+    programs: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStart:
+    """One container, ready to be started.
+
+    Attributes:
+        id: Of the attempt (`process_ids`).
+        spec: The container's entry in the pod.
+        image: Of what.
+        environment: The variables of the pod spec, before those of the image.
+        mounts: Volumes and the files the agent adds.
+        hostname: The pod's host name.
+        address: The pod's address; None with the host's network.
+        home: Folder of its own, for what names no other.
+        log: Where the output goes.
+        identity: As whom it runs.
+    """
+
+    id: str
+    spec: Object
+    image: Image
+    environment: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    hostname: str
+    address: str | None
+    home: Path
+    log: Path
+    identity: Identity
+
+
+class PodRuntime(Protocol):
+    """Starts and stops containers. All methods may be called from many tasks of one loop."""
+
+    def ready(self, image: str) -> Image | None:
+        """Return the image if it is there; quick, no I/O to speak of.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        ...
+
+    async def pull(self, image: str, progress: Progress) -> Image:
+        """Make the image ready, which may take long; concurrent calls share the work.
+
+        Raises:
+            ImageError: it cannot be made ready now.
+        """
+        ...
+
+    async def start(self, container: ContainerStart) -> ProcessState:
+        """Start the container; for an id that was started before, return what became of it.
+
+        Raises:
+            StartError: it is described wrongly.
+            LauncherError: the launcher could not be asked.
+        """
+        ...
+
+    async def signal(self, id: str, number: int) -> None:  # noqa: A002 - the launcher's name for it
+        """Send a signal to the container's main process; nothing happens if it has ended."""
+        ...
+
+    async def list(self) -> list[ProcessState]:
+        """Return every process that is known, ended ones included until they are forgotten."""
+        ...
+
+    async def forget(self, id: str) -> None:  # noqa: A002 - the launcher's name for it
+        """Drop what is known of a process that has ended. Idempotent."""
+        ...
+
+    async def execute(
+        self,
+        id: str,
+        argv: tuple[str, ...],
+        *,
+        timeout_seconds: float,  # noqa: A002 - likewise
+    ) -> Execution:
+        """Run a command inside a running container."""
+        ...
+
+    def exits(self) -> AsyncIterator[ProcessState]:
+        """Yield processes as they end."""
+        ...

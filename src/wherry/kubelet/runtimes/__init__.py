@@ -1,0 +1,5 @@
+"""The pod runtimes: add one file and one line."""
+
+from wherry.kubelet.runtimes.process import ProcessRuntime
+
+RUNTIMES = (ProcessRuntime,)

@@ -1,0 +1,205 @@
+"""Containers as processes of this machine, their images as Environments."""
+
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import PurePosixPath
+
+from wherry.kubelet import expansion
+from wherry.kubelet.environments import builder, catalog, interpreters, recipe
+from wherry.kubelet.launcher.client import Launcher
+from wherry.kubelet.launcher.types import Execution, Mount, ProcessSpec, ProcessState
+from wherry.kubelet.runtime import ContainerStart, Image, ImageError, Progress
+from wherry.kubelet.settings import KubeletSettings
+from wherry.objects import quantities
+from wherry.objects.requests import Object
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MAX_OUTPUT_BYTES = 64 * 1024
+_INTERPRETERS_SECONDS = 30.0
+
+# Where images keep their interpreter; the machine's own there would be the wrong one.
+_IMAGE_PROGRAMS = frozenset({"/usr/local/bin", "/usr/bin", "/opt/conda/bin", "/opt/venv/bin"})
+_PYTHONS = frozenset({"python", "python3", "pip", "pip3"})
+
+
+class ProcessRuntime:
+    """Runs containers through the launcher."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        builds: builder.Builder,
+        environments: Callable[[], list[Object]],
+        settings: KubeletSettings,
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            launcher: Keeps the processes.
+            builds: Makes environments.
+            environments: Returns the present `Environment` objects, whose resourceVersions tell
+                whether anything has changed.
+            settings: The agent's.
+        """
+        self._launcher = launcher
+        self._builds = builds
+        self._environments = environments
+        self._settings = settings
+        self._choices: dict[str, catalog.Choice] = {}
+        self._choices_for: frozenset[tuple[str, int]] = frozenset()
+        self._interpreters: list[interpreters.Interpreter] = []
+        self._looked_at = float("-inf")
+
+    def ready(self, image: str) -> Image | None:
+        """Return the image if its environment is built."""
+        choice = self._choose(image)
+        built = self._builds.built(choice.recipe)
+        return None if built is None else self._image(image, choice, built)
+
+    async def pull(self, image: str, progress: Progress) -> Image:
+        """Build the image's environment."""
+        choice = self._choose(image)
+        try:
+            built = await self._builds.build(choice.recipe, progress)
+        except builder.BuildError as error:
+            raise ImageError(f'environment "{choice.name}" for "{image}": {error}') from error
+        return self._image(image, choice, built)
+
+    async def start(self, container: ContainerStart) -> ProcessState:
+        """Start the container's process."""
+        return await self._launcher.start(process_spec(container, self._settings))
+
+    async def signal(self, id: str, number: int) -> None:  # noqa: A002 - the launcher's name for it
+        """Send a signal."""
+        await self._launcher.signal(id, number)
+
+    async def list(self) -> list[ProcessState]:
+        """Return what the launcher knows."""
+        return await self._launcher.list()
+
+    async def forget(self, id: str) -> None:  # noqa: A002 - the launcher's name for it
+        """Drop a process that has ended."""
+        await self._launcher.forget(id)
+
+    async def execute(
+        self,
+        id: str,
+        argv: tuple[str, ...],
+        *,
+        timeout_seconds: float,  # noqa: A002 - likewise
+    ) -> Execution:
+        """Run a command inside a container."""
+        return await self._launcher.execute(
+            id, argv, timeout_seconds=timeout_seconds, max_output_bytes=_MAX_OUTPUT_BYTES
+        )
+
+    def exits(self) -> AsyncIterator[ProcessState]:
+        """Yield processes as they end."""
+        return self._launcher.exits()
+
+    def _choose(self, image: str) -> catalog.Choice:
+        environments = self._environments()
+        state = frozenset(
+            (str(found["metadata"]["name"]), int(found["metadata"].get("generation") or 0))
+            for found in environments
+        )
+        if state != self._choices_for:
+            self._choices.clear()
+            self._choices_for = state
+        choice = self._choices.get(image)
+        if choice is None:
+            try:
+                choice = catalog.choose(image, environments, among=self._installed())
+            except (
+                catalog.UnknownImageError,
+                interpreters.InterpreterMissingError,
+                recipe.RecipeError,
+                ValueError,
+            ) as error:
+                raise ImageError(str(error)) from error
+            self._choices[image] = choice
+        return choice
+
+    def _installed(self) -> tuple[interpreters.Interpreter, ...]:
+        now = time.monotonic()
+        if now - self._looked_at > _INTERPRETERS_SECONDS:
+            self._interpreters = interpreters.installed()
+            self._looked_at = now
+        return tuple(self._interpreters)
+
+    def _image(self, name: str, choice: catalog.Choice, built: builder.Built) -> Image:
+        own = {
+            "PATH": f"{built.bin}:{_PATH}",
+            "VIRTUAL_ENV": str(built.venv),
+            "LANG": "C.UTF-8",
+            # People follow logs; Python would hold its output back in a pipe.
+            "PYTHONUNBUFFERED": "1",
+        }
+        for key, value in choice.spec.env.items():
+            own[key] = expansion.expand(value, own)
+        return Image(
+            id=f"wherry.dev/environments/{choice.name}@{built.hash}",
+            name=name,
+            warning=choice.warning,
+            environment=own,
+            entrypoint=choice.spec.entrypoint,
+            working_directory=choice.spec.workingDir,
+            mounts=tuple(
+                Mount(source=str(built.file(path)), target=path, read_only=True)
+                for path in choice.spec.files
+            ),
+            programs=built.bin,
+        )
+
+
+def process_spec(container: ContainerStart, settings: KubeletSettings) -> ProcessSpec:
+    """Return what the launcher is to do. Pure but for reading the agent's own variables."""
+    spec, image = container.spec, container.image
+    inherited = {
+        name: os.environ[name] for name in settings.inherit_variables if name in os.environ
+    }
+    base = {**inherited, "HOME": str(container.home), "HOSTNAME": container.hostname}
+    environment = {**base, **image.environment, **container.environment}
+    limits = (spec.get("resources") or {}).get("limits") or {}
+    security = spec.get("securityContext") or {}
+    return ProcessSpec(
+        id=container.id,
+        argv=arguments(spec, image, environment),
+        env=environment,
+        cwd=str(spec.get("workingDir") or image.working_directory or container.home),
+        log_path=str(container.log),
+        mounts=_merged(image.mounts, container.mounts),
+        hostname=container.hostname,
+        address=container.address,
+        uid=container.identity.uid,
+        gid=container.identity.gid,
+        groups=container.identity.groups,
+        isolate=settings.isolate,
+        no_new_privs=security.get("allowPrivilegeEscalation") is False,
+        log_max_bytes=settings.logs.max_bytes,
+        log_max_files=settings.logs.max_files,
+        stdin=bool(spec.get("stdin")),
+        memory_limit_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
+        cpu_limit_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
+    )
+
+
+def arguments(spec: Object, image: Image, environment: dict[str, str]) -> tuple[str, ...]:
+    """Return the command line: the container's, else the image's, else the interpreter."""
+    command = [expansion.expand(str(part), environment) for part in spec.get("command") or []]
+    rest = [expansion.expand(str(part), environment) for part in spec.get("args") or []]
+    line = [*(command or image.entrypoint), *rest]
+    if not line:
+        return (str(image.programs / "python"),)
+    program = PurePosixPath(line[0])
+    if program.name in _PYTHONS and str(program.parent) in _IMAGE_PROGRAMS:
+        line[0] = str(image.programs / program.name)
+    return tuple(line)
+
+
+def _merged(of_image: tuple[Mount, ...], of_pod: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Return all mounts, the pod's over the image's, outer paths before those within them."""
+    by_target = {mount.target: mount for mount in itertools.chain(of_image, of_pod)}
+    return tuple(by_target[target] for target in sorted(by_target))

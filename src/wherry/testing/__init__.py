@@ -1,0 +1,1 @@
+"""What tests of Wherry, and of things that plug into it, stand on."""
