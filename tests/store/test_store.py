@@ -151,6 +151,16 @@ async def test_what_is_not_json_is_refused_and_nothing_is_stored(bad: dict[Any, 
         assert s.revision == 1
 
 
+async def test_a_key_that_is_no_text_fails_alone() -> None:
+    async with Store.in_memory() as s:
+        results = await asyncio.gather(
+            s.create(key("\ud800"), {}), s.create(key("a"), {}), return_exceptions=True
+        )
+        assert isinstance(results[0], store.InvalidValueError)
+        assert isinstance(results[1], store.Record)
+        assert s.revision == 1
+
+
 async def test_deep_nesting_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(2000):

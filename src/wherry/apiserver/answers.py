@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wherry.apiserver.resources import Served
 from wherry.objects.requests import EventType
@@ -39,6 +40,15 @@ class Many:
     revision: int
     continue_token: str = ""
     remaining: int | None = None
+
+    def list_meta(self) -> dict[str, Any]:
+        """Return the list's `metadata`."""
+        metadata: dict[str, Any] = {"resourceVersion": str(self.revision)}
+        if self.continue_token:
+            metadata["continue"] = self.continue_token
+        if self.remaining is not None:
+            metadata["remainingItemCount"] = self.remaining
+        return metadata
 
 
 @dataclass(frozen=True, slots=True)

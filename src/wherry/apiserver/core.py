@@ -57,7 +57,9 @@ class Core:
     cluster_ips: Allocator
     node_ports: Allocator
     clock: Callable[[], datetime.datetime] = utc_now
-    _fields: OrderedDict[int, Mapping[str, str]] = field(default_factory=OrderedDict)
+    written: dict[str, Callable[[Record | None, Record | None], None]] = field(default_factory=dict)
+    """By resource key: told of each committed write, as (before, after), before its writer is."""
+    _fields: OrderedDict[tuple[str, int], Mapping[str, str]] = field(default_factory=OrderedDict)
 
     def served(self, call: Call) -> Served:
         """Return how the resource of a call is served.
@@ -121,15 +123,61 @@ class Core:
         snapshot = self.store.list(kinds.stored_as(resource).key, namespace)
         return [record.value() for record in snapshot.records]
 
+    async def store_new(self, served: Served, key: Key, obj: Object) -> Record:
+        """Create in the store and tell whoever keeps a derived state.
+
+        Raises:
+            ApiError: The store refused.
+        """
+        try:
+            record = await self.store.create(key, served.to_storage(obj))
+        except StoreError as error:
+            raise from_store(error, served, key.name) from error
+        if told := self.written.get(key.resource):
+            told(None, record)
+        return record
+
+    async def store_changed(self, served: Served, before: Record, obj: Object) -> Record:
+        """Replace in the store, on top of ``before``, and tell whoever keeps a derived state.
+
+        Raises:
+            ApiError: The store refused.
+        """
+        try:
+            record = await self.store.update(
+                before.key, served.to_storage(obj), expected=before.revision
+            )
+        except StoreError as error:
+            raise from_store(error, served, before.key.name) from error
+        if record.revision != before.revision and (told := self.written.get(before.key.resource)):
+            told(before, record)
+        return record
+
+    async def store_gone(self, served: Served, before: Record, final: Object | None) -> Record:
+        """Remove from the store and tell whoever keeps a derived state.
+
+        Raises:
+            ApiError: The store refused.
+        """
+        value = served.to_storage(final) if final is not None else None
+        try:
+            record = await self.store.delete(before.key, value, expected=before.revision)
+        except StoreError as error:
+            raise from_store(error, served, before.key.name) from error
+        if told := self.written.get(before.key.resource):
+            told(before, None)
+        return record
+
     def fields(self, served: Served, record: Record) -> Mapping[str, str]:
         """Return what a field selector may look at, besides the name and the namespace.
 
         Parsing is the cost of field selectors, and watchers ask for one record many times.
         """
-        found = self._fields.get(record.revision)
+        place = (served.resource.key, record.revision)
+        found = self._fields.get(place)
         if found is None:
             found = served.strategy.selectable_fields(record.value())
-            self._fields[record.revision] = found
+            self._fields[place] = found
             if len(self._fields) > _REMEMBERED_FIELDS:
                 self._fields.popitem(last=False)
         return found

@@ -36,7 +36,7 @@ async def list_(core: Core, call: Call) -> Many:
     """
     served = core.served(call)
     list_options.check(call, watch=False)
-    chosen = selection.of(core, served, call, with_name=True)
+    chosen = selection.of(core, served, call)
     limit = call.number("limit") or 0
     snapshot, token = await _snapshot(core, served, call)
     records = snapshot.records
@@ -51,6 +51,21 @@ async def list_(core: Core, call: Call) -> Many:
     )
     remaining = len(records) - len(page) if chosen.everything else None
     return Many(served, items, snapshot.revision, follow.encode(), remaining)
+
+
+async def records(core: Core, call: Call) -> Sequence[Record]:
+    """Return the records that a request selects, unless it says otherwise all of a namespace.
+
+    Raises:
+        ApiError: As `list_`.
+    """
+    served = core.served(call)
+    chosen = selection.of(core, served, call)
+    snapshot, token = await _snapshot(core, served, call)
+    found = [
+        record for record in snapshot.records if token is None or record.key > token.after
+    ]
+    return _page(found, chosen, call.number("limit") or 0)[0]
 
 
 def _page(

@@ -4,6 +4,7 @@ Discovery, OpenAPI, paths and verbs all read this one map, so that a definition 
 appears everywhere at once.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,6 +33,7 @@ class ScalePaths:
     selector: tuple[str, ...] | None
 
 
+_VERSION: Final = re.compile(r"v(\d{1,9})(?:(alpha|beta)(\d{1,9}))?")
 BUILTIN_SCALE: Final = ScalePaths(
     ("spec", "replicas"), ("status", "replicas"), ("spec", "selector")
 )
@@ -69,6 +71,12 @@ class Served:
             return None
         return self.definition.get("additionalPrinterColumns") or []
 
+    @property
+    def list_kind(self) -> str:
+        """The kind of a list of these objects, e.g. ``PodList``."""
+        named = self.definition.get("listKind") if self.definition else None
+        return str(named or f"{self.resource.kind}List")
+
     def in_version(self, raw: bytes) -> bytes:
         """Return a stored object's JSON in this version; the same bytes where it is stored so."""
         # Stored objects begin with their apiVersion: one comparison instead of parsing.
@@ -102,6 +110,15 @@ def builtin(resource: Resource, strategies: Mapping[str, Strategy]) -> Served:
         strategy=strategies.get(resource.key) or Strategy(),
         scale=BUILTIN_SCALE if "scale" in resource.subresources else None,
     )
+
+
+def precedence(version: str) -> tuple[int, int, int, str]:
+    """Return the sort key of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (3, 0, 0, version)
+    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return (stage, -int(match[1]), -int(match[3] or 0), "")
 
 
 class ResourceMap:
@@ -161,4 +178,4 @@ class ResourceMap:
             versions = groups.setdefault(group, [])
             if version not in versions:
                 versions.append(version)
-        return groups
+        return {group: sorted(versions, key=precedence) for group, versions in groups.items()}

@@ -80,6 +80,9 @@ class Context:
 class Strategy:
     """The behaviour of a kind without peculiarities. Subclasses keep no state."""
 
+    status_on_create: bool = False
+    """Whether a creator may set the status of a kind that writes it apart; nodes do."""
+
     unconditional_update: bool = True
     """Whether a PUT without `resourceVersion` is taken; custom resources demand one."""
 

@@ -5,7 +5,7 @@ ADDED, one that no longer does is DELETED.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import orjson
 
@@ -50,7 +50,7 @@ class Watch:
         self._initial = initial
         self._told = 0.0
 
-    async def batches(self, seconds: float) -> AsyncIterator[Sequence[Event]]:
+    async def batches(self, seconds: float) -> AsyncGenerator[Sequence[Event], None]:
         """Yield events until ``seconds`` are over, the server stops or the reader is too slow.
 
         A reader that was too slow, or a history that is gone, ends in an ``ERROR`` event.

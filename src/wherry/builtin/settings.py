@@ -20,3 +20,6 @@ class BuiltinSettings:
 
     service_account_names: tuple[str, ...] = ("default",)
     """ServiceAccounts that every namespace is given."""
+
+    job_backoff_seconds: float = 10.0
+    """The wait after a Job's first failed pod; doubles with each further one, up to 10 minutes."""

@@ -117,12 +117,11 @@ class Manager:
         if self._running:
             await self._stopped.wait()
 
-    async def idle(self) -> bool:
+    def idle(self) -> bool:
         """Return whether no controller has anything ready or in hand (delayed work aside).
 
         For tests and for orderly ends; the answer may be stale when the next change arrives.
         """
-        await asyncio.sleep(0)
         return all(workers.queue.idle for workers in self._workers.values())
 
     async def flush_events(self) -> None:

@@ -106,7 +106,7 @@ class PodRuntime(Protocol):
         """
         ...
 
-    async def signal(self, id: str, number: int) -> None:  # noqa: A002 - the launcher's name for it
+    async def signal(self, process_id: str, number: int) -> None:
         """Send a signal to the container's main process; nothing happens if it has ended."""
         ...
 
@@ -114,16 +114,16 @@ class PodRuntime(Protocol):
         """Return every process that is known, ended ones included until they are forgotten."""
         ...
 
-    async def forget(self, id: str) -> None:  # noqa: A002 - the launcher's name for it
+    async def forget(self, process_id: str) -> None:
         """Drop what is known of a process that has ended. Idempotent."""
         ...
 
     async def execute(
         self,
-        id: str,
+        process_id: str,
         argv: tuple[str, ...],
         *,
-        timeout_seconds: float,  # noqa: A002 - likewise
+        timeout_seconds: float,
     ) -> Execution:
         """Run a command inside a running container."""
         ...

@@ -65,7 +65,8 @@ def _read_envelope(data: bytes, start: int, stop: int, depth: int) -> Object:
     if data[start : start + len(MAGIC)] != MAGIC:
         raise ValueError(r"not a Kubernetes protobuf body: it must start with the bytes k8s\0")
     parts = dict(_slices(data, start + len(MAGIC), stop))
-    if len(set(parts.get(3, (0, 0)))) > 1:
+    encoding_start, encoding_stop = parts.get(3, (0, 0))
+    if encoding_start != encoding_stop:
         raise ValueError("a Kubernetes protobuf body with a content encoding is not accepted")
     names = {
         number: data[slice(*where)].decode()
@@ -82,7 +83,7 @@ def _read_envelope(data: bytes, start: int, stop: int, depth: int) -> Object:
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """Return the number at this position and the position after it."""  # noqa: DOC501
+    # Returns the number at this position and the position after it.
     number = shift = 0
     while position < end:
         byte = data[position]
@@ -99,7 +100,7 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 def _end_of_value(wire: int, data: bytes, position: int, end: int) -> tuple[int, int]:
-    """Return where the value that starts here has its content, and where that stops."""  # noqa: DOC501
+    # Returns where the value that begins here has its content, and where that stops.
     if wire == _VARINT:
         stop = _varint(data, position, end)[1]
     elif wire == _BYTES:
@@ -225,8 +226,6 @@ def _read_raw(data: bytes, start: int, stop: int, depth: int) -> Any:
     if start == stop:
         return None
     if data.startswith(MAGIC, start, stop):
-        if depth >= MAX_DEPTH:
-            raise ValueError(f"malformed protobuf: nested deeper than {MAX_DEPTH} levels")
         return _read_envelope(data, start, stop, depth)
     try:
         return orjson.loads(data[start:stop])
@@ -256,11 +255,15 @@ def _schema_reader(kind: str, schema: "_Message") -> _Read:
     def read(data: bytes, start: int, stop: int, depth: int) -> Any:
         found: list[tuple[int, Any]] = []
         for number, wire, begin, end in _parts(data, start, stop):
-            if wire == _VARINT:
+            if number > 2:
+                continue
+            if wire == _VARINT and number == 1 and kind == "JSONSchemaPropsOrBool":
                 found.append((number, _read_bool(_varint(data, begin, end)[0])))
+            elif wire != _BYTES:
+                raise ValueError(f"malformed protobuf: {kind} has the wrong wire type {wire}")
             elif number == 2 and kind == "JSONSchemaPropsOrStringArray":
                 found.append((number, _read_string(data, begin, end, depth)))
-            elif wire == _BYTES:
+            else:
                 found.append((number, schema.decode(data, begin, end, depth)))
         return _choose_shape(kind, found)
 
@@ -330,7 +333,11 @@ class _Message:
         self._fields: dict[int, tuple[str, _Store, _Read]] | None = None
 
     def decode(self, data: bytes, position: int, end: int, depth: int) -> dict[str, Any]:
-        """Return the fields of the message between two positions."""  # noqa: DOC501
+        """Return the fields of the message between two positions.
+
+        Raises:
+            ValueError: the bytes are no such message, or ``depth`` is above `MAX_DEPTH`.
+        """
         if depth > MAX_DEPTH:
             raise ValueError(f"malformed protobuf: nested deeper than {MAX_DEPTH} levels")
         fields = self._fields if self._fields is not None else self._compile()
@@ -377,21 +384,26 @@ class _Message:
             read = self._table.reader(self._package, kind)
             wire = _WIRES.get(kind, _BYTES)
             if flag == "{}":
-                read, wire = _map_reader(read, wire), _BYTES
+                read, wire = _map_reader(read), _BYTES
             fields[number << 3 | wire] = (name, _STORES[flag], read)
         self._fields = fields
         return fields
 
 
-def _map_reader(read_value: _Read, wire: int) -> _Read:
+def _map_reader(read_value: _Read) -> _Read:
     """Return the reader of one entry of a map: field 1 is the key, field 2 the value."""
 
     def read(data: bytes, start: int, stop: int, depth: int) -> tuple[str, Any]:
         key, value = "", read_value(b"", 0, 0, depth)
-        for number, found, begin, end in _parts(data, start, stop):
-            if number == 1 and found == _BYTES:
+        for number, wire, begin, end in _parts(data, start, stop):
+            # No map of the table has numbers for values.
+            if number in {1, 2} and wire != _BYTES:
+                raise ValueError(
+                    f"malformed protobuf: a map's entry has the wrong wire type {wire}"
+                )
+            if number == 1:
                 key = data[begin:end].decode()
-            elif number == 2 and found == wire:
+            elif number == 2:
                 value = read_value(data, begin, end, depth)
         return key, value
 
@@ -408,7 +420,11 @@ class _Table:
         self._messages: dict[tuple[str, str], _Message] = {}
 
     def kind(self, api_version: str, kind: str) -> _Message:
-        """Return the message of a kind."""  # noqa: DOC501
+        """Return the message of a kind.
+
+        Raises:
+            ValueError: the table has no such kind.
+        """
         group, _, version = api_version.rpartition("/")
         package = f"{self._groups.get(group)}/{version}"
         if kind in self._kinds.get(package, ()):

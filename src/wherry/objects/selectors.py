@@ -47,9 +47,10 @@ class Requirement(NamedTuple):
     operator: Operator
     values: tuple[str, ...] = ()
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __str__(self) -> str:
         if self.operator in {"in", "notin"}:
-            return f"{self.key} {self.operator} ({','.join(self.values)})"
+            # A lone empty value needs its comma: `()` would be no value at all.
+            return f"{self.key} {self.operator} ({','.join(self.values) or ','})"
         if self.operator in _SIGNS:
             return f"{self.key}{_SIGNS[self.operator]}{self.values[0]}"
         return f"!{self.key}" if self.operator == "!" else self.key
@@ -91,7 +92,7 @@ class LabelSelector:
                 return False
         return True
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __str__(self) -> str:
         return ",".join(map(str, self.requirements))
 
 
@@ -166,7 +167,7 @@ class FieldRequirement(NamedTuple):
     operator: Literal["=", "!="]
     value: str
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __str__(self) -> str:
         value = re.sub(r"([\\,=])", r"\\\1", self.value)
         return f"{self.path}{self.operator}{value}"
 
@@ -188,7 +189,7 @@ class FieldSelector(NamedTuple):
                 return False
         return True
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __str__(self) -> str:
         return ",".join(map(str, self.requirements))
 
 

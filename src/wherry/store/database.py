@@ -212,5 +212,6 @@ def _configure(connection: sqlite3.Connection, settings: StoreSettings) -> None:
     ):
         connection.execute(statement).fetchall()
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-        for statement in schema.CREATE:
-            connection.execute(statement)
+        # Copied into the main file, so that it shows whose it is even without its log.
+        for statement in (*schema.CREATE, "PRAGMA wal_checkpoint(TRUNCATE)"):
+            connection.execute(statement).fetchall()

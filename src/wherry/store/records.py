@@ -27,7 +27,7 @@ class Key(NamedTuple):
     namespace: str
     name: str
 
-    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.resource} {place}"
 
@@ -50,7 +50,7 @@ class Record:
         self._labels: Mapping[str, str] | None = None
         self._uid = ""
 
-    def __repr__(self) -> str:  # type: ignore[explicit-override]  # typing has it from 3.12 on
+    def __repr__(self) -> str:
         return f"Record({self.key}, revision={self.revision}, {len(self.raw)} bytes)"
 
     @property
@@ -114,7 +114,9 @@ def record_of(key: Key, revision: int, value: requests.Object) -> Record:
 
     Raises:
         TypeError: the value cannot be written as JSON.
+        UnicodeEncodeError: the key cannot be written as UTF-8.
     """
+    "".join(key).encode()  # found here, it fails one write; on the way to disk, all of a commit
     # orjson writes into a buffer of twice the size, and what is cut off stays lost between records.
     # A copy has the right size from the start.
     record = Record(key, revision, bytes(memoryview(_serialise(value, revision))))

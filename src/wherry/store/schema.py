@@ -68,9 +68,9 @@ def is_new(path: Path) -> bool:
     """
     if path.exists() and path.stat().st_size > 0:
         return False
-    log = wal.path_of(path)
-    if log.exists() and log.stat().st_size > 0:
-        raise StoreDamagedError(path, f"it is missing or empty, but its log {log.name} is there")
+    if wal.exists(path):
+        log = wal.path_of(path).name
+        raise StoreDamagedError(path, f"it is missing or empty, but its log {log} is there")
     return True
 
 
@@ -79,12 +79,14 @@ class Reader:
 
     Attributes:
         compacted: Superseded rows up to this revision may be missing.
+        empty: Whether the tables still have to be made.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
         self.compacted = 0
+        self.empty = True
 
     @classmethod
     @contextlib.contextmanager
@@ -102,8 +104,10 @@ class Reader:
             raise StoreOpenError(f"cannot read {path}: {error.strerror}") from error
         if magic != b"SQLite format 3\0":
             raise StoreDamagedError(path, "it is not an SQLite database")
+        # Without a log the file is all there is; "immutable" keeps SQLite from making an empty one.
+        mode = "mode=ro" if wal.exists(path) else "mode=ro&immutable=1"
         connection = sqlite3.connect(
-            f"file:{urllib.parse.quote(os.fspath(path.absolute()))}?mode=ro",
+            f"file:{urllib.parse.quote(os.fspath(path.absolute()))}?{mode}",
             uri=True,
             isolation_level=None,
         )
@@ -133,7 +137,10 @@ class Reader:
                 yield row
 
     def _check(self) -> None:
-        if not self._fetch("SELECT count(*) FROM sqlite_schema"):
+        tables = self._fetch("SELECT count(*) FROM sqlite_schema")
+        wal.check(self._path)  # after the first read, which brings SQLite to read the log
+        self.empty = not tables
+        if self.empty:
             return  # the process that made it was killed before it wrote the tables
         application, version = (
             self._fetch("PRAGMA application_id"),
@@ -154,15 +161,9 @@ class Reader:
         problem = self._fetch("PRAGMA quick_check(1)")
         if problem != "ok":
             raise StoreDamagedError(self._path, str(problem).replace("\n", " "))
-        wal.check(self._path)
         self.compacted = int(
             self._fetch("SELECT max(revision) FROM marks WHERE name = 'compacted'") or 0
         )
-
-    @property
-    def empty(self) -> bool:
-        """Whether the tables still have to be made."""
-        return not self._fetch("SELECT count(*) FROM sqlite_schema")
 
     def _fetch(self, statement: str) -> int | str | None:
         row = self._connection.execute(statement).fetchone()

@@ -284,7 +284,7 @@ class Store:
         revision = self._next_revision
         try:
             record = records.record_of(key, revision, value)
-        except TypeError as error:
+        except (TypeError, UnicodeEncodeError) as error:
             raise InvalidValueError(f"{key} is not JSON: {error}") from error
         # A deletion is let through, or an object could become impossible to remove.
         if len(record.raw) > self.settings.max_value_bytes and kind != "DELETED":

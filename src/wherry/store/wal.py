@@ -25,6 +25,12 @@ def path_of(database: Path) -> Path:
     return database.with_name(f"{database.name}-wal")
 
 
+def exists(database: Path) -> bool:
+    """Return whether a database has a log with anything in it."""
+    log = path_of(database)
+    return log.exists() and log.stat().st_size > 0
+
+
 def check(database: Path) -> None:
     """Compare what SQLite has read of the log with what is there.
 

@@ -100,3 +100,8 @@ def _check_order(path: str, limits: Mapping[str, Any], requests: Mapping[str, An
 def is_zero(amount: str | int | float) -> bool:
     """Return whether a quantity, known to be one, is nothing."""
     return quantities.parse(amount) == 0
+
+
+def exceeds(amount: str | int | float, limit: str | int | float) -> bool:
+    """Return whether one quantity is more than another; both are known to be quantities."""
+    return quantities.parse(amount) > quantities.parse(limit)

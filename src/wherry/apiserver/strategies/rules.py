@@ -66,6 +66,7 @@ class Rules(Strategy):
     on_grace: Grace = _no_grace
     on_release: Release = _no_release
     fields: Fields = _no_fields
+    status_on_create: bool = False
 
     def default(self, obj: Object) -> None:
         """Fill in what Kubernetes fills in, in place."""

@@ -2,8 +2,8 @@
 
 Pods are processes in the host's network namespace, so two that listen on ``0.0.0.0:8080`` would clash. A seccomp filter
 in the container hands the two system calls to the launcher, which performs them on a duplicate of the socket with
-another address, or lets the kernel go on as if nothing had been. Nothing else is touched, and this is a convenience, not
-a security boundary.
+another address, or lets the kernel go on as if nothing had been. Nothing else is touched, and this is a convenience,
+not a security boundary.
 """
 
 import contextlib
@@ -143,7 +143,9 @@ class Interceptor:
         call = _Call(cookie, pid, binds, descriptor, address, length)
         try:
             self._decide(call)
-        except OSError:  # the caller is gone, or its memory is not for us: the kernel knows what to say
+        except (
+            OSError
+        ):  # the caller is gone, or its memory is not for us: the kernel knows what to say
             self._proceed(call)
 
     def _decide(self, call: _Call) -> None:
@@ -167,7 +169,7 @@ class Interceptor:
 
     def _bind(self, call: _Call, duplicate: socket.socket, port: int) -> None:
         if duplicate.type == socket.SOCK_DGRAM and port == 0:
-            # A client's socket that may send anywhere: it cannot clash, and would not get out from a loopback address.
+            # A client's socket that may send anywhere: no clash, and it would not get out from a loopback address.
             self._proceed(call)
         elif duplicate.family == socket.AF_INET:
             self._answer(call, _outcome(duplicate.bind, (self._address, port)))

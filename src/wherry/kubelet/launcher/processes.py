@@ -49,6 +49,14 @@ def thread_group(thread: int) -> int:
     return int(text.partition("Tgid:")[2].split()[0])
 
 
+def alive(pid: int) -> bool:
+    """Whether a process is there and not a zombie; only Linux can tell."""
+    try:
+        return _stat(pid)[0] != b"Z"
+    except (OSError, IndexError):
+        return False
+
+
 def session(pid: int) -> int:
     """Return the session of a process; 0 if it is gone."""
     try:
@@ -58,9 +66,9 @@ def session(pid: int) -> int:
 
 
 def mount_namespace(pid: int) -> str:
-    """Return the name of a process's mount namespace; empty where there is none to see."""
+    """Return the name of a process's mount namespace (0: one's own); empty where there is none to see."""
     try:
-        return pathlib.Path(f"/proc/{pid}/ns/mnt").readlink().name
+        return pathlib.Path(f"/proc/{pid or 'self'}/ns/mnt").readlink().name
     except OSError:
         return ""
 

@@ -149,7 +149,7 @@ class Sandbox:
     def _rebuild_root(self) -> None:
         """Replace ``/``: a tmpfs mounted over it would not be seen by a process whose root lies below."""
         new = self._directory
-        syscalls.mount("wherry", new, "tmpfs", _TMPFS_FLAGS, "mode=755")
+        syscalls.mount("wherry", new, "tmpfs", _TMPFS_FLAGS, data="mode=755")
         # Else binding the folder that holds ``new`` would copy what is already in it.
         syscalls.mount("", new, "", syscalls.MS_UNBINDABLE)
         self._fill("/", new)
@@ -173,7 +173,7 @@ class Sandbox:
 
     def _hide_launcher(self) -> None:
         options = "size=4k,mode=000"
-        syscalls.mount(self._token, self._directory, "tmpfs", _TMPFS_FLAGS, options)
+        syscalls.mount(self._token, self._directory, "tmpfs", _TMPFS_FLAGS, data=options)
 
     def _lay(self, mount: types.Mount, source: int) -> None:
         directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
@@ -182,7 +182,7 @@ class Sandbox:
         self._check(mount, path, directory=directory)
         if source < 0:
             size = f",size={mount.size_bytes}" if mount.size_bytes else ""
-            syscalls.mount("wherry", path, "tmpfs", _TMPFS_FLAGS, "mode=1777" + size)
+            syscalls.mount("wherry", path, "tmpfs", _TMPFS_FLAGS, data="mode=1777" + size)
         else:
             syscalls.mount(f"/proc/self/fd/{source}", path, "", _BIND)
             os.close(source)
@@ -239,7 +239,7 @@ class Sandbox:
         below = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         facts = os.fstat(below)
         options = f"mode={stat.S_IMODE(facts.st_mode):o}"
-        syscalls.mount("wherry", directory, "tmpfs", _TMPFS_FLAGS, options)
+        syscalls.mount("wherry", directory, "tmpfs", _TMPFS_FLAGS, data=options)
         with contextlib.suppress(OSError):  # an id that the user namespace does not know
             os.chown(directory, facts.st_uid, facts.st_gid)
         self._fill(f"/proc/self/fd/{below}", directory)
@@ -260,13 +260,13 @@ class Sandbox:
 
 def _show(entry: "os.DirEntry[str]", target: str) -> None:
     if entry.is_symlink():
-        leads_to = pathlib.Path(entry.path).readlink()
-        pathlib.Path(target).symlink_to(leads_to)
+        pathlib.Path(target).symlink_to(pathlib.Path(entry.path).readlink())
         return
+    # There may be hundreds, and making a Path costs more than the system call.
     if entry.is_dir(follow_symlinks=False):
-        pathlib.Path(target).mkdir()
+        os.mkdir(target)  # noqa: PTH102
     else:
-        pathlib.Path(target).touch()
+        os.mknod(target)
     syscalls.mount(entry.path, target, "", _BIND)
 
 

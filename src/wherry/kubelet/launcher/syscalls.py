@@ -70,8 +70,8 @@ def setns(descriptor: int, kind: int) -> None:
     _checked(_libc.setns(descriptor, kind))
 
 
-def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """Call mount(2)."""
+def mount(source: str, target: str, kind: str, flags: int, *, data: str = "") -> None:
+    """Mount ``source`` at ``target``, or change a mount, as ``flags`` say."""
     _checked(
         _libc.mount(
             os.fsencode(source),
@@ -85,7 +85,7 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 
 def unmount(target: str, flags: int) -> None:
-    """Call umount2(2)."""
+    """Take the mount at ``target`` away."""
     _checked(_libc.umount2(os.fsencode(target), flags), target)
 
 
@@ -111,7 +111,7 @@ def make_read_only(target: str) -> None:
 
 
 def pivot_root(new: str, old: str) -> None:
-    """Call pivot_root(2)."""
+    """Make ``new`` the root and put the present one at ``old``."""
     _checked(_syscall(_SYS_PIVOT_ROOT[_machine], os.fsencode(new), os.fsencode(old)))
 
 
@@ -122,13 +122,13 @@ def set_hostname(name: str) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Call prctl(2) with one argument."""
+    """Set a property of this process."""
     zero = ctypes.c_ulong(0)
     _checked(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero))
 
 
 def seccomp(operation: int, flags: int, arguments: "ctypes.Structure | None") -> int:
-    """Call seccomp(2)."""
+    """Change the filter of system calls."""
     pointer = ctypes.byref(arguments) if arguments is not None else None
     return _checked(
         int(_libc.syscall(ctypes.c_long(_SYS_SECCOMP[_machine]), operation, flags, pointer))

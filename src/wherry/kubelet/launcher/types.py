@@ -156,6 +156,17 @@ def check_id(text: str) -> str:
     return text
 
 
+def state_values(state: ProcessState) -> dict[str, Any]:
+    """Return the JSON form of a state."""
+    return dataclasses.asdict(state)
+
+
+def spec_values(spec: ProcessSpec) -> dict[str, Any]:
+    """Return the JSON form of a spec, for ``spec_from``."""
+    plain = dataclasses.replace(spec, env=dict(spec.env), rlimits=dict(spec.rlimits))
+    return dataclasses.asdict(plain)
+
+
 def spec_from(values: Mapping[str, Any]) -> ProcessSpec:
     """Rebuild a spec from its JSON form (``dataclasses.asdict``).
 

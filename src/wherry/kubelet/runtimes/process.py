@@ -9,8 +9,15 @@ from pathlib import PurePosixPath
 from wherry.kubelet import expansion
 from wherry.kubelet.environments import builder, catalog, interpreters, recipe
 from wherry.kubelet.launcher.client import Launcher
-from wherry.kubelet.launcher.types import Execution, Mount, ProcessSpec, ProcessState
-from wherry.kubelet.runtime import ContainerStart, Image, ImageError, Progress
+from wherry.kubelet.launcher.types import (
+    Execution,
+    LauncherError,
+    LauncherGoneError,
+    Mount,
+    ProcessSpec,
+    ProcessState,
+)
+from wherry.kubelet.runtime import ContainerStart, Image, ImageError, Progress, StartError
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import quantities
 from wherry.objects.requests import Object
@@ -59,7 +66,11 @@ class ProcessRuntime:
         return None if built is None else self._image(image, choice, built)
 
     async def pull(self, image: str, progress: Progress) -> Image:
-        """Build the image's environment."""
+        """Build the image's environment.
+
+        Raises:
+            ImageError: it cannot be built.
+        """
         choice = self._choose(image)
         try:
             built = await self._builds.build(choice.recipe, progress)
@@ -68,31 +79,41 @@ class ProcessRuntime:
         return self._image(image, choice, built)
 
     async def start(self, container: ContainerStart) -> ProcessState:
-        """Start the container's process."""
-        return await self._launcher.start(process_spec(container, self._settings))
+        """Start the container's process.
 
-    async def signal(self, id: str, number: int) -> None:  # noqa: A002 - the launcher's name for it
+        Raises:
+            StartError: the launcher cannot do what the spec says.
+            LauncherGoneError: the launcher went away; starting again is safe.
+        """
+        try:
+            return await self._launcher.start(process_spec(container, self._settings))
+        except LauncherGoneError:
+            raise
+        except LauncherError as error:
+            raise StartError(str(error)) from error
+
+    async def signal(self, process_id: str, number: int) -> None:
         """Send a signal."""
-        await self._launcher.signal(id, number)
+        await self._launcher.signal(process_id, number)
 
     async def list(self) -> list[ProcessState]:
         """Return what the launcher knows."""
         return await self._launcher.list()
 
-    async def forget(self, id: str) -> None:  # noqa: A002 - the launcher's name for it
+    async def forget(self, process_id: str) -> None:
         """Drop a process that has ended."""
-        await self._launcher.forget(id)
+        await self._launcher.forget(process_id)
 
     async def execute(
         self,
-        id: str,
+        process_id: str,
         argv: tuple[str, ...],
         *,
-        timeout_seconds: float,  # noqa: A002 - likewise
+        timeout_seconds: float,
     ) -> Execution:
         """Run a command inside a container."""
         return await self._launcher.execute(
-            id, argv, timeout_seconds=timeout_seconds, max_output_bytes=_MAX_OUTPUT_BYTES
+            process_id, argv, timeout_seconds=timeout_seconds, max_output_bytes=_MAX_OUTPUT_BYTES
         )
 
     def exits(self) -> AsyncIterator[ProcessState]:

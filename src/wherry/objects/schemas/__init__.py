@@ -4,7 +4,7 @@
 """
 
 from wherry.objects.schemas.compiling import Dialect, SchemaError
-from wherry.objects.schemas.node import MAX_DEPTH, Node
+from wherry.objects.schemas.node import ANY, MAX_DEPTH, Node
 from wherry.objects.schemas.schema import Schema
 
-__all__ = ["MAX_DEPTH", "Dialect", "Node", "Schema", "SchemaError"]
+__all__ = ["ANY", "MAX_DEPTH", "Dialect", "Node", "Schema", "SchemaError"]

@@ -223,7 +223,9 @@ def _reference(schema: Mapping[str, Any]) -> str:
 
 def _placed(node: Node, schema: Mapping[str, Any]) -> Node:
     """Return the node of a definition, as this place wants it merged."""
-    return _place(node.copy(), schema) if _PLACE_KEYWORDS & schema.keys() else node
+    if node is ANY or not _PLACE_KEYWORDS & schema.keys():
+        return node
+    return _place(node.copy(), schema)
 
 
 def _place(node: Node, schema: Mapping[str, Any]) -> Node:

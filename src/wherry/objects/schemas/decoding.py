@@ -58,10 +58,10 @@ class Scan:
             if type(value) is dict or type(value) is list:
                 refuse_deep(value, depth)
             return value
-        if type(value) is dict and "object" in node.types:
+        if type(value) is dict and (not node.types or "object" in node.types):
             self._object(node, value, path, depth)
             return value
-        if type(value) is list and "array" in node.types:
+        if type(value) is list and (not node.types or "array" in node.types):
             self._array(node, value, path, depth)
             return value
         if node.admit is None:

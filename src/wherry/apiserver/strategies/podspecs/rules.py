@@ -5,7 +5,7 @@ Source: ``ValidatePodSpec`` of ``pkg/apis/core/validation``.
 
 from typing import Any
 
-from wherry.apiserver.strategies import causes, metadata
+from wherry.apiserver.strategies import causes, labels
 from wherry.apiserver.strategies.podspecs import containers, volumes
 from wherry.objects import names
 from wherry.objects.errors import Cause
@@ -21,7 +21,7 @@ _SIDECAR_ONLY = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 
 def check_template(path: str, template: dict[str, Any]) -> list[Cause]:
     """Check a `PodTemplateSpec`."""
-    found = metadata.check_labels(f"{path}.metadata", template.get("metadata") or {})
+    found = labels.check(f"{path}.metadata", template.get("metadata") or {})
     spec = template.get("spec") or {}
     if spec.get("ephemeralContainers"):
         why = "ephemeral containers not allowed in pod template"
@@ -109,10 +109,7 @@ def _names(path: str, spec: dict[str, Any]) -> list[Cause]:
     for name in ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"):
         if spec.get(name):
             found += causes.problems(f"{path}.{name}", spec[name], names.dns_subdomain(spec[name]))
-    for key, value in (spec.get("nodeSelector") or {}).items():
-        where = f"{path}.nodeSelector"
-        found += causes.problems(where, key, names.label_key(key))
-        found += causes.problems(where, value, names.label_value(value))
+    found += labels.check_pairs(f"{path}.nodeSelector", spec.get("nodeSelector"))
     for index, gate in enumerate(spec.get("readinessGates") or ()):
         kind = gate.get("conditionType", "")
         where = f"{path}.readinessGates[{index}].conditionType"

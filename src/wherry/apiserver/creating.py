@@ -1,0 +1,125 @@
+"""create: names, the metadata that the system gives, and the namespace that must be there."""
+
+import uuid
+
+from wherry.apiserver import core as cores
+from wherry.apiserver import intake, writing
+from wherry.apiserver.answers import One
+from wherry.apiserver.call import Call
+from wherry.apiserver.core import Core
+from wherry.apiserver.resources import Served
+from wherry.objects import errors, kinds, names
+from wherry.objects.errors import Cause
+from wherry.objects.requests import Object
+from wherry.store import Key
+
+_GENERATE_ATTEMPTS = 8
+
+
+async def create(core: Core, call: Call) -> One:
+    """Create an object.
+
+    Raises:
+        AlreadyExistsError: There is one of that name.
+        NotFoundError: There is no such namespace.
+        ForbiddenError: The namespace is being deleted.
+        InvalidError: A rule is broken.
+        BadRequestError: The body cannot be read as an object of the kind.
+    """
+    served = core.served(call)
+    obj = intake.body(served, call)
+    intake.decode(served, call, obj)
+    if obj["metadata"].get("resourceVersion"):
+        raise errors.BadRequestError("resourceVersion should not be set on objects to be created")
+    if served.resource.namespaced:
+        check_namespace(core, served, obj)
+    _check_serving(served)
+    key = _name(core, served, obj)
+    _own(core, served, obj)
+    writing.shape(served, obj)
+    context = core.context(call, served)
+    stored = False
+    try:
+        served.strategy.prepare_create(obj, context)
+        writing.judge(core, call, served, obj, None)
+        if core.store.head(key) is not None:
+            raise errors.already_exists(served.resource.plural, key.name, served.resource.group)
+        if call.dry_run:
+            return writing.preview(served, obj, 201)
+        record = await core.store_new(served, key, obj)
+        stored = True
+    finally:
+        if not stored:
+            served.strategy.release(obj, context)
+    return writing.answer(served, record, 201)
+
+
+def check_namespace(core: Core, served: Served, obj: Object) -> None:
+    """Refuse objects whose namespace is missing or on its way out.
+
+    Raises:
+        NotFoundError: There is no such namespace.
+        ForbiddenError: It is being deleted.
+    """
+    name = str(obj["metadata"]["namespace"] or "")
+    if not name:
+        raise errors.BadRequestError("an empty namespace may not be set during creation")
+    record = core.store.head(Key(kinds.NAMESPACES.key, "", name))
+    if record is None:
+        raise errors.not_found("namespaces", name)
+    # Few namespaces are being deleted at any time: only those are worth parsing.
+    if b'"deletionTimestamp"' not in record.raw:
+        return
+    if "deletionTimestamp" not in record.value()["metadata"]:
+        return
+    resource = served.resource
+    why = f"unable to create new content in namespace {name} because it is being terminated"
+    error = errors.forbidden(resource.plural, str(obj["metadata"].get("name") or ""), why, resource.group)
+    cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
+    error.details["causes"] = [cause.to_dict()]
+    raise error
+
+
+def _check_serving(served: Served) -> None:
+    if served.definition is not None and served.definition.get("terminating"):
+        raise errors.MethodNotAllowedError(
+            "create not allowed while custom resource definition is terminating"
+        )
+
+
+def _name(core: Core, served: Served, obj: Object) -> Key:
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace")
+    if metadata.get("name"):
+        return core.key(served, metadata["name"], namespace)
+    prefix = metadata.get("generateName")
+    if not prefix:
+        cause = Cause(
+            "metadata.name", "Required value: name or generateName is required", "FieldValueRequired"
+        )
+        raise writing.invalid(served, obj, [cause])
+    for _ in range(_GENERATE_ATTEMPTS):
+        key = core.key(served, names.generate(prefix), namespace)
+        if core.store.head(key) is None:
+            metadata["name"] = key.name
+            return key
+    raise errors.AlreadyExistsError(
+        f'{errors.group_resource(served.resource.plural, served.resource.group)} "{prefix}" already '
+        f"exists, the server was not able to generate a unique name for the object"
+    )
+
+
+def _own(core: Core, served: Served, obj: Object) -> None:
+    """Set the metadata that belongs to the system."""
+    metadata = obj["metadata"]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+        metadata.pop(name, None)
+    metadata.pop("resourceVersion", None)
+    metadata.pop("generation", None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = cores.timestamp(core.clock())
+    strategy = served.strategy
+    if served.custom or "spec" in obj:
+        metadata["generation"] = 1
+    if strategy.has_status(served.resource) and not strategy.status_on_create:
+        obj.pop("status", None)

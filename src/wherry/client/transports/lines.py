@@ -1,0 +1,21 @@
+"""Lines out of chunks, however long a line is and wherever the chunks end."""
+
+from collections.abc import Iterator
+
+
+class LineSplitter:
+    """Collects chunks and gives back whole lines; linear in the length of a line."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the lines that are complete now, without their newline; empty ones are left out."""
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            whole = b"".join([*self._rest, line]) if self._rest else line
+            self._rest.clear()
+            if whole.strip():
+                yield whole
+        if rest:
+            self._rest.append(rest)

@@ -1,0 +1,349 @@
+"""The node agent: hears of pods, configuration, services and exits, and hands each to whom it concerns."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+
+import aiohttp
+
+from wherry.client.client import Client
+from wherry.controller.controller import Controller, Watch
+from wherry.controller.manager import Manager
+from wherry.controller.requests import Request, Result
+from wherry.kubelet import hosts, logs, node, orphans, process_ids, specs
+from wherry.kubelet.addresses import Addresses
+from wherry.kubelet.environments import builder
+from wherry.kubelet.environments import controller as environment_controller
+from wherry.kubelet.environments import kinds as environment_kinds
+from wherry.kubelet.launcher.client import Launcher
+from wherry.kubelet.launcher.types import ProcessState
+from wherry.kubelet.layout import private
+from wherry.kubelet.pod_worker import PodWorker
+from wherry.kubelet.runtimes.process import ProcessRuntime
+from wherry.kubelet.settings import KubeletSettings
+from wherry.kubelet.shared import Caches, Shared
+from wherry.kubelet.tokens import Tokens
+from wherry.objects import errors, kinds, metadata
+from wherry.objects.requests import Object
+
+logger = logging.getLogger("wherry.kubelet")
+
+_SERVICE_LABEL = "kubernetes.io/service-name"
+_UID_INDEX = "kubelet-uid"
+_READY_SECONDS = 30.0
+
+_Processes = dict[str, dict[str, dict[int, ProcessState]]]
+
+
+class Agent:
+    """The node agent of one machine.
+
+    `start` registers the node and adopts what the launcher still runs, then adds its controllers to
+    the manager; `close` leaves all containers running.
+
+    Attributes:
+        logs: Answers log requests.
+        node_name: The Node's name.
+    """
+
+    def __init__(self, shared: Shared, launcher: Launcher, builds: builder.Builder) -> None:
+        """Use `start`."""
+        self._shared = shared
+        self._launcher = launcher
+        self._builds = builds
+        self._workers: dict[str, PodWorker] = {}
+        self._uids: dict[tuple[str, str], str] = {}
+        self._references: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._found: _Processes = {}
+        self._adopted = asyncio.Event()
+        self._node: node.NodeAgent | None = None
+        self.node_name = shared.node_name
+        self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes)
+
+    @classmethod
+    async def start(
+        cls,
+        manager: Manager,
+        settings: KubeletSettings,
+        *,
+        launcher: Launcher | None = None,
+        client: Client | None = None,
+    ) -> "Agent":
+        """Bring the node up.
+
+        Args:
+            manager: Supplies caches and runs the agent's controllers; may be running already.
+            settings: The agent's.
+            launcher: Connected already; None connects to the one below `settings.data`.
+            client: For the agent's own calls; by default the manager's.
+
+        Returns:
+            The agent; pods are worked on as soon as the manager runs.
+
+        Raises:
+            ApiError: the node or the Environment kind could not be registered.
+            LauncherError: the launcher cannot be reached.
+        """
+        for folder in (settings.data, settings.environments, settings.memory_pods):
+            private(folder)
+        client = client or manager.client
+        amounts = await node.capacity(settings)
+        registered = node.NodeAgent(settings, client, manager.clock, amounts)
+        await _define_environments(client)
+        await registered.register()
+        if launcher is None:
+            launcher = await Launcher.connect(settings.data / "launcher")
+        builds = builder.Builder(
+            settings.environments,
+            concurrency=settings.builds.concurrency,
+            timeout_seconds=settings.builds.timeout_seconds,
+        )
+        builds.clean()
+        caches = _caches(manager)
+        shared = Shared(
+            settings=settings,
+            client=client,
+            caches=caches,
+            runtime=ProcessRuntime(launcher, builds, caches.environments.list, settings),
+            recorder=manager.recorder("kubelet"),
+            clock=manager.clock,
+            addresses=Addresses(settings.pod_cidr),
+            hosts=hosts.Hosts(debounce_seconds=settings.hosts_debounce_seconds),
+            tokens=Tokens(client, manager.clock),
+            session=aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=True)
+            ),
+            node_name=registered.name,
+            host_ip=registered.address,
+            allocatable=amounts,
+        )
+        agent = cls(shared, launcher, builds)
+        agent._node = registered
+        shared.spawn(registered.run(), "node")
+        shared.spawn(agent._adopt(), "adopt")
+        for controller in agent._controllers(manager):
+            manager.add(controller)
+        return agent
+
+    async def close(self) -> None:
+        """Stop working and disconnect; containers go on. The manager must have stopped before."""
+        for worker in self._workers.values():
+            worker.close()
+        await self._shared.close()
+        await self._shared.hosts.close()
+        await self._builds.close()
+        await self._shared.session.close()
+        await self._launcher.close()
+
+    def _controllers(self, manager: Manager) -> list[Controller]:
+        def configured(kind: str) -> Watch:
+            resource = kinds.CONFIG_MAPS if kind == "configMap" else kinds.SECRETS
+            return Watch(resource, lambda obj: self._touch(kind, obj))
+
+        return [
+            Controller(
+                "kubelet",
+                kinds.PODS,
+                _PodReconciler(self),
+                watches=(
+                    configured("configMap"),
+                    configured("secret"),
+                    Watch(kinds.PERSISTENT_VOLUME_CLAIMS, lambda obj: self._touch("claim", obj)),
+                    Watch(environment_kinds.ENVIRONMENTS, self._touch_images),
+                ),
+                workers=8,
+            ),
+            Controller(
+                "kubelet-hosts",
+                kinds.SERVICES,
+                _HostsReconciler(self._shared),
+                watches=(Watch(kinds.ENDPOINT_SLICES, _service_of),),
+                workers=1,
+            ),
+            environment_controller.controller(
+                manager.client, self._shared.caches.environments, self._builds, manager.clock
+            ),
+        ]
+
+    # Pods.
+
+    async def sync(self, request: Request) -> None:
+        """Hand a pod's present state to its worker, making or ending the worker as needed."""
+        await self._adopted.wait()
+        key = (request.namespace, request.name)
+        pod = self._shared.caches.pods.get(*key)
+        ours = pod is not None and pod["spec"].get("nodeName") == self.node_name
+        uid = metadata.uid(pod) if pod is not None and ours else ""
+        known = self._uids.get(key)
+        if known is not None and known != uid:
+            self._gone(known, key)
+        if pod is None or not ours:
+            return
+        worker = self._workers.get(uid)
+        if worker is None:
+            worker = self._make(uid, key, pod)
+            worker.wake()
+        else:
+            worker.update(pod)
+
+    def _make(self, uid: str, key: tuple[str, str], pod: Object) -> PodWorker:
+        worker = PodWorker(pod, self._shared, self._found.pop(uid, {}))
+        self._workers[uid] = worker
+        self._uids[key] = uid
+        for kind, name in _references(pod):
+            self._references[kind, key[0], name].add(uid)
+        return worker
+
+    def _gone(self, uid: str, key: tuple[str, str]) -> None:
+        self._uids.pop(key, None)
+        worker = self._workers.get(uid)
+        if worker is None:
+            return
+        for kind, name in _references(worker.pod):
+            users = self._references.get((kind, key[0], name), set())
+            users.discard(uid)
+            if not users:
+                self._references.pop((kind, key[0], name), None)
+        worker.gone()
+        self._shared.spawn(self._bury(uid, worker), "bury")
+
+    async def _bury(self, uid: str, worker: PodWorker) -> None:
+        await worker.removed.wait()
+        self._workers.pop(uid, None)
+
+    def _touch(self, kind: str, obj: Object) -> Iterable[Request]:
+        """Tell workers of a change of what their pods refer to; no request comes of it."""
+        where = metadata.namespaced_name(obj)
+        for uid in self._references.get((kind, where.namespace, where.name), ()):
+            self._workers[uid].config_changed()
+        return ()
+
+    def _touch_images(self, _: Object) -> Iterable[Request]:
+        for worker in self._workers.values():
+            worker.images_changed()
+        return ()
+
+    # Processes.
+
+    async def _adopt(self) -> None:
+        """Learn what the launcher runs, then hear of every end."""
+        found: _Processes = defaultdict(lambda: defaultdict(dict))
+        for process in await self._launcher.list():
+            name = process_ids.parse(process.id)
+            if name is not None:
+                found[name.uid][name.container][name.attempt] = process
+        self._found = found
+        pods = await self._shared.client.list(kinds.PODS)
+        mine = [pod for pod in pods if pod["spec"].get("nodeName") == self.node_name]
+        self._claim_addresses(mine)
+        living = {metadata.uid(pod) for pod in mine}
+        left_over = [uid for uid in found if uid not in living]
+        for uid in left_over:
+            states = found.pop(uid)
+            processes = [one for of_container in states.values() for one in of_container.values()]
+            self._shared.spawn(orphans.end(processes, self._shared.runtime), f"orphan {uid}")
+        self._adopted.set()
+        settings = self._shared.settings
+        self._shared.spawn(asyncio.to_thread(orphans.clean, settings, mine), "clean")  # type: ignore[arg-type]
+        async for process in self._launcher.exits():
+            self._exited(process)
+
+    def _claim_addresses(self, pods: Iterable[Object]) -> None:
+        for pod in pods:
+            address = (pod.get("status") or {}).get("podIP")
+            if address and not specs.is_finished(pod) and not specs.uses_host_network(pod):
+                self._shared.addresses.claim(metadata.uid(pod), str(address))
+
+    def _exited(self, process: ProcessState) -> None:
+        name = process_ids.parse(process.id)
+        if name is None:
+            return
+        worker = self._workers.get(name.uid)
+        if worker is not None:
+            worker.exited(name, process)
+        elif name.uid in self._found:
+            self._found[name.uid][name.container][name.attempt] = process
+
+    def _writes(self, uid: str, container: str, attempt: int) -> bool:
+        worker = self._workers.get(uid)
+        return worker is not None and worker.running(container, attempt)
+
+
+class _PodReconciler:
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    async def reconcile(self, request: Request) -> Result | None:
+        """Hand the pod on; its worker does the rest in its own time."""
+        await self._agent.sync(request)
+        return None
+
+
+class _HostsReconciler:
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def reconcile(self, request: Request) -> Result | None:
+        """Work out a service's lines anew."""
+        caches = self._shared.caches
+        service = caches.services.get(*request)
+        lines = ("", "")
+        if service is not None:
+            slices = caches.endpoint_slices.by_index(_SERVICE_LABEL, f"{request}")
+            lines = hosts.service_lines(service, slices, self._shared.settings.cluster_domain)
+        self._shared.hosts.set_service(request.namespace, request.name, lines)
+        return None
+
+
+def _service_of(obj: Object) -> Iterable[Request]:
+    name = metadata.labels(obj).get(_SERVICE_LABEL)
+    return (Request(metadata.namespace(obj), name),) if name else ()
+
+
+def _references(pod: Object) -> set[tuple[str, str]]:
+    return {
+        *specs.config_references(pod),
+        *(("claim", name) for name in specs.claim_references(pod)),
+    }
+
+
+def _caches(manager: Manager) -> Caches:
+    slices = manager.cache(kinds.ENDPOINT_SLICES)
+    slices.add_index(_SERVICE_LABEL, lambda obj: [str(found) for found in _service_of(obj)])
+    return Caches(
+        pods=manager.cache(kinds.PODS),
+        config_maps=manager.cache(kinds.CONFIG_MAPS),
+        secrets=manager.cache(kinds.SECRETS),
+        services=manager.cache(kinds.SERVICES),
+        endpoint_slices=slices,
+        claims=manager.cache(kinds.PERSISTENT_VOLUME_CLAIMS),
+        volumes=manager.cache(kinds.PERSISTENT_VOLUMES),
+        environments=manager.cache(environment_kinds.ENVIRONMENTS),
+    )
+
+
+async def _define_environments(client: Client) -> None:
+    """Make the kind `Environment` and, with it, the one for the official Python images.
+
+    An environment that somebody has deleted or changed stays so: it is made together with the kind.
+    """
+    try:
+        await client.create(kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_kinds.crd())
+    except errors.AlreadyExistsError:
+        return
+    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+    while True:
+        try:
+            await client.create(
+                environment_kinds.ENVIRONMENTS, environment_kinds.default_environment()
+            )
+        except errors.AlreadyExistsError:
+            return
+        except errors.NotFoundError:
+            # The definition is stored and not served yet.
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            return

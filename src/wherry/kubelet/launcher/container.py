@@ -1,0 +1,272 @@
+"""One container's main process, from its start until its exit is on record."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wherry.kubelet.launcher import (
+    cgroup,
+    child,
+    interception,
+    links,
+    logs,
+    loop,
+    output,
+    processes,
+    records,
+    spawn,
+    types,
+)
+
+_START_SECONDS = 60.0
+_SETTLE_SECONDS = 2.0
+
+Reply = Callable[[types.ProcessState], None]
+
+
+class Surroundings(NamedTuple):
+    """What all containers of a launcher share."""
+
+    events: loop.Loop
+    records: records.Records
+    features: types.Features
+    controllers: cgroup.Controllers
+    directory: str
+    """The launcher's own folder, free of symbolic links."""
+    boot: str
+    nofile: tuple[int, int]
+
+
+class Container:
+    """A container's process and all that belongs to it."""
+
+    def __init__(self, around: Surroundings, spec: types.ProcessSpec) -> None:
+        self._around = around
+        self.spec = spec
+        features = around.features
+        token = f"wherry:{os.urandom(12).hex()}"
+        self.plan = spawn.Plan(
+            spec=spec,
+            isolate=spec.isolate and features.isolate,
+            user_namespace=features.user_namespace,
+            intercept=spec.address is not None and features.interception,
+            directory=around.directory,
+            token=token,
+            nofile=around.nofile,
+        )
+        self.record = records.Record(
+            state=types.ProcessState(id=spec.id, started_at=time.time()),
+            boot=around.boot,
+            token=token if self.plan.isolate else "",
+        )
+        self.exited = False
+        self._replies: list[Reply] = []
+        self._starting: child.Starting | None = None
+        self._namespace = ""
+        self._output: output.LoggedOutput | None = None
+        self._stdin: int | None = None
+        self._interceptor: interception.Interceptor | None = None
+        self._group: cgroup.Group | None = None
+        self._timer: loop.Timer | None = None
+        self._ended_at = 0.0
+        self.settle_until = 0.0
+        """Monotonic: when stragglers are no longer waited for."""
+
+    @property
+    def state(self) -> types.ProcessState:
+        """What is known now."""
+        return self.record.state
+
+    @property
+    def running(self) -> bool:
+        """Whether its end is not on record yet."""
+        return self.record.state.running
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is not known yet if the program runs."""
+        return self._starting is not None
+
+    def on_started(self, reply: Reply) -> None:
+        """Call ``reply`` when it is known whether the program runs; at once if that is so already."""
+        if self._starting is None:
+            reply(self.state)
+        else:
+            self._replies.append(reply)
+
+    def start(self) -> None:
+        """Fork the process; a problem becomes the state's ``error``."""
+        try:
+            self._prepare()
+            self._fork()
+        except (types.LauncherError, OSError) as error:
+            self._failed(spawn.NOT_PREPARED, str(error))
+            self.complete()
+
+    def _prepare(self) -> None:
+        spec = self.spec
+        if not self.plan.isolate:
+            self.record.links = links.plan(spec.mounts)
+        self._group = cgroup.Group.create(self._around.controllers, spec)
+        if self._group is not None:
+            self.record.cgroups = [str(at) for at in (*self._group.folders, *self._group.parents)]
+        log = logs.LogFile(
+            spec.log_path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files
+        )
+        self._output = output.LoggedOutput(self._around.events, log)
+
+    def _fork(self) -> None:
+        assert self._output is not None
+        if self.record.links:
+            self._around.records.save(self.record)
+            links.make(self.record.links)
+        stdin = self._open_stdin()
+        stdout, stderr = self._output.writers
+        try:
+            forked = spawn.fork(self.plan, stdin=stdin, stdout=stdout, stderr=stderr)
+        finally:
+            os.close(stdin)
+            self._output.started()
+        self._starting = child.Starting(self._around.events, forked, self._started)
+        self._timer = self._around.events.later(_START_SECONDS, self._give_up)
+        self.record.ticks = processes.start_ticks(forked.pid)
+        self._update(pid=forked.pid)
+        if self._group is not None:
+            self._group.add(forked.pid)
+        self._around.records.save(self.record)
+        self._starting.go()
+
+    def _open_stdin(self) -> int:
+        if not self.spec.stdin:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        reader, self._stdin = os.pipe()
+        os.set_blocking(self._stdin, False)
+        return reader
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self._starting is not None and self.state.pid is not None:
+            self._failed(spawn.NOT_PREPARED, f"did not start within {_START_SECONDS:.0f} s")
+            processes.kill(self.state.pid)
+
+    def _started(self) -> None:
+        starting, self._starting = self._starting, None
+        assert starting is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._namespace = starting.mount_namespace
+        if starting.listener is not None:
+            assert self.spec.address is not None
+            self._interceptor = interception.Interceptor(
+                self._around.events, starting.listener, self.spec.address
+            )
+        if starting.error is not None:
+            self._failed(*starting.error)
+        if self.state.error is None:  # else the answer follows when the child has been reaped
+            self._answer()
+
+    def _answer(self) -> None:
+        replies, self._replies = self._replies, []
+        for reply in replies:
+            reply(self.state)
+
+    def _failed(self, code: int, message: str) -> None:
+        if self.state.error is None:
+            self._update(error=message, exit_code=code)
+
+    def _update(self, **changes: object) -> None:
+        self.record.state = dataclasses.replace(self.record.state, **changes)  # type: ignore[arg-type]  # checked by the callers' eyes: dataclasses.replace is untyped by field
+
+    def main_exited(self, status: int) -> None:
+        """Note how the main process ended, and end the others.
+
+        Args:
+            status: As ``waitpid`` tells.
+        """
+        if self._starting is not None:
+            self._starting.read()  # its last words
+        self.exited = True
+        self.settle_until = time.monotonic() + _SETTLE_SECONDS
+        code = os.waitstatus_to_exitcode(status)
+        if self.state.error is None:
+            by = -code if code < 0 else None
+            self._update(exit_code=128 - code if code < 0 else code, signal=by)
+        self._ended_at = time.time()
+        self.kill_group()
+
+    def kill(self) -> None:
+        """Kill the main process, wherever its start has got to, and its group."""
+        if self.state.pid is not None and not self.exited:
+            processes.kill(self.state.pid)
+            self.kill_group()
+
+    def kill_group(self) -> None:
+        """Kill the process group and what else is in the control group."""
+        if self.state.pid is not None:
+            processes.kill_group(self.state.pid)
+        for pid in self._group.pids() if self._group is not None else []:
+            processes.kill(pid)
+
+    def owns(self, pid: int) -> bool:
+        """Whether an orphan that the launcher has inherited came from this container."""
+        if self._namespace and processes.mount_namespace(pid) == self._namespace:
+            return True
+        return processes.session(pid) == self.state.pid
+
+    def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the main process or its whole group; none if it has ended."""
+        pid = self.state.pid
+        if pid is None or self.exited:
+            return
+        (processes.kill_group if group else processes.kill)(pid, number)
+
+    def write_stdin(self, data: bytes, *, close: bool) -> int:
+        """Feed standard input without waiting.
+
+        Args:
+            data: May be taken in part.
+            close: Close it when ``data`` has been taken whole.
+
+        Returns:
+            How many bytes were taken.
+
+        Raises:
+            LauncherError: There is no standard input, or nobody reads it any more.
+        """
+        if self._stdin is None:
+            raise types.LauncherError(f"{self.spec.id}: standard input is closed")
+        try:
+            taken = os.write(self._stdin, data) if data else 0
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError as error:
+            raise types.LauncherError(f"{self.spec.id}: nobody reads standard input") from error
+        if close and taken == len(data):
+            self._close_stdin()
+        return taken
+
+    def _close_stdin(self) -> None:
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
+
+    def complete(self) -> None:
+        """Put the end on record, free what was held, answer who waits for the start."""
+        if self._output is not None:
+            self._output.close()
+        if self._interceptor is not None:
+            self._interceptor.close()
+        self._close_stdin()
+        links.remove(self.record.links)
+        finished = self._ended_at or time.time()
+        self._update(finished_at=finished, oom_killed=self._out_of_memory())
+        if self._group is not None:
+            self._group.remove()
+        self._around.records.save(self.record)
+        self._answer()
+
+    def _out_of_memory(self) -> bool:
+        died_badly = self.state.error is None and self.state.exit_code not in {0, None}
+        return died_badly and self._group is not None and self._group.out_of_memory()

@@ -1,0 +1,227 @@
+"""From a spec to a running program: what happens in the child between fork and exec.
+
+The child reports over a stream socket that closes on exec: ``mnt NAME`` (its mount namespace), ``notify`` (with the
+seccomp listener attached) and ``error JSON``, a line each. An end without an error means that the program runs. Before
+exec it waits for one byte, so that the launcher has the process on record before it does anything.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn
+
+from wherry.kubelet.launcher import interception, processes, sandbox, syscalls, types
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+NOT_PREPARED = 128
+"""Exit codes of what could not start, as shells and container runtimes use them."""
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class StartError(Exception):
+    """Why a program cannot run."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Plan(NamedTuple):
+    """All that the child needs to know."""
+
+    spec: types.ProcessSpec
+    isolate: bool
+    user_namespace: bool
+    intercept: bool
+    directory: str
+    """The launcher's own folder, which containers must not see."""
+    token: str
+    nofile: tuple[int, int]
+    """The limits that the launcher was started with."""
+    join: int | None = None
+    """Pid of a container whose namespaces are entered instead of making new ones."""
+
+
+class Child(NamedTuple):
+    """A process that has been forked."""
+
+    pid: int
+    status: socket.socket
+    """Non-blocking; write one byte to let it go on."""
+
+
+def fork(plan: Plan, *, stdin: int, stdout: int, stderr: int) -> Child:
+    """Fork the process.
+
+    Args:
+        plan: What it shall become.
+        stdin: Descriptor for its standard input; the caller keeps (and closes) its own copy.
+        stdout: Likewise.
+        stderr: Likewise.
+
+    Returns:
+        The child and the launcher's end of the status socket.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _become(plan, theirs, (stdin, stdout, stderr), parent)
+    theirs.close()
+    ours.settimeout(0)
+    return Child(pid, ours)
+
+
+def _become(
+    plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int
+) -> NoReturn:
+    code = NOT_PREPARED
+    try:
+        _prepare(plan, status, standard, parent)
+        _exec(plan.spec.argv, plan.spec.env)
+    except StartError as error:
+        code = error.code
+        _report(status, code, str(error))
+    except Exception as error:  # noqa: BLE001 — whatever it is must reach the user, never the launcher's loop
+        _report(status, code, str(error))
+    finally:
+        os._exit(code)
+
+
+def _report(status: socket.socket, code: int, message: str) -> None:
+    with contextlib.suppress(OSError):
+        status.sendall(b"error " + json.dumps([code, message]).encode() + b"\n")
+
+
+def _prepare(
+    plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int
+) -> None:
+    _die_with(parent)
+    os.setsid()
+    for number in _PYTHON_IGNORES:
+        signal.signal(number, signal.SIG_DFL)
+    for target, descriptor in enumerate(standard):
+        os.dup2(descriptor, target)
+    os.umask(0o022)
+    _view(plan, status)
+    _limit(plan)
+    if plan.spec.no_new_privs or (processes.LINUX and os.geteuid() != 0):
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    if plan.intercept:
+        listener = interception.install()
+        socket.send_fds(status, [b"notify\n"], [listener])
+        os.close(listener)
+    _identify(plan.spec)
+    _enter_folder(plan.spec.cwd)
+    _die_with(parent)  # a change of user has undone it
+    status.recv(1)
+
+
+def _die_with(parent: int) -> None:
+    if processes.LINUX:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(NOT_PREPARED)
+
+
+def _view(plan: Plan, status: socket.socket) -> None:
+    spec = plan.spec
+    if plan.join is not None:
+        _join(plan.join, plan)
+    elif plan.isolate:
+        sandbox.unshare(user_namespace=plan.user_namespace)
+        if spec.hostname:
+            syscalls.set_hostname(spec.hostname)
+        sandbox.Sandbox(plan.directory, plan.token).build(spec.mounts, spec.cwd)
+        status.sendall(f"mnt {processes.mount_namespace(os.getpid())}\n".encode())
+
+
+def _join(pid: int, plan: Plan) -> None:
+    if not plan.isolate:
+        return
+    kinds = ["mnt", "uts"]
+    if plan.user_namespace:
+        kinds.insert(0, "user")  # it gives the right to enter the others
+    try:
+        opened = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+        for descriptor in opened:
+            syscalls.setns(descriptor, 0)
+    except OSError as error:
+        raise StartError(NOT_PREPARED, f"the container cannot be entered: {error}") from error
+
+
+def _limit(plan: Plan) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, plan.nofile)
+    for name, value in plan.spec.rlimits.items():
+        kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if kind is None:
+            raise StartError(NOT_PREPARED, f"rlimits: {name!r} is not one this system has")
+        hard = resource.getrlimit(kind)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def _identify(spec: types.ProcessSpec) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    if uid != 0:
+        if spec.uid not in {None, uid} or spec.gid not in {None, gid}:
+            raise StartError(
+                NOT_PREPARED,
+                f"cannot run as uid {spec.uid}, gid {spec.gid}: the launcher runs as an ordinary user "
+                f"(uid {uid}, gid {gid}); leave both out, or start as root",
+            )
+        return
+    try:
+        if spec.uid is not None or spec.gid is not None or spec.groups:
+            os.setgroups(spec.groups)
+        if spec.gid is not None:
+            os.setresgid(spec.gid, spec.gid, spec.gid)
+        if spec.uid is not None:
+            os.setresuid(spec.uid, spec.uid, spec.uid)
+    except OSError as error:
+        raise StartError(
+            NOT_PREPARED, f"cannot run as uid {spec.uid}, gid {spec.gid}: {error.strerror}"
+        ) from error
+
+
+def _enter_folder(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        raise StartError(NOT_PREPARED, f"cwd {cwd}: {error.strerror}") from error
+
+
+def _exec(argv: tuple[str, ...], env: Mapping[str, str]) -> NoReturn:
+    program = argv[0]
+    if "/" in program:
+        candidates = [program]
+    else:
+        folders = env.get("PATH", _DEFAULT_PATH).split(":")
+        candidates = [f"{folder or '.'}/{program}" for folder in folders]
+    denied: OSError | None = None
+    for path in candidates:
+        try:
+            os.execve(path, argv, env)  # noqa: S606 — starting programs is what this is for
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            denied = denied or error
+    if denied is not None:
+        raise StartError(NOT_EXECUTABLE, f"exec {program!r}: {denied.strerror}") from denied
+    raise StartError(NOT_FOUND, _why_not_found(program, env))
+
+
+def _why_not_found(program: str, env: Mapping[str, str]) -> str:
+    if "/" not in program:
+        path = env.get("PATH", _DEFAULT_PATH)
+        return f"exec {program!r}: executable file not found in PATH ({path})"
+    if os.access(program, os.X_OK):
+        return f"exec {program!r}: the interpreter that its first line names does not exist"
+    return f"exec {program!r}: no such file"

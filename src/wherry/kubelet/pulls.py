@@ -1,0 +1,121 @@
+"""Images that are being made ready for a pod, and how long to wait after a failure."""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wherry.kubelet.runtime import Image, ImageError, PodRuntime
+from wherry.kubelet.settings import BackOffSettings
+from wherry.kubelet.views import Waiting
+
+
+@dataclass(slots=True)
+class _Pull:
+    task: asyncio.Task[Image] | None = None
+    error: str = ""
+    failures: int = 0
+    retry_at: float = 0.0
+    began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Whom to tell: `event` with type, reason and message, `wake` when there is something to do."""
+
+    event: Callable[[str, str, str], None]
+    wake: Callable[[], None]
+    wake_in: Callable[[float], None]
+
+
+class Pulls:
+    """The images of one pod."""
+
+    def __init__(self, runtime: PodRuntime, back_off: BackOffSettings, tell: Tell) -> None:
+        self._runtime = runtime
+        self._back_off = back_off
+        self._tell = tell
+        self._pulls: dict[str, _Pull] = {}
+        self._warned: set[str] = set()
+
+    def get(self, name: str) -> Image | Waiting | None:
+        """Return the image, or why it cannot be had now, or None while it is being made ready."""
+        pull = self._pulls.setdefault(name, _Pull())
+        if pull.task is not None:
+            return self._look(name, pull)
+        if pull.error and time.monotonic() < pull.retry_at:
+            return self._backing_off(name, pull)
+        try:
+            image = self._runtime.ready(name)
+        except ImageError as error:
+            return self._failed(name, pull, str(error))
+        if image is not None:
+            self._note(image, f'Container image "{name}" already present on machine')
+            return image
+        self._begin(name, pull)
+        return None
+
+    def again(self) -> None:
+        """Forget the waits: what images depend on has changed."""
+        for pull in self._pulls.values():
+            pull.retry_at = 0.0
+
+    def close(self) -> None:
+        """Stop waiting for images. Builds that others share go on."""
+        for pull in self._pulls.values():
+            if pull.task is not None:
+                pull.task.cancel()
+        self._pulls.clear()
+
+    def _begin(self, name: str, pull: _Pull) -> None:
+        self._tell.event(
+            "Normal", "BuildingEnvironment", f'Building the environment for image "{name}"'
+        )
+        pull.began = time.monotonic()
+        pull.task = asyncio.get_running_loop().create_task(
+            self._runtime.pull(name, lambda _: None), context=contextvars.Context()
+        )
+        pull.task.add_done_callback(lambda _: self._tell.wake())
+
+    def _look(self, name: str, pull: _Pull) -> Image | Waiting | None:
+        task = pull.task
+        if task is None or not task.done():
+            return None
+        pull.task = None
+        if task.cancelled():
+            return None
+        error = task.exception()
+        if error is None:
+            image = task.result()
+            took = time.monotonic() - pull.began
+            self._note(image, f'Successfully pulled image "{name}" in {took:.3f}s')
+            return image
+        return self._failed(name, pull, str(error))
+
+    def _note(self, image: Image, message: str) -> None:
+        self._pulls.pop(image.name, None)
+        self._tell.event("Normal", "Pulled", message)
+        if image.warning and image.name not in self._warned:
+            self._warned.add(image.name)
+            self._tell.event("Warning", "InterpreterSubstituted", image.warning)
+
+    def _failed(self, name: str, pull: _Pull, message: str) -> Waiting:
+        first = pull.error != message
+        pull.error = message
+        doublings = min(pull.failures, 30)
+        seconds = min(self._back_off.image_seconds * 2**doublings, self._back_off.maximum_seconds)
+        pull.failures += 1
+        pull.retry_at = time.monotonic() + seconds
+        self._tell.event("Warning", "Failed", f'Failed to pull image "{name}": {message}')
+        self._tell.wake_in(seconds)
+        return (
+            Waiting("ErrImagePull", message) if first else self._backing_off(name, pull, quiet=True)
+        )
+
+    def _backing_off(self, name: str, pull: _Pull, *, quiet: bool = False) -> Waiting:
+        message = f'Back-off pulling image "{name}": {pull.error}'
+        if not quiet:
+            self._tell.event("Normal", "BackOff", message)
+        self._tell.wake_in(max(pull.retry_at - time.monotonic(), 0.01))
+        return Waiting("ImagePullBackOff", message)

@@ -1,0 +1,294 @@
+"""The HTTP transport, against a real server on loopback."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from wherry.client.client import Client
+from wherry.client.connections import ConfigurationError, Connection
+from wherry.client.transports.http import HttpTransport
+from wherry.objects import errors, kinds, requests
+
+Serve = Callable[..., Awaitable[str]]
+Connect = Callable[[Connection], Client]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    clients: list[Client] = []
+
+    def make(connection: Connection) -> Client:
+        clients.append(Client(HttpTransport(connection)))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+async def echo(request: web.Request) -> web.Response:
+    body = await request.read()
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.raw_path,
+            "type": request.headers.get("Content-Type"),
+            "authorization": request.headers.get("Authorization"),
+            "body": json.loads(body) if body else None,
+        }
+    )
+
+
+async def test_calls_on_the_wire(serve: Serve, connect: Connect) -> None:
+    client = connect(Connection(server=await serve(echo)))
+    got = await client.get(kinds.ROLES, "system:a b", "ns")
+    assert got["path"] == "/apis/rbac.authorization.k8s.io/v1/namespaces/ns/roles/system%3Aa%20b"
+    pod = {"metadata": {"name": "p", "namespace": "ns"}}
+    created = await client.create(kinds.PODS, pod, dry_run=True)
+    assert created["method"] == "POST"
+    assert created["path"] == "/api/v1/namespaces/ns/pods?fieldManager=wherry&dryRun=All"
+    assert created["body"] == pod
+    bound = await client.create(kinds.PODS, pod, subresource="binding")
+    assert bound["path"] == "/api/v1/namespaces/ns/pods/p/binding?fieldManager=wherry"
+    replaced = await client.update(kinds.PODS, pod, subresource="status")
+    assert replaced["path"] == "/api/v1/namespaces/ns/pods/p/status?fieldManager=wherry"
+    patch = [{"op": "remove", "path": "/a"}]
+    patched = await client.patch(
+        kinds.PODS, "p", patch, "ns", content_type=requests.JSON_PATCH, force=True
+    )
+    assert (patched["method"], patched["type"]) == ("PATCH", "application/json-patch+json")
+    assert "force" not in patched["path"]
+    applied = await client.patch(
+        kinds.NODES, "n", {}, content_type=requests.APPLY_PATCH, force=True
+    )
+    assert applied["path"] == "/api/v1/nodes/n?fieldManager=wherry&force=true"
+    deleted = await client.delete(kinds.PODS, "p", "ns", grace_period_seconds=0, uid="u")
+    assert deleted["body"] == {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "gracePeriodSeconds": 0,
+        "preconditions": {"uid": "u"},
+    }
+    assert (await client.delete(kinds.NODES, "n", "ignored"))["body"] is None
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a%2fb", "a\n"])
+async def test_names_that_would_be_another_call_are_refused(name: str, connect: Connect) -> None:
+    client = connect(Connection(server="http://127.0.0.1:1"))
+    with pytest.raises(errors.BadRequestError, match=r"metadata\.name"):
+        await client.get(kinds.NODES, name)
+    with pytest.raises(errors.BadRequestError, match=r"metadata\.namespace"):
+        await client.get(kinds.PODS, "p", name)
+
+
+async def test_lists_follow_continue(serve: Serve, connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        start = int(request.query.get("continue", 0))
+        assert request.query["labelSelector"] == "app in (a,b)"
+        items = [{"metadata": {"name": f"p{number}"}} for number in range(start, start + 2)]
+        more = {"continue": str(start + 2)} if start < 4 else {}
+        return web.json_response({"metadata": {"resourceVersion": "9", **more}, "items": items})
+
+    client = connect(Connection(server=await serve(answer)))
+    listing = await client.list(kinds.PODS, labels="app in (a,b)", limit=2)
+    assert [item["metadata"]["name"] for item in listing] == [f"p{number}" for number in range(6)]
+    assert listing.items[0]["kind"] == "Pod"
+    assert listing.resource_version == "9"
+
+
+async def test_status_errors_are_raised_by_reason(serve: Serve, connect: Connect) -> None:
+    answers: dict[str, errors.ApiError] = {
+        "gone": errors.GoneError("too old"),
+        "conflict": errors.conflict("pods", "p"),
+        "exists": errors.already_exists("pods", "p"),
+        "slow": errors.TooManyRequestsError("slow down"),
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        name = request.path.rpartition("/")[2]
+        if name == "proxy":
+            return web.Response(status=503, text="upstream connect error")
+        if name == "moved":
+            return web.Response(status=302, headers={"Location": "/login"})
+        if name == "page":
+            return web.Response(text="<html>")
+        error = answers[name]
+        status = error.to_status()
+        return web.json_response(status, status=error.code, headers={"Retry-After": "7"})
+
+    client = connect(Connection(server=await serve(answer)))
+    for name, error in answers.items():
+        with pytest.raises(type(error), match=error.message[:8]):
+            await client.get(kinds.NODES, name)
+    with pytest.raises(errors.TooManyRequestsError) as caught:
+        await client.get(kinds.NODES, "slow")
+    assert caught.value.details["retryAfterSeconds"] == 7
+    with pytest.raises(errors.ServiceUnavailableError, match="upstream connect error"):
+        await client.get(kinds.NODES, "proxy")
+    with pytest.raises(errors.ApiError, match="302"):
+        await client.get(kinds.NODES, "moved")
+    with pytest.raises(errors.InternalError, match="not JSON"):
+        await client.get(kinds.NODES, "page")
+
+
+def event(kind: str, name: str = "n", **data: Any) -> bytes:
+    return orjson.dumps({"type": kind, "object": {"metadata": {"name": name}, **data}}) + b"\n"
+
+
+async def test_watch_lines_may_be_of_any_length(serve: Serve, connect: Connect) -> None:
+    text = "x" * 8_000_000
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.query["watch"] == "true"
+        assert request.query["resourceVersion"] == "5"
+        response = web.StreamResponse()
+        await response.prepare(request)
+        lines = event("ADDED", "small") + event("MODIFIED", "large", text=text) + b"\n"
+        for start in range(0, len(lines), 100_001):
+            await response.write(lines[start : start + 100_001])
+        await response.write(event("BOOKMARK"))
+        return response
+
+    client = connect(Connection(server=await serve(answer)))
+    events = [event async for event in client.watch(kinds.NODES, resource_version="5")]
+    assert [event.type for event in events] == ["ADDED", "MODIFIED", "BOOKMARK"]
+    assert events[1].object["text"] == text
+
+
+async def test_a_watch_that_is_too_old_is_gone(serve: Serve, connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        status = errors.GoneError("too old resource version").to_status()
+        if request.path.endswith("nodes"):
+            return web.json_response(status, status=410)
+        return web.Response(body=orjson.dumps({"type": "ERROR", "object": status}) + b"\n")
+
+    client = connect(Connection(server=await serve(answer)))
+    for resource in (kinds.NODES, kinds.PODS):
+        with pytest.raises(errors.GoneError):
+            async for _ in client.watch(resource, resource_version="1"):
+                pass
+
+
+async def test_closing_a_watch_hangs_up(serve: Serve, connect: Connect) -> None:
+    ended = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(event("ADDED"))
+                await asyncio.sleep(0.01)
+        except ConnectionResetError:
+            ended.set()
+        return response
+
+    client = connect(Connection(server=await serve(answer)))
+    watch = client.watch(kinds.NODES)
+    assert isinstance(watch, AsyncGenerator)
+    await anext(watch)
+    await watch.aclose()
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_a_broken_connection_is_told(serve: Serve, connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(event("ADDED"))
+        assert request.transport
+        request.transport.close()
+        return response
+
+    client = connect(Connection(server=await serve(answer)))
+    with pytest.raises(errors.ServiceUnavailableError, match="connection broke"):
+        async for _ in client.watch(kinds.NODES):
+            pass
+
+
+async def test_nobody_there_says_what_to_do(connect: Connect, unused_tcp_port: int) -> None:
+    client = connect(Connection(server=f"http://127.0.0.1:{unused_tcp_port}", source="my config"))
+    with pytest.raises(errors.ServiceUnavailableError, match=r"wherry up.*my config"):
+        await client.get(kinds.NODES, "n")
+
+
+async def test_client_certificates_and_the_ca(
+    serve: Serve, connect: Connect, authority: Any, server_tls: ssl.SSLContext
+) -> None:
+    async def who(request: web.Request) -> web.Response:
+        assert request.transport
+        peer = request.transport.get_extra_info("peercert") or {}
+        return web.json_response({"subject": peer.get("subject", [])})
+
+    url = await serve(who, server_tls)
+    ca = authority.ca.certificate
+    user = {"client_certificate": authority.user.certificate, "client_key": authority.user.key}
+    known = connect(Connection(server=url, certificate_authority=ca, **user))
+    assert (await known.get(kinds.NODES, "n"))["subject"] == [[["commonName", "user"]]]
+    anybody = connect(Connection(server=url, certificate_authority=ca))
+    assert (await anybody.get(kinds.NODES, "n"))["subject"] == []
+    careless = connect(Connection(server=url, insecure_skip_tls_verify=True))
+    await careless.get(kinds.NODES, "n")
+    stranger = connect(Connection(server=url, certificate_authority=authority.user.certificate))
+    with pytest.raises(errors.ServiceUnavailableError, match="TLS failed"):
+        await stranger.get(kinds.NODES, "n")
+    named = connect(Connection(server=url, certificate_authority=ca, tls_server_name="other"))
+    with pytest.raises(errors.ServiceUnavailableError, match="TLS failed"):
+        await named.get(kinds.NODES, "n")
+    with pytest.raises(ConfigurationError, match="not usable"):
+        HttpTransport(Connection(server=url, certificate_authority=b"no pem"))
+
+
+async def test_tokens_are_sent_and_read_again(
+    serve: Serve, connect: Connect, tmp_path: Path
+) -> None:
+    valid = "first"
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != f"Bearer {valid}":
+            error = errors.UnauthorizedError("Unauthorized")
+            return web.json_response(error.to_status(), status=401)
+        return web.json_response({})
+
+    url = await serve(answer)
+    await connect(Connection(server=url, token="first")).get(kinds.NODES, "n")
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    client = connect(Connection(server=url, token_file=token))
+    await client.get(kinds.NODES, "n")
+    valid = "second"
+    token.write_text("second\n")
+    with pytest.raises(errors.UnauthorizedError):
+        await client.get(kinds.NODES, "n")
+    await client.get(kinds.NODES, "n")
+    missing = connect(Connection(server=url, token_file=tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="tokenFile"):
+        await missing.get(kinds.NODES, "n")
+    basic = connect(Connection(server=await serve(echo), username="u", password="p"))
+    assert (await basic.get(kinds.NODES, "n"))["authorization"] == "Basic dTpw"
+
+
+async def test_proxies_of_the_environment_are_ignored(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    await connect(Connection(server=await serve(echo))).get(kinds.NODES, "n")
+
+
+async def test_secrets_are_not_in_repr(authority: Any) -> None:
+    connection = Connection(
+        server="https://x",
+        token="hush1",
+        password="hush2",
+        client_certificate=authority.user.certificate,
+        client_key=b"hush3",
+    )
+    assert "hush" not in repr(connection)
