@@ -1,6 +1,5 @@
 """Kubeconfig files: the ones people have, and the ones written here."""
 
-import base64
 import stat
 import subprocess
 import sys

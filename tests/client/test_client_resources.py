@@ -1,6 +1,6 @@
 """Names that people type, and the resources they mean."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -39,7 +39,7 @@ class Aggregated:
 
 
 class Plain:
-    documents: dict[str, Any] = {
+    documents: ClassVar[dict[str, Any]] = {
         "/api": {"versions": ["v1"]},
         "/apis": {
             "groups": [

@@ -276,3 +276,10 @@ def test_names_that_look_like_directives_are_fields_where_the_schema_knows_them(
     assert patches.strategic_merge({}, patch, crd) == patch
     config = openapi.schema_for("v1", "ConfigMap")
     assert patches.strategic_merge({}, {"data": {"$x": "y"}}, config) == {"data": {"$x": "y"}}
+
+
+def test_a_map_whose_strategy_is_to_be_replaced():
+    obj = {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    patch = {"spec": {"selector": {"matchLabels": {"c": "d"}}}}
+    schema = openapi.schema_for("policy/v1", "PodDisruptionBudget")
+    assert patches.strategic_merge(obj, patch, schema) == patch

@@ -271,3 +271,15 @@ def test_odd_directory_names(tmp_path: Path) -> None:
     s = Store.open(directory)
     assert s.revision == 200
     asyncio.run(s.close())
+
+
+def test_a_file_that_another_program_holds(tmp_path: Path) -> None:
+    fill(tmp_path)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(store.StoreOpenError, match=r"database is locked|unable to open"):
+        Store.open(tmp_path)
+    other.execute("ROLLBACK")
+    other.close()
+    asyncio.run(Store.open(tmp_path).close())

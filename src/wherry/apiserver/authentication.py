@@ -5,14 +5,13 @@ A request without either is `system:anonymous`; what that may see is for the rol
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wherry.apiserver.identity import User
+from wherry.apiserver.identity import AUTHENTICATED, User
 from wherry.apiserver.tokens import Claims, TokenSigner
 from wherry.objects import errors, kinds
 
-AUTHENTICATED = "system:authenticated"
 _REMEMBERED_TOKENS = 1024
 
 UidLookup = Callable[[str, str, str], str | None]
@@ -67,13 +66,17 @@ class RequestAuthenticator:
             )
         return self.user_of_token(token.strip())
 
-    def user_of_token(self, token: str) -> User:
+    def user_of_token(self, token: str, audiences: Sequence[str] = ()) -> User:
         """Return the service account that a token stands for.
+
+        Args:
+            token: The JWT.
+            audiences: Any one of these must be among the token's; by default the API server.
 
         Raises:
             UnauthorizedError: the token is not good, or what it is bound to is gone.
         """
-        claims = self._claims(token)
+        claims = self._signer.verify(token, audiences) if audiences else self._claims(token)
         place = f"{claims.namespace}:{claims.account.name}"
         account = self._uid_of(kinds.SERVICE_ACCOUNTS.key, claims.namespace, claims.account.name)
         if account != claims.account.uid:

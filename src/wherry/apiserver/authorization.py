@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from wherry.apiserver.identity import Attributes, Decision, User
+from wherry.apiserver.identity import MASTERS, Attributes, Decision, User
 from wherry.objects import kinds, selectors
 from wherry.objects.requests import Object
 
-SUPERUSERS = "system:masters"
 _REMEMBERED = 20_000
 
 
@@ -108,7 +107,7 @@ class RoleAuthorizer:
             attributes: Who asks for what. For paths outside the API's resources ``resource`` is
                 empty and ``path`` set.
         """
-        if SUPERUSERS in attributes.user.groups:
+        if MASTERS in attributes.user.groups:
             return Decision(allowed=True, reason="")
         self._refresh()
         user = attributes.user

@@ -1,6 +1,7 @@
 """The node agent: hears of pods, configuration, services and exits, and hands each to whom it concerns."""
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
@@ -243,9 +244,10 @@ class Agent:
             states = found.pop(uid)
             processes = [one for of_container in states.values() for one in of_container.values()]
             self._shared.spawn(orphans.end(processes, self._shared.runtime), f"orphan {uid}")
+        # Looked for before the first new pod makes its folders, removed in its own time.
+        folders = orphans.left_over(self._shared.settings, mine)
         self._adopted.set()
-        settings = self._shared.settings
-        self._shared.spawn(asyncio.to_thread(orphans.clean, settings, mine), "clean")  # type: ignore[arg-type]
+        self._shared.spawn(asyncio.to_thread(orphans.remove, folders), "clean")
         async for process in self._launcher.exits():
             self._exited(process)
 
@@ -332,18 +334,15 @@ async def _define_environments(client: Client) -> None:
         await client.create(kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_kinds.crd())
     except errors.AlreadyExistsError:
         return
+    await _create_once_served(client, environment_kinds.default_environment())
+
+
+async def _create_once_served(client: Client, environment: Object) -> None:
+    """Create the object; its definition is stored, but may not be served yet."""
     deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-    while True:
-        try:
-            await client.create(
-                environment_kinds.ENVIRONMENTS, environment_kinds.default_environment()
-            )
-        except errors.AlreadyExistsError:
+    while asyncio.get_running_loop().time() < deadline:
+        with contextlib.suppress(errors.NotFoundError):
+            await client.create(environment_kinds.ENVIRONMENTS, environment)
             return
-        except errors.NotFoundError:
-            # The definition is stored and not served yet.
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.02)
-        else:
-            return
+        await asyncio.sleep(0.02)
+    await client.create(environment_kinds.ENVIRONMENTS, environment)

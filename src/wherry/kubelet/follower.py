@@ -13,53 +13,56 @@ _CHUNK = 256 * 1024
 
 
 async def follow(
-    log: Path, *, skip: int, running: Callable[[], bool]
+    log: Path, snapshot: log_files.Snapshot, *, running: Callable[[], bool]
 ) -> AsyncIterator[log_files.Record]:
-    """Yield records from the beginning of the current file on.
+    """Yield what is written after the snapshot, until the container has ended.
 
     Args:
         log: The current file of the attempt; it may not be there yet.
-        skip: Bytes of that file that are left out.
+        snapshot: What was read before; its file is taken over and closed.
         running: Whether the container may still write.
     """
-    stream = await _open(log, running)
-    if stream is None:
-        return
-    try:
-        stream.seek(skip)
-        rest = b""
-        while True:
-            # Asked before reading: what was written before the end is then surely read.
-            more = running()
-            chunk = stream.read(_CHUNK)
-            if chunk:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    record = log_files.parse(line)
-                    if record is not None:
-                        yield record
-                continue
-            following = _following(log, stream)
-            if following is not None:
-                stream.close()
-                stream, rest = following, b""
-            elif not more:
-                return
-            else:
-                await asyncio.sleep(_PAUSE_SECONDS)
-    finally:
-        stream.close()
+    stream = snapshot.current
+    if stream is not None:
+        stream.seek(snapshot.end)
+    else:
+        stream = await _open(log, running)
+    rest = b""
+    while stream is not None:
+        # Asked before reading: what was written before the end is then surely read.
+        more = running()
+        chunk = stream.read(_CHUNK)
+        if chunk:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for record in map(log_files.parse, lines):
+                if record is not None:
+                    yield record
+            continue
+        following = _following(log, stream)
+        if following is not None:
+            stream.close()
+            stream, rest = following, b""
+        elif more:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            stream.close()
+            stream = None
 
 
 async def _open(log: Path, running: Callable[[], bool]) -> BinaryIO | None:
     while True:
         more = running()
-        try:
-            return log.open("rb")
-        except FileNotFoundError:
-            if not more:
-                return None
+        found = _opened(log)
+        if found is not None or not more:
+            return found
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _opened(log: Path) -> BinaryIO | None:
+    try:
+        return log.open("rb")
+    except FileNotFoundError:
+        return None
 
 
 def _following(log: Path, stream: BinaryIO) -> BinaryIO | None:

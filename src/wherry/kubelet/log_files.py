@@ -4,11 +4,13 @@ A record is ``<RFC3339Nano> stdout|stderr F|P <text>``; a line that was cut into
 but its last. The current file of an attempt is ``N.log``, older ones are ``N.log.1`` (newest), ``.2`` …
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _BLOCK = 64 * 1024
 _NAME = re.compile(r"(0|[1-9][0-9]{0,9})\.log")
@@ -59,33 +61,83 @@ def files(log: Path) -> list[Path]:
     return [*older, log] if log.exists() else older
 
 
-def records(log: Path) -> Iterator[Record]:
-    """Yield everything an attempt has written so far."""
-    for path in files(log):
-        with path.open("rb") as stream:
-            for line in stream:
-                record = parse(line.removesuffix(b"\n"))
-                if record is not None:
-                    yield record
+class Snapshot:
+    """What an attempt has written up to one moment, whatever is rotated afterwards.
+
+    Attributes:
+        current: The newest file, open; None where there is none.
+        end: How many bytes of it belong to the snapshot.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.end = 0
+        self.current: BinaryIO | None = None
+        inode = 0
+        with contextlib.suppress(FileNotFoundError):
+            self.current = log.open("rb")
+            found = os.fstat(self.current.fileno())
+            self.end, inode = found.st_size, found.st_ino
+        self._older = list(_before(files(log), log, inode))
+
+    def close(self) -> None:
+        """Close the newest file."""
+        if self.current is not None:
+            self.current.close()
+
+    def records(self) -> Iterator[Record]:
+        """Yield everything, oldest first."""
+        for path in self._older:
+            with path.open("rb") as stream:
+                yield from _records(stream, path.stat().st_size)
+        if self.current is not None:
+            self.current.seek(0)
+            yield from _records(self.current, self.end)
+
+    def tail(self, count: int) -> list[Record]:
+        """Return the records of the last ``count`` lines, reading from the end."""
+        found: list[Record] = []
+        missing = count
+        if self.current is not None and missing > 0:
+            found = _tail(self.current, self.end, missing)
+            missing -= _whole(found)
+        for path in reversed(self._older):
+            if missing <= 0:
+                break
+            with path.open("rb") as stream:
+                part = _tail(stream, path.stat().st_size, missing)
+            missing -= _whole(part)
+            found = [*part, *found]
+        return found
 
 
-def tail(log: Path, count: int) -> list[Record]:
-    """Return the records of the last ``count`` lines, reading from the end."""
-    found: list[Record] = []
-    missing = count
-    for path in reversed(files(log)):
-        if missing <= 0:
-            break
-        part = _tail_of_file(path, missing)
-        missing -= sum(record.text.endswith(b"\n") for record in part)
-        found = [*part, *found]
-    return found
+def _before(paths: list[Path], log: Path, inode: int) -> Iterator[Path]:
+    """Yield the files that are older than the one that was opened, which may be rotated by now."""
+    for path in paths:
+        try:
+            if path == log or path.stat().st_ino == inode:
+                return
+        except FileNotFoundError:
+            continue
+        yield path
 
 
-def _tail_of_file(path: Path, count: int) -> list[Record]:
+def _whole(records: list[Record]) -> int:
+    return sum(record.text.endswith(b"\n") for record in records)
+
+
+def _records(stream: BinaryIO, end: int) -> Iterator[Record]:
+    left = end
+    while left > 0 and (line := stream.readline(left)):
+        left -= len(line)
+        record = parse(line.removesuffix(b"\n"))
+        if record is not None:
+            yield record
+
+
+def _tail(stream: BinaryIO, end: int, count: int) -> list[Record]:
     result: list[Record] = []
     whole = 0
-    for line in _lines_backwards(path):
+    for line in _lines_backwards(stream, end):
         record = parse(line)
         if record is None:
             continue
@@ -98,16 +150,15 @@ def _tail_of_file(path: Path, count: int) -> list[Record]:
     return result
 
 
-def _lines_backwards(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        position = stream.seek(0, os.SEEK_END)
-        rest = b""
-        while position > 0:
-            size = min(_BLOCK, position)
-            position -= size
-            stream.seek(position)
-            lines = (stream.read(size) + rest).split(b"\n")
-            rest = lines[0]
-            yield from reversed([line for line in lines[1:] if line])
-        if rest:
-            yield rest
+def _lines_backwards(stream: BinaryIO, end: int) -> Iterator[bytes]:
+    position = end
+    rest = b""
+    while position > 0:
+        size = min(_BLOCK, position)
+        position -= size
+        stream.seek(position)
+        lines = (stream.read(size) + rest).split(b"\n")
+        rest = lines[0]
+        yield from (line for line in reversed(lines[1:]) if line)
+    if rest:
+        yield rest

@@ -113,15 +113,19 @@ class PodLogs:
             BadRequestError: the container is not chosen, not known or has not started.
         """
         wanted = LogOptions.read(options, datetime.datetime.now(datetime.UTC))
-        pod = self._pods.get(namespace, name)
-        if pod is None:
-            raise errors.not_found("pods", name)
+        pod = self._pod(namespace, name)
         chosen = choose_container(pod, container or wanted.container)
         where = layout.PodLayout(self._settings, pod)
         attempt = _attempt(pod, chosen, where, wanted)
         log = where.log(chosen, attempt)
         uid = metadata.uid(pod)
         return _pieces(log, wanted, lambda: self._running(uid, chosen, attempt))
+
+    def _pod(self, namespace: str, name: str) -> Object:
+        pod = self._pods.get(namespace, name)
+        if pod is None:
+            raise errors.not_found("pods", name)
+        return pod
 
 
 def choose_container(pod: Object, name: str) -> str:
@@ -166,13 +170,8 @@ def _attempt(pod: Object, container: str, where: layout.PodLayout, wanted: LogOp
     if attempts:
         return attempts[-1]
     reason = (state.get("waiting") or {}).get("reason") or "ContainerCreating"
-    verb = "waiting to start" if not _trouble(reason) else "waiting to start"
-    text = f'container "{container}" in pod "{pod_name}" is {verb}: {reason}'
+    text = f'container "{container}" in pod "{pod_name}" is waiting to start: {reason}'
     raise errors.BadRequestError(text)
-
-
-def _trouble(reason: str) -> bool:
-    return reason not in {"ContainerCreating", "PodInitializing"}
 
 
 def _entry(pod: Object, container: str) -> Object:
@@ -202,30 +201,31 @@ async def _batches(
     log: Path, wanted: LogOptions, running: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     printer = _Printer(wanted)
-    position = log.stat().st_size if wanted.follow and log.exists() else 0
-    inode = log.stat().st_ino if position else 0
-    batch = bytearray()
-    for number, record in enumerate(_past(log, wanted)):
-        batch += printer.text(record)
-        if len(batch) >= _CHUNK_BYTES:
+    snapshot = log_files.Snapshot(log)
+    try:
+        batch = bytearray()
+        for number, record in enumerate(_past(snapshot, wanted)):
+            batch += printer.text(record)
+            if len(batch) >= _CHUNK_BYTES:
+                yield bytes(batch)
+                batch.clear()
+            elif number % _PAUSE_RECORDS == _PAUSE_RECORDS - 1:
+                await asyncio.sleep(0)
+        if batch:
             yield bytes(batch)
-            batch.clear()
-        elif number % _PAUSE_RECORDS == _PAUSE_RECORDS - 1:
-            await asyncio.sleep(0)
-    if batch:
-        yield bytes(batch)
-    if wanted.follow:
-        async for record in follower.follow(log, skip=position, running=running):
-            text = printer.text(record)
-            if text:
-                yield text
-    del inode
+        if wanted.follow:
+            async for record in follower.follow(log, snapshot, running=running):
+                text = printer.text(record)
+                if text:
+                    yield text
+    finally:
+        snapshot.close()
 
 
-def _past(log: Path, wanted: LogOptions) -> Iterator[log_files.Record]:
+def _past(snapshot: log_files.Snapshot, wanted: LogOptions) -> Iterator[log_files.Record]:
     if wanted.tail_lines is None:
-        return log_files.records(log)
-    return iter(log_files.tail(log, wanted.tail_lines))
+        return snapshot.records()
+    return iter(snapshot.tail(wanted.tail_lines))
 
 
 class _Printer:

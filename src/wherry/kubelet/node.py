@@ -12,14 +12,12 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 from wherry.client.client import Client
 from wherry.controller.clock import Clock
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import conditions, errors, kinds, metadata
-from wherry.objects.requests import Object
 
 logger = logging.getLogger("wherry.kubelet")
 
@@ -64,8 +62,6 @@ async def capacity(settings: KubeletSettings) -> dict[str, str]:
 
 
 def _cpus() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
@@ -153,8 +149,8 @@ class NodeAgent:
         node = await self._client.get(kinds.NODES, self.name)
         listed = list((node.get("status") or {}).get("conditions") or [])
         now = self._clock.now()
-        for kind, status, reason, message in _CONDITIONS:
-            conditions.set(listed, kind, status, reason=reason, message=message, now=now)
+        for kind, value, reason, message in _CONDITIONS:
+            conditions.set(listed, kind, value, reason=reason, message=message, now=now)
         for condition in listed:
             condition["lastHeartbeatTime"] = metadata.format_time(now)
         status = {

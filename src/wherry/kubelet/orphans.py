@@ -5,6 +5,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 from wherry.kubelet import layout
 from wherry.kubelet.launcher.types import LauncherError, ProcessState
@@ -42,17 +43,22 @@ async def end(processes: Iterable[ProcessState], runtime: PodRuntime) -> None:
             number = signal.SIGKILL
 
 
-def clean(settings: KubeletSettings, pods: Iterable[Object]) -> None:
-    """Remove the folders of pods that are not among ``pods``."""
+def left_over(settings: KubeletSettings, pods: Iterable[Object]) -> list[Path]:
+    """Return the folders that belong to none of the pods."""
     known = list(pods)
     uids = {metadata.uid(pod) for pod in known}
-    for parent, keep in (
-        (settings.pods, uids),
-        (settings.memory_pods, uids),
-        (settings.container_logs, {layout.logs_name(pod) for pod in known}),
-    ):
-        if not parent.is_dir():
-            continue
-        for entry in parent.iterdir():
-            if entry.name not in keep and entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
+    logs = {layout.logs_name(pod) for pod in known}
+    places = ((settings.pods, uids), (settings.memory_pods, uids), (settings.container_logs, logs))
+    return [
+        entry
+        for parent, keep in places
+        if parent.is_dir()
+        for entry in parent.iterdir()
+        if entry.name not in keep and entry.is_dir() and not entry.is_symlink()
+    ]
+
+
+def remove(folders: Iterable[Path]) -> None:
+    """Remove folders with everything in them."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

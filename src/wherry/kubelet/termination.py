@@ -28,5 +28,7 @@ def message(container: Object, file: Path, log: Path, *, failed: bool) -> str:
         text = ""
     if text or not failed or container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
         return text
-    lines = log_files.tail(log, _LOG_LINES)
+    snapshot = log_files.Snapshot(log)
+    lines = snapshot.tail(_LOG_LINES)
+    snapshot.close()
     return b"".join(line.text for line in lines)[-_LOG_BYTES:].decode(errors="replace")

@@ -6,6 +6,7 @@ thread compacts, in small portions and after the replies have left.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -18,7 +19,12 @@ from wherry.store.errors import StoreWriteError
 from wherry.store.records import Change, Record
 
 _Work = Callable[[], Any]
+_Result = tuple[Any, Exception | None]
 _Done = Callable[[Any, Exception | None], None]
+
+# At most a tenth of the loop's time, and only while a commit waits for a slow disk.
+_MAKE_WAY_EVERY_SECONDS = 0.002
+_MAKE_WAY_SECONDS = 0.0002
 
 
 class Write:
@@ -53,11 +59,19 @@ class Write:
 
 
 class Worker:
-    """One thread that does one thing after the other, and reports back to the loop."""
+    """One thread that does one thing at a time, and reports back to the loop.
+
+    A loop that is busy gives up the interpreter's lock only for moments, and takes it back before
+    the thread has woken up: measured, a commit then waits for seconds. So the loop makes way for
+    the thread now and then for as long as the thread has something to do.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._work: queue.SimpleQueue[tuple[_Work, _Done] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._done: _Done | None = None
+        self._timer: asyncio.TimerHandle | None = None
         # A daemon: a store that nobody closed must not keep a process alive. What has not been
         # acknowledged may be lost then, as with any other end of the process.
         self._thread = threading.Thread(target=self._run, name="wherry-store", daemon=True)
@@ -65,23 +79,42 @@ class Worker:
 
     def do(self, work: _Work, done: _Done) -> None:
         """Run ``work`` on the thread, then ``done(result, error)`` on the loop."""
-        self._work.put((work, done))
+        self._done = done
+        self._work.put(work)
+        self._timer = self._loop.call_later(_MAKE_WAY_EVERY_SECONDS, self._make_way)
 
     def stop(self) -> None:
         """End the thread; it must have nothing left to do."""
         self._work.put(None)
         self._thread.join()
 
+    def _make_way(self) -> None:
+        try:
+            result = self._results.get(timeout=_MAKE_WAY_SECONDS)
+        except queue.Empty:
+            self._timer = self._loop.call_later(_MAKE_WAY_EVERY_SECONDS, self._make_way)
+        else:
+            self._report(result)
+
+    def _collect(self) -> None:
+        with contextlib.suppress(queue.Empty):  # `_make_way` was quicker
+            self._report(self._results.get_nowait())
+
+    def _report(self, result: _Result) -> None:
+        done, timer = self._done, self._timer
+        assert done is not None
+        assert timer is not None
+        timer.cancel()
+        done(*result)
+
     def _run(self) -> None:
-        while (item := self._work.get()) is not None:
-            work, done = item
-            result, error = None, None
+        while (work := self._work.get()) is not None:
             try:
-                result = work()
-            except Exception as caught:  # noqa: BLE001 - it is handed to the loop, which raises it
-                error = caught
+                self._results.put((work(), None))
+            except Exception as error:  # noqa: BLE001 - it is handed to the loop, which raises it
+                self._results.put((None, error))
             try:
-                self._loop.call_soon_threadsafe(done, result, error)
+                self._loop.call_soon_threadsafe(self._collect)
             except RuntimeError:  # the loop has been closed: nobody is left to tell
                 return
 

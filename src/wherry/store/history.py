@@ -26,9 +26,6 @@ class History:
         self._changes: deque[Change] = deque()
         self._by_resource: dict[str, deque[Change]] = {}
 
-    def __len__(self) -> int:
-        return len(self._changes)
-
     def append(self, change: Change) -> None:
         """Add the newest change; `trim` keeps the bounds."""
         self._changes.append(change)

@@ -57,6 +57,10 @@ def _update(obj: Object, old: Object, context: Context) -> None:
     elif context.subresource is None and "ephemeralContainers" in before:
         # They have a way of their own; clients that do not know them do not drop them.
         spec["ephemeralContainers"] = before["ephemeralContainers"]
+    for name in ("priority", "preemptionPolicy"):
+        # Admission has set them; manifests do not name them.
+        if spec.get(name) is None and before.get(name) is not None:
+            obj["spec"][name] = before[name]
     status = obj["status"] = obj.get("status") or {}
     # It was decided when the pod was made, and no one may change it.
     status["qosClass"] = (old.get("status") or {}).get("qosClass") or qos_class(before)

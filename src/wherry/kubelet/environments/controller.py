@@ -36,17 +36,19 @@ class EnvironmentReconciler:
             return None
         status = copy.deepcopy(environment.get("status") or {})
         before = copy.deepcopy(status)
+        again: Result | None = Result(requeue_after_seconds=_RETRY_SECONDS)
         try:
             choice = catalog.for_environment(environment)
             built = self._builds.built(choice.recipe) or await self._build(environment, choice)
         except (interpreters.InterpreterMissingError, recipe.RecipeError, ValueError) as error:
-            self._set(environment, status, "False", "InvalidSpec", str(error))
-            result = Result(requeue_after_seconds=_RETRY_SECONDS)
+            self._set(environment, status, ready="False", reason="InvalidSpec", message=str(error))
         except builder.BuildError as error:
-            self._set(environment, status, "False", "BuildFailed", str(error))
-            result = Result(requeue_after_seconds=_RETRY_SECONDS)
+            self._set(environment, status, ready="False", reason="BuildFailed", message=str(error))
         else:
-            self._set(environment, status, "True", "Built", "containers can start")
+            self._set(
+                environment, status, ready="True", reason="Built", message="containers can start"
+            )
+            again = None
             at = datetime.datetime.fromtimestamp(builder.built_at(built), datetime.UTC)
             status |= {
                 "hash": built.hash,
@@ -54,13 +56,12 @@ class EnvironmentReconciler:
                 "path": str(built.root),
                 "builtAt": metadata.format_time(at),
             }
-            result = None
         if status != before:
             await self._write(environment, status)
-        return result
+        return again
 
     def _set(
-        self, environment: Object, status: Object, ready: str, reason: str, message: str
+        self, environment: Object, status: Object, *, ready: str, reason: str, message: str
     ) -> None:
         now = self._clock.now()
         generation = int(environment["metadata"].get("generation") or 0)

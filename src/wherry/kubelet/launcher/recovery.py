@@ -52,6 +52,7 @@ def _end(lost: list[records.Record]) -> None:
         if not left:
             return
         for pid in left:
+            processes.kill_group(pid)
             processes.kill(pid)
         time.sleep(_POLL_SECONDS)
 

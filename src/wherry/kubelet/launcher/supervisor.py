@@ -125,24 +125,25 @@ class Supervisor:
 
     def reap(self) -> None:
         """Collect every child that has ended; call after SIGCHLD."""
-        while (pid := self._next_dead()) is not None:
-            main = self._mains.pop(pid, None)
-            if main is not None:
-                main.kill_group()  # while the zombie still keeps the number from others
-            with contextlib.suppress(ChildProcessError):
-                status = os.waitpid(pid, 0)[1]
-                self._ended(pid, status, main)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self._before_reaping()
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                self._ended(pid, status)
         self._settle()
 
-    @staticmethod
-    def _next_dead() -> int | None:
-        try:
-            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return None
-        return dead.si_pid if dead is not None else None
+    def _before_reaping(self) -> None:
+        """Kill the group of the main process that is next, while the zombie keeps the number from others."""
+        if not processes.LINUX:
+            return
+        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if dead is not None and dead.si_pid in self._mains:
+            self._mains[dead.si_pid].kill_group()
 
-    def _ended(self, pid: int, status: int, main: container.Container | None) -> None:
+    def _ended(self, pid: int, status: int) -> None:
+        main = self._mains.pop(pid, None)
         if main is not None:
             main.main_exited(status)
             self._settling.append(main)

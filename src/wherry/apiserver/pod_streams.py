@@ -1,0 +1,128 @@
+"""What the API asks of the node: a pod's output, and connections into its containers.
+
+The API server knows which pod and container are meant; who runs them is given at construction.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from wherry.apiserver.call import Call
+from wherry.objects import errors
+from wherry.objects.requests import Object
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`PodLogOptions`.
+
+    Attributes:
+        follow: Go on with what is still to be written.
+        previous: Of the container's run before this one.
+        timestamps: Put the time before each line.
+        tail_lines: Only the last so many lines; None for all.
+        since_seconds: Only what is not older; None for all.
+        since_time: Only what is not older, RFC 3339; empty for all.
+        limit_bytes: Stop after so many bytes; None for no limit.
+        stream: ``All``, ``Stdout`` or ``Stderr``.
+    """
+
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    tail_lines: int | None = None
+    since_seconds: int | None = None
+    since_time: str = ""
+    limit_bytes: int | None = None
+    stream: str = "All"
+
+
+class PodStreams(Protocol):
+    """Reads from and connects to running containers."""
+
+    def logs(
+        self, namespace: str, pod: str, container: str, options: LogOptions
+    ) -> AsyncIterator[bytes]:
+        """Yield a container's output; closing the iterator stops following.
+
+        Args:
+            namespace: Where the pod is.
+            pod: Its name; it exists.
+            container: Its container; the pod has it.
+            options: Which part.
+
+        Raises:
+            BadRequestError: There is nothing to read (the container waits, or did not run before).
+        """
+        ...
+
+
+class PodConnections(Protocol):
+    """Takes over upgraded connections: exec, attach, port-forward, proxy."""
+
+    async def connect(
+        self, request: web.BaseRequest, call: Call, pod: Object
+    ) -> web.StreamResponse:
+        """Carry out a connection to its end.
+
+        Args:
+            request: The HTTP request, not answered yet.
+            call: What it means; its subresource is ``exec``, ``attach``, ``portforward`` or ``proxy``.
+            pod: The pod, which exists.
+
+        Raises:
+            ApiError: It cannot be done, and nothing has been answered yet.
+        """
+        ...
+
+
+def log_options(call: Call) -> LogOptions:
+    """Read the options of a log request.
+
+    Raises:
+        BadRequestError: One cannot be read.
+    """
+    options = call.request.options
+    since_seconds = call.number("sinceSeconds")
+    if since_seconds is not None and options.get("sinceTime"):
+        raise errors.BadRequestError("at most one of sinceTime or sinceSeconds may be specified")
+    return LogOptions(
+        follow=call.flag("follow"),
+        previous=call.flag("previous"),
+        timestamps=call.flag("timestamps"),
+        tail_lines=call.number("tailLines"),
+        since_seconds=since_seconds,
+        since_time=options.get("sinceTime", ""),
+        limit_bytes=call.number("limitBytes"),
+        stream=options.get("stream") or "All",
+    )
+
+
+def container_of(pod: Object, wanted: str) -> str:
+    """Return the container that is meant.
+
+    Args:
+        pod: The pod.
+        wanted: What was asked for; empty for the only one.
+
+    Raises:
+        BadRequestError: The pod has no such container, or several and none was named.
+    """
+    spec, name = pod.get("spec") or {}, pod["metadata"]["name"]
+    containers = [each["name"] for each in spec.get("containers") or ()]
+    initial = [each["name"] for each in spec.get("initContainers") or ()]
+    ephemeral = [each["name"] for each in spec.get("ephemeralContainers") or ()]
+    if wanted:
+        if wanted in {*containers, *initial, *ephemeral}:
+            return wanted
+        raise errors.BadRequestError(f"container {wanted:.253} is not valid for pod {name}")
+    if len(containers) == 1:
+        return str(containers[0])
+    choices = f"choose one of: [{' '.join(containers)}]"
+    if initial:
+        choices += f" or one of the init containers: [{' '.join(initial)}]"
+    raise errors.BadRequestError(
+        f"a container name must be specified for pod {name}, {choices}"
+    )

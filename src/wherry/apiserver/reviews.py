@@ -1,0 +1,261 @@
+"""Access reviews, token reviews and token requests: the questions clients ask about identity.
+
+Each class answers the creation of one virtual resource (`virtual.Virtual`). Source:
+`authorization.k8s.io/v1`, `authentication.k8s.io/v1`.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wherry.apiserver.authentication import RequestAuthenticator, UidLookup
+from wherry.apiserver.authorization import RoleAuthorizer, Rule
+from wherry.apiserver.identity import Attributes, User
+from wherry.apiserver.tokens import (
+    MAXIMUM_LIFETIME_SECONDS,
+    MINIMUM_LIFETIME_SECONDS,
+    Reference,
+    TokenSigner,
+)
+from wherry.apiserver.virtual import Virtual
+from wherry.objects import errors, kinds, metadata
+from wherry.objects.errors import Cause
+from wherry.objects.requests import Object
+
+_DEFAULT_LIFETIME_SECONDS = 3600
+
+
+class AccessReview:
+    """SubjectAccessReview, LocalSubjectAccessReview and SelfSubjectAccessReview."""
+
+    def __init__(self, authorizer: RoleAuthorizer, *, of_self: bool = False) -> None:
+        """Take who decides.
+
+        Args:
+            authorizer: Decides.
+            of_self: Whether the question is about the one who asks.
+        """
+        self._authorizer = authorizer
+        self._of_self = of_self
+
+    async def create(self, obj: Object, user: User) -> Object:
+        """Return the review with the decision.
+
+        Raises:
+            InvalidError: it does not say who or what is asked about.
+        """
+        spec = obj.get("spec") or {}
+        subject = user if self._of_self else _subject(obj, spec)
+        decision = self._authorizer.authorize(_asked(obj, spec, subject))
+        status: Object = {"allowed": decision.allowed}
+        if decision.reason:
+            status["reason"] = decision.reason
+        return {**obj, "status": status}
+
+
+def _subject(obj: Object, spec: Mapping[str, Any]) -> User:
+    if not spec.get("user") and not spec.get("groups"):
+        raise _invalid(obj, "spec.user", 'Required value: at least one of "user" or "groups"')
+    extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+    groups = tuple(spec.get("groups") or ())
+    return User(spec.get("user", ""), uid=spec.get("uid", ""), groups=groups, extra=extra)
+
+
+def _asked(obj: Object, spec: Mapping[str, Any], user: User) -> Attributes:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if bool(resource) == bool(path):
+        message = "Invalid value: exactly one of resourceAttributes or nonResourceAttributes must be given"
+        raise _invalid(obj, "spec.resourceAttributes", message)
+    if not resource:
+        path = path or {}
+        return Attributes(user, path.get("verb", ""), path=path.get("path", ""))
+    return Attributes(
+        user,
+        resource.get("verb", ""),
+        group=resource.get("group", ""),
+        version=resource.get("version", ""),
+        resource=resource.get("resource", ""),
+        subresource=resource.get("subresource", ""),
+        namespace=resource.get("namespace", "") or metadata.namespace(obj),
+        name=resource.get("name", ""),
+    )
+
+
+def _invalid(obj: Object, field: str, message: str) -> errors.InvalidError:
+    return errors.invalid(str(obj.get("kind", "")), metadata.name(obj), [Cause(field, message)])
+
+
+class RulesReview:
+    """SelfSubjectRulesReview: everything the one who asks may do in a namespace."""
+
+    def __init__(self, authorizer: RoleAuthorizer) -> None:
+        self._authorizer = authorizer
+
+    async def create(self, obj: Object, user: User) -> Object:
+        """Return the review with all rules.
+
+        Raises:
+            BadRequestError: no namespace is named.
+        """
+        namespace = (obj.get("spec") or {}).get("namespace", "")
+        if not namespace:
+            raise errors.BadRequestError("spec.namespace must name the namespace to look at")
+        rules = self._authorizer.rules(user, namespace)
+        status = {
+            "resourceRules": [_resource_rule(rule) for rule in rules if not rule.paths],
+            "nonResourceRules": [
+                {"verbs": sorted(rule.verbs), "nonResourceURLs": list(rule.paths)}
+                for rule in rules
+                if rule.paths
+            ],
+            "incomplete": False,
+        }
+        return {**obj, "status": status}
+
+
+def _resource_rule(rule: Rule) -> Object:
+    result: Object = {
+        "verbs": sorted(rule.verbs),
+        "apiGroups": sorted(rule.groups),
+        "resources": sorted(rule.resources),
+    }
+    if rule.names:
+        result["resourceNames"] = sorted(rule.names)
+    return result
+
+
+class SelfReview:
+    """SelfSubjectReview: who the server thinks one is."""
+
+    async def create(self, obj: Object, user: User) -> Object:
+        """Return the review with the user."""
+        return {**obj, "status": {"userInfo": _user_info(user)}}
+
+
+def _user_info(user: User) -> Object:
+    info: Object = {"username": user.name, "groups": list(user.groups)}
+    if user.uid:
+        info["uid"] = user.uid
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return info
+
+
+class TokenReview:
+    """TokenReview: whose a token is."""
+
+    def __init__(self, authenticator: RequestAuthenticator, issuer: str) -> None:
+        self._authenticator = authenticator
+        self._issuer = issuer
+
+    async def create(self, obj: Object, user: User) -> Object:
+        """Return the review with the user of the token, or why there is none.
+
+        Raises:
+            BadRequestError: no token is given.
+        """
+        spec = obj.get("spec") or {}
+        token = spec.get("token", "")
+        if not token:
+            raise errors.BadRequestError("spec.token must hold the token to review")
+        audiences = tuple(spec.get("audiences") or ())
+        # The token is a secret: it is not sent back.
+        answer = {**obj, "spec": {key: value for key, value in spec.items() if key != "token"}}
+        try:
+            found = self._authenticator.user_of_token(token, audiences)
+        except errors.UnauthorizedError as error:
+            return {**answer, "status": {"authenticated": False, "error": error.message}}
+        status = {
+            "authenticated": True,
+            "user": _user_info(found),
+            "audiences": list(audiences) or [self._issuer],
+        }
+        return {**answer, "status": status}
+
+
+class TokenRequest:
+    """TokenRequest: a new token of a service account."""
+
+    def __init__(
+        self, signer: TokenSigner, uid_of: UidLookup, now: Callable[[], datetime.datetime]
+    ) -> None:
+        self._signer = signer
+        self._uid_of = uid_of
+        self._now = now
+
+    async def create(self, obj: Object, user: User) -> Object:
+        """Return the request with a token.
+
+        Raises:
+            InvalidError: the lifetime is out of range or the bound object is of another kind.
+            NotFoundError: the bound pod is not there.
+            ConflictError: the bound pod is another one of that name.
+        """
+        spec = obj.get("spec") or {}
+        namespace, name = metadata.namespaced_name(obj)
+        lifetime = spec.get("expirationSeconds", _DEFAULT_LIFETIME_SECONDS)
+        if not isinstance(lifetime, int) or not (
+            MINIMUM_LIFETIME_SECONDS <= lifetime <= MAXIMUM_LIFETIME_SECONDS
+        ):
+            message = (
+                f"Invalid value: {lifetime!r}: must be between 600 (10 minutes) and 2^32 seconds"
+            )
+            raise _invalid(obj, "spec.expirationSeconds", message)
+        uid = self._uid_of(kinds.SERVICE_ACCOUNTS.key, namespace, name)
+        if uid is None:
+            raise errors.not_found(kinds.SERVICE_ACCOUNTS.plural, name)
+        token, expires = self._signer.issue(
+            namespace,
+            Reference(name, uid),
+            audiences=_audiences(obj, spec),
+            lifetime_seconds=lifetime,
+            pod=self._bound_pod(obj, spec, namespace),
+            now=self._now(),
+        )
+        status = {"token": token, "expirationTimestamp": metadata.format_time(expires)}
+        wanted = {**spec, "audiences": list(_audiences(obj, spec)) or [self._signer.issuer]}
+        return {**obj, "spec": wanted, "status": status}
+
+    def _bound_pod(self, obj: Object, spec: Mapping[str, Any], namespace: str) -> Reference | None:
+        bound = spec.get("boundObjectRef")
+        if not bound:
+            return None
+        if (bound.get("apiVersion", "v1"), bound.get("kind")) != ("v1", "Pod"):
+            message = f'Unsupported value: "{bound.get("kind")}": supported values: "Pod"'
+            raise _invalid(obj, "spec.boundObjectRef.kind", message)
+        name = bound.get("name", "")
+        uid = self._uid_of(kinds.PODS.key, namespace, name)
+        if uid is None:
+            raise errors.not_found(kinds.PODS.plural, name)
+        if bound.get("uid") not in {None, "", uid}:
+            why = f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record ({uid})"
+            raise errors.conflict(kinds.PODS.plural, name, why)
+        return Reference(name, uid)
+
+
+def _audiences(obj: Object, spec: Mapping[str, Any]) -> Sequence[str]:
+    audiences = spec.get("audiences") or ()
+    if not all(isinstance(audience, str) and len(audience) <= 1024 for audience in audiences):
+        raise _invalid(obj, "spec.audiences", "Invalid value: must be a list of strings")
+    return tuple(audiences)
+
+
+def virtuals(
+    authorizer: RoleAuthorizer,
+    authenticator: RequestAuthenticator,
+    signer: TokenSigner,
+    *,
+    uid_of: UidLookup,
+    now: Callable[[], datetime.datetime],
+) -> dict[str, Virtual]:
+    """Return who answers each virtual resource, by resource key."""
+    access = AccessReview(authorizer)
+    return {
+        kinds.SUBJECT_ACCESS_REVIEWS.key: access,
+        kinds.LOCAL_SUBJECT_ACCESS_REVIEWS.key: access,
+        kinds.SELF_SUBJECT_ACCESS_REVIEWS.key: AccessReview(authorizer, of_self=True),
+        kinds.SELF_SUBJECT_RULES_REVIEWS.key: RulesReview(authorizer),
+        kinds.SELF_SUBJECT_REVIEWS.key: SelfReview(),
+        kinds.TOKEN_REVIEWS.key: TokenReview(authenticator, signer.issuer),
+        "serviceaccounts/token": TokenRequest(signer, uid_of, now),
+    }

@@ -1,0 +1,43 @@
+"""Roles and bindings as the authorizer wants them, straight from the store."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wherry.objects import kinds
+from wherry.objects.requests import Object
+from wherry.store import Record, Store
+
+_KEYS: Final = (
+    kinds.CLUSTER_ROLES.key,
+    kinds.CLUSTER_ROLE_BINDINGS.key,
+    kinds.ROLES.key,
+    kinds.ROLE_BINDINGS.key,
+)
+
+
+class StoredRoles:
+    """The committed roles and bindings of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: list[Sequence[Record]] = []
+        self._revision = 0
+
+    def revision(self) -> int:
+        """Return a number that is another one after any role or binding has changed.
+
+        The store hands out the very same list until one of its objects changes, so four identity
+        tests are all that a request pays.
+        """
+        now = [self._store.list(key).records for key in _KEYS]
+        same = len(self._seen) == len(now) and all(
+            before is after for before, after in zip(self._seen, now, strict=True)
+        )
+        if not same:
+            self._seen = now
+            self._revision += 1
+        return self._revision
+
+    def list(self, resource: str) -> Sequence[Object]:
+        """Return all objects of a resource key."""
+        return [record.value() for record in self._store.list(resource).records]
