@@ -90,7 +90,7 @@ async def serve() -> AsyncIterator[Serve]:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         server = TestServer(app, host="127.0.0.1")
-        await server.start_server(**({"ssl": tls} if tls else {}))
+        await server.start_server(ssl=tls)
         servers.append(server)
         return f"{'https' if tls else 'http'}://127.0.0.1:{server.port}"
 

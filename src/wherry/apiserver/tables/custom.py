@@ -52,7 +52,11 @@ def _plain(path: str) -> tuple[str, ...] | None:
 def _values(obj: Object, path: str) -> list[Any]:
     steps = _plain(path)
     if steps is None:
-        return jsonpaths.find(path, obj)
+        try:
+            return jsonpaths.find(path, obj)
+        except ValueError:
+            # A path that leads nowhere in this object is an empty cell, not a failed list.
+            return []
     value: Any = obj
     for step in steps:
         if not isinstance(value, dict) or step not in value:
