@@ -154,14 +154,8 @@ def test_kubectl_reads_what_is_written(tmp_path: Path) -> None:
     kubectl = Path(sys.executable).parent / "kubectl"
     path = tmp_path / "config"
     kubeconfig.write(path, kubeconfig.entry("wherry", local()))
-    command = [
-        kubectl,
-        "config",
-        "view",
-        "--kubeconfig",
-        path,
-        "-o",
-        "jsonpath={.contexts[0].name}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    view = ["config", "view", "--kubeconfig", str(path), "-o", "jsonpath={.contexts[0].name}"]
+    done = subprocess.run(
+        [str(kubectl), *view], capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout == "wherry"

@@ -47,6 +47,8 @@ class TinyApi:
         since = int(request.options["resourceVersion"])
         if since < self.oldest:
             raise errors.GoneError("too old resource version")
+        if since > self.revision:
+            raise errors.ServerTimeoutError("Too large resource version")
         epoch, position = self._epoch, 0
         self.watchers += 1
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from wherry.client.client import Client
 from wherry.controller.events import EventLimits, EventWriter, Recorder
-from wherry.objects import errors
+from wherry.objects import errors, names
 from wherry.objects.requests import Object
 from wherry.testing.clock import FakeClock
 
@@ -114,6 +114,18 @@ async def test_messages_are_cut_between_characters(api: Any, writer: EventWriter
     (event,) = events(api)
     assert len(event["message"].encode()) <= 1024
     assert event["message"].rstrip(".") == "ü" * 510
+
+
+@pytest.mark.parametrize("name", ["system:a.", "p.v-1", "x" * 253, ":"])
+async def test_event_names_are_valid_whatever_the_objects_is(
+    name: str, api: Any, writer: EventWriter
+) -> None:
+    role = {"apiVersion": "v1", "kind": "Role", "metadata": {"name": name, "uid": "u"}}
+    await Recorder(writer, "tester").event(role, "Normal", "Seen", "seen")
+    await writer.flush()
+    (event,) = events(api)
+    assert not names.dns_subdomain(event["metadata"]["name"])
+    assert event["involvedObject"]["name"] == name
 
 
 async def test_failures_harm_nobody(api: Any, writer: EventWriter) -> None:

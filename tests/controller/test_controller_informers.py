@@ -143,3 +143,20 @@ async def test_items_of_lists_have_their_kind(
     obj = informer.cache.get("ns", "a")
     assert obj is not None
     assert (obj["apiVersion"], obj["kind"]) == ("v1", "ConfigMap")
+
+
+async def test_a_server_that_went_back_in_time_is_listed_again(
+    api: Any, clock: FakeClock, informer: Informer
+) -> None:
+    api.put(kinds.CONFIG_MAPS, config_map("before"))
+    await api.compact()
+    await clock.advance(5)
+    assert names(informer) == ["before"]
+    api.objects.clear()
+    api.history.clear()
+    api.revision, api.oldest = 3, 0
+    api.put(kinds.CONFIG_MAPS, config_map("restored"))
+    await api.hang_up()
+    await clock.advance(5)
+    assert names(informer) == ["restored"]
+    assert informer.cache.revision == 4

@@ -11,17 +11,20 @@ import asyncio
 import collections
 import hashlib
 import logging
+import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from wherry.client.client import Client
 from wherry.controller.clock import Clock
-from wherry.objects import errors, kinds, metadata
+from wherry.objects import errors, kinds, metadata, names
 from wherry.objects.requests import Object
 
 logger = logging.getLogger("wherry.controller.events")
 
 _T = TypeVar("_T")
+# Names of RBAC objects have colons, for one.
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 EventType = Literal["Normal", "Warning"]
 
@@ -217,7 +220,7 @@ def _event(said: _Said, when: str) -> Object:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{involved.get('name', '')[:230]}.{digest}",
+            "name": f"{_name_part(involved.get('name', ''))}.{digest}",
             "namespace": involved.get("namespace", "default"),
         },
         "involvedObject": involved,
@@ -231,6 +234,14 @@ def _event(said: _Said, when: str) -> Object:
         "reportingComponent": said.component,
         "reportingInstance": said.component,
     }
+
+
+def _name_part(name: str) -> str:
+    """Return what of an object's name may stand in an event's, which is a DNS subdomain."""
+    part = name[:230].rstrip("-.")
+    if names.dns_subdomain(part):
+        part = _NOT_IN_NAMES.sub("-", part.lower()).strip("-")
+    return part or "unnamed"
 
 
 def _cut(message: str) -> str:

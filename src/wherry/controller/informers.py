@@ -49,6 +49,7 @@ class Informer:
         self._clock = clock
         self._handlers: list[Handler] = []
         self._failures = 0
+        self._gone_at = float("-inf")
 
     def add_handler(self, handler: Handler) -> None:
         """Tell ``handler`` of every later change, and now of each object that is already there."""
@@ -72,6 +73,11 @@ class Informer:
             except errors.GoneError:
                 logger.info("%s: changes missed; listing again", self.cache.resource.key)
                 listed = False
+                await self._not_too_often()
+            except errors.ServerTimeoutError as error:
+                # Also said to a revision that the server never had: it was restored from a backup.
+                listed = False
+                await self._wait(error)
             except errors.ApiError as error:
                 # NotFound and MethodNotAllowed too: the definition may come, or come back.
                 await self._wait(error)
@@ -79,6 +85,12 @@ class Informer:
                 logger.exception("%s: the informer failed", self.cache.resource.key)
                 listed = False
                 await self._wait(error)
+
+    async def _not_too_often(self) -> None:
+        now = self._clock.monotonic()
+        soon, self._gone_at = now - self._gone_at < _SHORT_WATCH_SECONDS, now
+        if soon:
+            await self._clock.sleep(_SHORT_WATCH_SECONDS)
 
     async def _wait(self, error: Exception) -> None:
         self._failures += 1

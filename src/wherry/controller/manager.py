@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
 from wherry.client.client import Client
@@ -21,6 +21,10 @@ logger = logging.getLogger("wherry.controller.manager")
 
 STOP_SECONDS = 10.0
 """How long running reconciles may take to finish when the manager stops."""
+
+
+SYNC_SECONDS = 10.0
+"""How long controllers wait for caches that they do not watch."""
 
 
 class Manager:
@@ -179,14 +183,30 @@ class Manager:
             informer.add_handler(handler)
             registered.append((informer, handler))
         try:
-            for informer, _ in registered:
-                await informer.cache.synced.wait()
+            await self._sync(informer.cache for informer, _ in registered)
             self._starting.discard(controller.name)
             self._check_ready()
             await workers.run()
         finally:
             for informer, handler in registered:
                 informer.remove_handler(handler)
+
+    async def _sync(self, watched: Iterable[Cache]) -> None:
+        """Wait until the caches are filled that a controller's first reconcile may read."""
+        for cache in watched:
+            await cache.synced.wait()
+        # Other caches are read as well, perhaps; one of a kind that is not served never fills.
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                for informer in [*self._informers.values()]:
+                    await informer.cache.synced.wait()
+        except TimeoutError:
+            missing = [
+                i.cache.resource.key
+                for i in self._informers.values()
+                if not i.cache.synced.is_set()
+            ]
+            logger.warning("not listed within %g s: %s; going on", SYNC_SECONDS, ", ".join(missing))
 
     def _check_ready(self) -> None:
         if self._working and not self._starting:

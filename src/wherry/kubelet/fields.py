@@ -97,7 +97,7 @@ def resource(pod: Object, reference: Object, around: Surroundings, *, container:
         )
     amount = _amount(found.get("resources") or {}, kind, amount_name, around)
     divisor = quantities.parse(str(reference.get("divisor") or "1")) or decimal.Decimal(1)
-    return str((amount / divisor).to_integral_value(rounding=decimal.ROUND_CEILING))
+    return str(int((amount / divisor).to_integral_value(rounding=decimal.ROUND_CEILING)))
 
 
 def _amount(resources: Object, kind: str, name: str, around: Surroundings) -> decimal.Decimal:

@@ -157,7 +157,7 @@ class Sandbox:
         syscalls.pivot_root(".", ".")
         syscalls.unmount(".", syscalls.MNT_DETACH)
         os.chdir("/")
-        syscalls.mount("", "/", "", syscalls.MS_SLAVE)
+        syscalls.mount("", "/", "", syscalls.MS_PRIVATE)  # bindable again
         self._skeleton.add("/")
 
     @staticmethod

@@ -1,0 +1,143 @@
+"""The API server assembled: store, verbs, access and HTTP."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from wherry.apiserver import allocators, forms, pod_streams, table, tables
+from wherry.apiserver.core import Core
+from wherry.apiserver.crds.custom_resources import CustomResources
+from wherry.apiserver.crds.strategy import DefinitionStrategy
+from wherry.apiserver.http.handler import Handler, Parts
+from wherry.apiserver.http.metrics import Metrics
+from wherry.apiserver.http.site import Check, Site
+from wherry.apiserver.identity import Authenticator, Authorizer, User
+from wherry.apiserver.inprocess import InProcessTransport
+from wherry.apiserver.registry import Registry
+from wherry.apiserver.resources import ResourceMap
+from wherry.apiserver.strategies import STRATEGIES
+from wherry.apiserver.strategy import Strategy
+from wherry.apiserver.virtual import Virtuals
+from wherry.objects import kinds
+from wherry.store import Store
+
+_GRACE_SECONDS = 5.0
+"""How long requests under way may take when the server stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What can be added to a server.
+
+    Attributes:
+        strategies: By resource key; for custom resources whose kinds are known here.
+        virtuals: Handlers of access reviews, token requests and their like.
+        checks: Health checks by name.
+        documents: JSON documents by path.
+        pod_streams: Reads logs.
+        pod_connections: Carries out exec, attach, port-forward and proxy.
+        printer: Columns of Tables.
+    """
+
+    strategies: Mapping[str, Strategy] = field(default_factory=dict)
+    virtuals: Virtuals = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    documents: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    pod_streams: pod_streams.PodStreams | None = None
+    pod_connections: pod_streams.PodConnections | None = None
+    printer: table.Printer = tables
+
+
+class ApiServer:
+    """An API server over a store that is open and started.
+
+    The registry works from construction on, so that an in-process transport can be used before and
+    without listening.
+
+    Attributes:
+        registry: The verbs.
+        resources: What is served.
+        port: Where it listens; 0 while it does not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        ssl_context: ssl.SSLContext | None = None,
+        extensions: Extensions | None = None,
+        service_range: str = allocators.DEFAULT_SERVICE_RANGE,
+    ) -> None:
+        extensions = extensions or Extensions()
+        self.port = 0
+        self._store = store
+        self._authorizer = authorizer
+        self._ssl_context = ssl_context
+        definitions = DefinitionStrategy()
+        strategies = {
+            **STRATEGIES,
+            **extensions.strategies,
+            kinds.CUSTOM_RESOURCE_DEFINITIONS.key: definitions,
+        }
+        self.resources = ResourceMap.of_builtin(strategies)
+        cluster_ips = allocators.ClusterIPs(service_range)
+        node_ports = allocators.NodePorts()
+        allocators.occupy(store, cluster_ips, node_ports)
+        self.core = Core(store, self.resources, cluster_ips, node_ports)
+        self.registry = Registry(self.core, extensions.virtuals)
+        self._custom_resources = CustomResources(self.core, extensions.strategies)
+        self._custom_resources.load()
+        metrics = Metrics()
+        self._site = Site(self.resources, metrics, extensions.checks, extensions.documents)
+        self._handler = Handler(
+            Parts(
+                registry=self.registry,
+                renderer=forms.Renderer(extensions.printer, self.core.clock),
+                authenticator=authenticator,
+                authorizer=authorizer,
+                site=self._site,
+                metrics=metrics,
+                pod_streams=extensions.pod_streams,
+                pod_connections=extensions.pod_connections,
+            )
+        )
+        self._server: web.Server[web.BaseRequest] | None = None
+        self._listener: asyncio.Server | None = None
+
+    def transport(self, user: User) -> InProcessTransport:
+        """Return a way in without HTTP, for a user."""
+        return InProcessTransport(self.registry, user, self._authorizer)
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen.
+
+        Args:
+            host: Address to listen on.
+            port: Port; 0 for any free one, which `port` then tells.
+
+        Raises:
+            OSError: The port is in use, or the address not this machine's.
+        """
+        self._custom_resources.start()
+        self._server = web.Server(self._handler, access_log=None, keepalive_timeout=90.0)
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._server, host, port, ssl=self._ssl_context, backlog=1024
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._site.address = f"{host}:{self.port}"
+
+    async def stop(self) -> None:
+        """End watches, let requests finish, close connections. Idempotent; the store stays open."""
+        if self._listener is not None:
+            self._listener.close()
+        self._handler.end_watches()
+        if self._server is not None:
+            await self._server.shutdown(_GRACE_SECONDS)
+        await self._custom_resources.stop()
+        self._listener = self._server = None
+        self.port = 0

@@ -1,0 +1,100 @@
+"""Creates what every cluster is born with, once, and keeps the default roles up to date."""
+
+from collections.abc import Sequence
+
+from wherry.apiserver import bootstrap
+from wherry.client.client import Client
+from wherry.objects import errors, kinds, metadata
+from wherry.objects.requests import Object
+
+_SERVICE = "kubernetes"
+_PORT_NAME = "https"
+
+
+async def bootstrap_cluster(
+    client: Client, *, address: str, host: str, port: int, extra: Sequence[Object]
+) -> None:
+    """Make the namespaces, roles, priority classes and the `kubernetes` Service exist.
+
+    Args:
+        client: As a superuser.
+        address: Cluster IP of the `kubernetes` Service.
+        host: Where the API server listens.
+        port: On which port.
+        extra: Objects that other rooms want from the start; those that exist are left alone.
+
+    Raises:
+        ApiError: the API refused one of them.
+    """
+    for obj in (*bootstrap.namespaces(), *bootstrap.priority_classes()):
+        await _create(client, obj)
+    for obj in (*bootstrap.roles(), *bootstrap.role_bindings()):
+        await _create_or_renew(client, obj)
+    for obj in extra:
+        await _create(client, obj)
+    await _create(client, _service(address, port))
+    await _keep_endpoints(client, host, port)
+
+
+async def _create(client: Client, obj: Object) -> bool:
+    resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
+    assert resource is not None
+    try:
+        await client.create(resource, obj)
+    except errors.AlreadyExistsError:
+        return False
+    return True
+
+
+async def _create_or_renew(client: Client, obj: Object) -> None:
+    """Create a default role, or bring one up to date that nobody has taken over."""
+    if await _create(client, obj):
+        return
+    resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
+    assert resource is not None
+    present = await client.get(resource, metadata.name(obj))
+    autoupdate = "rbac.authorization.kubernetes.io/autoupdate"
+    if metadata.annotations(present).get(autoupdate) != "true" or "aggregationRule" in obj:
+        return
+    wanted = {field: obj[field] for field in ("rules", "subjects") if field in obj}
+    if any(present.get(field) != value for field, value in wanted.items()):
+        await client.update(resource, {**present, **wanted})
+
+
+def _service(address: str, port: int) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": _SERVICE,
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": address,
+            "ports": [
+                {"name": _PORT_NAME, "port": 443, "protocol": "TCP", "targetPort": port},
+            ],
+        },
+    }
+
+
+async def _keep_endpoints(client: Client, host: str, port: int) -> None:
+    wanted: Object = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": _SERVICE, "namespace": "default"},
+        "subsets": [
+            {
+                "addresses": [{"ip": host}],
+                "ports": [{"name": _PORT_NAME, "port": port, "protocol": "TCP"}],
+            }
+        ],
+    }
+    try:
+        present = await client.get(kinds.ENDPOINTS, _SERVICE, "default")
+    except errors.NotFoundError:
+        await client.create(kinds.ENDPOINTS, wanted)
+        return
+    if present.get("subsets") != wanted["subsets"]:
+        await client.update(kinds.ENDPOINTS, {**present, "subsets": wanted["subsets"]})

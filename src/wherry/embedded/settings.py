@@ -1,0 +1,67 @@
+"""The settings of an embedded platform, one group a room."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from wherry.store import StoreSettings
+
+DEFAULT_PORT = 6443
+
+
+def default_directory() -> Path:
+    """Return where a platform keeps its state: ``$WHERRY_HOME``, else ``~/.wherry``."""
+    home = os.environ.get("WHERRY_HOME")
+    return Path(home).absolute() if home else Path.home() / ".wherry"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How one platform is set up."""
+
+    directory: Path
+    """State, keys, volumes, environments and logs; made with mode 0700."""
+
+    host: str = "127.0.0.1"
+    """Address the API listens on. Others than loopback open it to the network, behind its TLS and
+    RBAC."""
+
+    port: int | None = None
+    """Port of the API; None takes the one used before, else 6443, else any that is free."""
+
+    isolate: bool = True
+    """Whether containers get a mount namespace each (Linux). Without, a path that cannot be made is
+    a condition of its pod."""
+
+    cpu_overcommit: float = 16.0
+    """By how much the sum of CPU requests may exceed the machine's CPUs."""
+
+    node_name: str = ""
+    """Name of the Node; empty takes the machine's."""
+
+    max_pods: int = 500
+    """Pods the node takes."""
+
+    pod_cidr: str = "127.32.0.0/11"
+    """Loopback range of pod addresses."""
+
+    service_cidr: str = "127.96.0.0/12"
+    """Loopback range of cluster IPs."""
+
+    store: StoreSettings = dataclasses.field(default_factory=StoreSettings)
+    """Bounds of the store."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, 0600."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def state_file(self) -> Path:
+        """What a running platform says of itself: pid, url, version, start time."""
+        return self.directory / "wherry.json"
+
+    @property
+    def volumes(self) -> Path:
+        """Where the default StorageClass puts volumes."""
+        return self.directory / "volumes"

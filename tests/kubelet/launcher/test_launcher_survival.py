@@ -1,0 +1,266 @@
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from wherry.kubelet.launcher import processes, protocol, records, recovery, types
+from wherry.kubelet.launcher.client import Launcher
+
+SOURCE = pathlib.Path(types.__file__).parents[3]
+
+CONTROL_PLANE = """
+import asyncio, pathlib, sys
+from wherry.kubelet.launcher import types
+from wherry.kubelet.launcher.client import Launcher
+
+async def main(folder):
+    launcher = await Launcher.connect(folder / "launcher", idle_seconds=20)
+    for name, script in (("long", "while :; do echo tick; sleep 0.05; done"), ("short", "sleep 0.5; echo done; exit 5")):
+        state = await launcher.start(types.ProcessSpec(id=name, argv=("sh", "-c", script), env={"PATH": "/usr/bin:/bin"},
+            cwd="/", log_path=str(folder / "logs" / f"{name}.log")))
+        print(state.pid, flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, eventually: Any) -> None:
+    plane = subprocess.Popen(
+        [sys.executable, "-c", CONTROL_PLANE, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        text=True,
+    )
+    assert plane.stdout is not None
+    with plane.stdout as pipe:
+        pids = [int(pipe.readline()) for _ in range(2)]
+        plane.send_signal(signal.SIGKILL)
+        plane.wait()
+    await eventually(lambda: _gone(pids[1]))
+    launcher = await Launcher.connect(tmp_path / "launcher")
+    states = {state.id: state for state in await launcher.list()}
+    assert (states["long"].pid, states["long"].running) == (pids[0], True)
+    assert (states["short"].pid, states["short"].exit_code) == (pids[1], 5)
+    assert "stdout F done" in (tmp_path / "logs" / "short.log").read_text()
+    size = (tmp_path / "logs" / "long.log").stat().st_size
+    await eventually(lambda: (tmp_path / "logs" / "long.log").stat().st_size > size)
+    await launcher.signal("long", signal.SIGTERM)
+    async for state in launcher.exits():
+        assert (state.id, state.signal) == ("long", 15)
+        break
+    await launcher.shutdown()
+
+
+async def test_a_dead_launcher_is_replaced_and_nothing_runs_on(box: Any, eventually: Any) -> None:
+    # One child stays in the session, one leaves it.
+    script = "setsid sh -c 'echo $$; exec sleep 1000' & sh -c 'echo $$; exec sleep 1000' & echo $$; wait"
+    spec = box.spec("sh", "-c", script)
+    await box.start(spec)
+    done = await box.run(box.spec("sh", "-c", "exit 3"))
+    pids = [int(line) for line in await eventually(lambda: _three(box.output(spec.id)))]
+    before = box.launcher.pid
+    os.kill(before, signal.SIGKILL)
+    state = await box.end_of(spec.id)
+    assert "launcher died" in state.error
+    assert state.exit_code == 137
+    isolated = box.launcher.features.isolate
+    assert all(_gone(pid) for pid in (pids if isolated else pids[1:]))
+    assert box.launcher.pid != before
+    assert {known.id: known for known in await box.launcher.list()} == {spec.id: state, done.id: done}
+    assert (await box.launcher.start(spec)) == state  # never run twice
+    assert (await box.run(box.spec("true"))).exit_code == 0
+
+
+def _three(text: str) -> list[str] | None:
+    lines = text.split()
+    return lines if len(lines) == 3 else None
+
+
+async def test_calls_in_flight_tell_that_the_launcher_died(box: Any) -> None:
+    spec = box.spec("sleep", "1000")
+    await box.start(spec)
+    call = asyncio.create_task(
+        box.launcher.execute(spec.id, ["sleep", "1000"], timeout_seconds=100)
+    )
+    await asyncio.sleep(0)
+    os.kill(box.launcher.pid, signal.SIGKILL)
+    with pytest.raises(types.LauncherGoneError):
+        await call
+
+
+async def test_only_one_launcher_per_folder(tmp_path: pathlib.Path) -> None:
+    several = await asyncio.gather(*(Launcher.connect(tmp_path / "l") for _ in range(4)))
+    assert len({launcher.pid for launcher in several}) == 1
+    for launcher in several[1:]:
+        await launcher.close()
+    await several[0].shutdown()
+
+
+async def test_it_ends_when_nobody_needs_it(tmp_path: pathlib.Path, eventually: Any) -> None:
+    launcher = await Launcher.connect(tmp_path / "l", idle_seconds=0.2)
+    pid = launcher.pid
+    spec = types.ProcessSpec(
+        id="x", argv=("sleep", "0.5"), env={}, cwd="/", log_path=str(tmp_path / "log")
+    )
+    state = await launcher.start(spec)
+    await launcher.close()
+    await eventually(lambda: _gone(pid))
+    assert state.pid is not None
+    assert _gone(state.pid)
+    again = await Launcher.connect(tmp_path / "l")
+    assert [(known.id, known.exit_code) for known in await again.list()] == [("x", 0)]
+    await again.shutdown()
+    assert not (tmp_path / "l" / "launcher.sock").exists()
+
+
+async def test_shutdown_kills_what_runs(tmp_path: pathlib.Path) -> None:
+    launcher = await Launcher.connect(tmp_path / "l")
+    spec = types.ProcessSpec(
+        id="x", argv=("sleep", "1000"), env={}, cwd="/", log_path=str(tmp_path / "log")
+    )
+    state = await launcher.start(spec)
+    await launcher.shutdown()
+    assert state.pid is not None
+    assert _gone(state.pid)
+    saved = records.Records(tmp_path / "l" / "records").load()
+    assert [(record.state.id, record.state.signal) for record in saved] == [("x", 9)]
+
+
+async def test_a_long_path_to_the_folder_is_fine(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / ("long" * 30) / "launcher"
+    launcher = await Launcher.connect(folder)
+    await launcher.shutdown()
+
+
+async def test_files_are_for_the_owner_only(box: Any) -> None:
+    for name in ("launcher.sock", "launcher.lock", "launcher.log"):
+        assert stat.S_IMODE((box.directory / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(box.directory.stat().st_mode) == 0o700
+
+
+def _raw(box: Any, *chunks: bytes) -> bytes:
+    """Say something on a connection of one's own; return all that comes back until the launcher hangs up."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(5)
+        peer.connect(str(box.directory / "launcher.sock"))
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for chunk in chunks:
+                peer.sendall(chunk)
+            peer.shutdown(socket.SHUT_WR)
+            while data := peer.recv(65536):
+                answer += data
+        return answer
+
+
+def _message(values: object) -> bytes:
+    body = json.dumps(values).encode()
+    return struct.pack(">I", len(body)) + body
+
+
+HELLO = _message({"call": 1, "method": "hello", "params": {}})
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\0\0\0\5hello",
+        b"\0\0\0\2[]",
+        b"\xff" * 100_000,
+        os.urandom(5000),
+        struct.pack(">I", 100_000) + b"[" * 100_000,
+        _message({"call": 1, "method": "start", "params": {}}),
+        HELLO + _message({"call": 2, "method": "nonsense", "params": {}}),
+        HELLO + _message({"call": 2, "method": "start", "params": []}),
+        HELLO + _message({"call": 2, "method": "start", "params": {"id": "../../etc/x"}}),
+        HELLO + _message({"call": 2, "method": "start", "params": {"id": 3, "argv": 7}}),
+        HELLO + _message({"call": {}, "method": "signal", "params": {"id": [], "signal": "x"}}),
+        HELLO + _message({"call": 2, "method": "forget", "params": {"id": "../launcher"}}),
+        HELLO + _message({"call": 2, "method": "execute", "params": {"id": "x", "argv": []}}),
+        HELLO + _message({"method": "list", "params": {}}),
+    ],
+)
+async def test_garbage_does_no_harm(box: Any, garbage: bytes) -> None:
+    spec = box.spec("sleep", "1000")
+    await box.start(spec)
+    pid = box.launcher.pid
+    await asyncio.to_thread(_raw, box, garbage)
+    assert [state.running for state in await box.launcher.list()] == [True]
+    assert box.launcher.pid == pid
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"id": "a/b"}, "'a/b'"),
+        ({"cwd": "relative"}, "cwd 'relative'"),
+        ({"log_path": "/a/../b"}, "log_path"),
+        ({"argv": ()}, "argv"),
+        ({"env": {"A=B": "x"}}, "A=B"),
+        ({"env": {"A": "x\0"}}, "NUL"),
+        ({"cgroup_parent": "../../x"}, "cgroup_parent"),
+    ],
+)
+async def test_malformed_specs_are_refused(box: Any, changes: dict[str, Any], words: str) -> None:
+    base: dict[str, Any] = {"id": "x", "argv": ("true",), "env": {}, "cwd": "/", "log_path": str(box.folder / "x.log")}
+    spec = types.ProcessSpec(**{**base, **changes})
+    try:
+        state = await box.launcher.start(spec)
+    except types.LauncherError as error:
+        assert words in str(error)
+    else:
+        assert words in state.error
+
+
+def test_messages_come_out_whole_however_they_are_cut() -> None:
+    messages = [{"a": n, "text": "é" * n} for n in range(20)]
+    stream = b"".join(protocol.encode(message) for message in messages)
+    for size in (1, 3, 7, 1000):
+        decoder = protocol.Decoder()
+        out = []
+        for at in range(0, len(stream), size):
+            out += decoder.feed(stream[at : at + size])
+        assert out == messages
+
+
+def test_recovery_leaves_strangers_alone(tmp_path: pathlib.Path) -> None:
+    """A process that has got the number of one of ours by now is not ours."""
+    stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    kept = records.Records(tmp_path / "records")
+    for name, ticks, boot in (("pid", 1, processes.boot_id()), ("boot", 1, "another boot")):
+        state = types.ProcessState(id=name, pid=stranger.pid, started_at=1.0)
+        kept.save(records.Record(state=state, boot=boot, ticks=ticks, token="wherry:nothing"))
+    (tmp_path / "records" / "torn.json").write_text('{"state": {')
+    states = recovery.recover(kept)
+    assert [(state.id, state.error is not None) for state in states] == [("boot", True), ("pid", True)]
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_ps_tells_the_start_time_where_proc_does_not() -> None:
+    child = subprocess.Popen(["sleep", "1000"])
+    started = pathlib.Path(f"/proc/{child.pid}").stat().st_mtime
+    assert processes.same(child.pid, ticks=0, started_at=started)
+    assert not processes.same(child.pid, ticks=0, started_at=started - 100)
+    child.kill()
+    child.wait()
