@@ -6,11 +6,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Imports would recompile each time where the shell forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
+# Tools that ask for a terminal or a pager would wait for ever where there is none.
+export PAGER := cat
+
+PYTHON_CODE := $(wildcard src tests scripts benchmarks examples docs)
+WORDS := $(wildcard $(PYTHON_CODE) README.md CHANGELOG.md CONTRIBUTING.md Makefile pyproject.toml .ci)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "Wherry needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -m1 -o '^uv==[0-9.]*' requirements/run.txt)"
 	@touch $@
@@ -28,8 +37,43 @@ install: $(VENV)/.run ## set up .venv with what Wherry needs to run
 
 dev: $(VENV)/.dev ## set up .venv with what tests and checks need too
 
+demo: install ## train and serve a model in examples/01-digits; DOWN=1 stops Wherry afterwards
+	$(BIN)/python examples/01-digits/demo.py $(if $(DOWN),--down)
+
+run: install ## run Wherry in this terminal until Ctrl-C
+	$(BIN)/wherry up --foreground
+
+test: dev ## run the tests, all but the slow ones
+	$(BIN)/pytest -q -n auto -m "not slow" $(ARGS)
+
+test-all: dev ## run every test
+	$(BIN)/pytest -q -n auto $(ARGS)
+
+check: dev ## look for faults in the code and papers; changes no file
+	$(BIN)/ruff check --no-fix $(PYTHON_CODE)
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/lint-imports
+	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel $(WORDS)
+	$(BIN)/python scripts/generate_reference.py --check
+	$(BIN)/mypy src scripts
+	$(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls tests
+
+fmt: dev ## put the code into its form and mend what can be mended
+	$(BIN)/ruff check --fix $(PYTHON_CODE)
+	$(BIN)/ruff format $(PYTHON_CODE)
+
+generate: dev ## derive docs/reference/ from the code
+	$(BIN)/python scripts/generate_reference.py
+
+bench: dev ## measure; ONLY=name picks one benchmark; figures go to build/bench.json
+	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
 lock: $(VENV)/.uv ## pin the dependencies anew (requirements/*.txt)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements/dev.txt
 
-.PHONY: help install dev lock
+clean: ## remove what can be made anew: caches and build/, not .venv
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find src tests scripts docs examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help install dev demo run test test-all check fmt generate bench lock clean

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from wherry.client.client import Client
 from wherry.client.connections import ConfigurationError, Connection
+from wherry.client.transports import http
 from wherry.client.transports.http import HttpTransport
 from wherry.objects import errors, kinds, requests
 
@@ -291,3 +292,79 @@ async def test_secrets_are_not_in_repr(authority: Any) -> None:
         client_key=b"hush3",
     )
     assert "hush" not in repr(connection)
+
+
+async def test_documents_and_streams(serve: Serve) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/version":
+            return web.json_response({"accept": request.headers["Accept"]})
+        if request.path == "/none":
+            error = errors.NotFoundError("no such log")
+            return web.json_response(error.to_status(), status=404)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for number in range(3):
+            await response.write(f"line {number} of {request.query['container']}\n".encode())
+        return response
+
+    transport = HttpTransport(Connection(server=await serve(answer)))
+    assert await transport.read("/version", accept="text/x") == {"accept": "text/x"}
+    text = b"".join([chunk async for chunk in transport.stream("/log?container=a%20b")])
+    assert text.splitlines() == [b"line 0 of a b", b"line 1 of a b", b"line 2 of a b"]
+    with pytest.raises(errors.NotFoundError, match="no such log"):
+        await transport.read("/none")
+    with pytest.raises(errors.NotFoundError, match="no such log"):
+        await anext(transport.stream("/none"))
+    await transport.close()
+    await transport.close()
+
+
+async def test_silence_is_a_timeout(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await asked.wait()
+        return web.json_response({})
+
+    monkeypatch.setattr(http, "_ANSWER_SECONDS", 0.05)
+    client = connect(Connection(server=await serve(answer)))
+    with pytest.raises(errors.ServerTimeoutError, match="does not answer"):
+        await client.get(kinds.NODES, "n")
+    asked.set()
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b"[]\n", b'{"type": "ADDED"}\n'])
+async def test_what_is_no_event_is_an_error(line: bytes, serve: Serve, connect: Connect) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=line)
+
+    client = connect(Connection(server=await serve(answer)))
+    with pytest.raises(errors.InternalError, match="not an event"):
+        await anext(aiter(client.watch(kinds.NODES)))
+
+
+async def test_what_is_no_json_is_not_sent(connect: Connect) -> None:
+    client = connect(Connection(server="http://127.0.0.1:1"))
+    with pytest.raises(errors.BadRequestError, match="cannot be written as JSON"):
+        await client.create(kinds.NODES, {"metadata": {"name": "n"}, "spec": object()})
+
+
+async def test_collections_are_deleted_by_selector(serve: Serve, connect: Connect) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.method, request.raw_path))
+        return web.json_response({"kind": "Status", "status": "Success"})
+
+    client = connect(Connection(server=await serve(answer)))
+    await client.delete_collection(kinds.PODS, "ns", labels="a=b", propagation_policy="Orphan")
+    assert asked == [("DELETE", "/api/v1/namespaces/ns/pods?labelSelector=a%3Db")]
+
+
+def test_servers_are_urls_and_certificates_are_pairs() -> None:
+    with pytest.raises(ConfigurationError, match="must begin with"):
+        Connection(server="127.0.0.1:6443")
+    with pytest.raises(ConfigurationError, match="go together"):
+        Connection(server="https://x", client_key=b"k")

@@ -14,7 +14,7 @@ from wherry.controller.errors import Retry, Terminal
 from wherry.controller.manager import Manager
 from wherry.controller.owners import set_controller
 from wherry.controller.requests import Request, Result
-from wherry.objects import errors, kinds
+from wherry.objects import errors, kinds, requests
 from wherry.objects.requests import Object
 from wherry.testing.clock import FakeClock
 
@@ -266,3 +266,73 @@ async def test_one_request_is_never_in_two_hands(
         await eventually(manager.idle)
     assert inside == 0
     assert len(doing.seen) <= 21
+
+
+async def test_caches_may_be_asked_for_while_it_runs(api: Any, client: Client) -> None:
+    api.put(kinds.SECRETS, secret("a"))
+    manager = Manager(client)
+    async with running(manager):
+        cache = manager.cache(kinds.SECRETS)
+        await asyncio.wait_for(cache.synced.wait(), 5)
+        assert cache.get("ns", "a") is not None
+        assert manager.cache(kinds.SECRETS) is cache
+    with pytest.raises(ValueError, match="workers 0"):
+        manager.add(controller(Doing(), workers=0))
+
+
+async def test_a_cache_that_never_fills_is_not_waited_for_for_ever(
+    api: Any,
+    client: Client,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(request: requests.Request) -> None:
+        if request.resource == kinds.SECRETS:
+            raise errors.not_found("secrets", "")
+
+    monkeypatch.setattr("wherry.controller.manager.SYNC_SECONDS", 0.05)
+    api.refuse = refuse
+    api.put(kinds.CONFIG_MAPS, config_map("a"))
+    doing, manager = Doing(), Manager(client)
+    manager.cache(kinds.SECRETS)
+    manager.add(controller(doing))
+    async with running(manager):
+        await eventually(lambda: doing.seen)
+    assert "not listed within 0.05 s: secrets" in caplog.text
+
+
+async def test_writes_that_never_come_back_hold_up_no_longer_than_the_bound(
+    api: Any,
+    client: Client,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def act(request: Request) -> Result | None:
+        if len(doing.seen) == 1:
+            await manager.client.create(kinds.SECRETS, secret("a"))
+            await manager.client.create(kinds.SERVICES, secret("unwatched"))
+            return Result(requeue_after_seconds=0)
+        return None
+
+    monkeypatch.setattr("wherry.controller.workers.SEEN_SECONDS", 0.05)
+    api.watch_lag_seconds = 0.5
+    api.put(kinds.CONFIG_MAPS, config_map("a"))
+    doing, manager = Doing(act), Manager(client)
+    manager.add(controller(doing, owns=(kinds.SECRETS,)))
+    async with running(manager):
+        await eventually(lambda: len(doing.seen) == 2)
+    assert "lack this controller's own writes" in caplog.text
+
+
+async def test_cancelling_run_stops_in_order(api: Any, client: Client) -> None:
+    manager = Manager(client)
+    manager.add(controller(Doing()))
+    task = asyncio.create_task(manager.run())
+    await manager.ready.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert api.watchers == 0
+    await manager.stop()

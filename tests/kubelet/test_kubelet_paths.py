@@ -68,15 +68,15 @@ def test_a_payload_changes_in_one_step_and_only_if_it_differs(tmp_path: Path) ->
     assert payloads.write(folder, {"a": payloads.File(b"1"), "d/b": payloads.File(b"2", 0o400)})
     assert (folder / "a").read_bytes() == b"1"
     assert (folder / "d" / "b").stat().st_mode & 0o777 == 0o400
-    assert not payloads.write(
-        folder, {"a": payloads.File(b"1"), "d/b": payloads.File(b"2", 0o400)}
-    )
+    assert not payloads.write(folder, {"a": payloads.File(b"1"), "d/b": payloads.File(b"2", 0o400)})
     before = (folder / "..data").readlink()
     assert payloads.write(folder, {"a": payloads.File(b"3")})
     assert (folder / "a").read_bytes() == b"3"
     assert not (folder / "d").exists()
     assert (folder / "..data").readlink() != before
-    assert sorted(os.listdir(folder)) == sorted(["..data", str((folder / "..data").readlink()), "a"])
+    assert sorted(os.listdir(folder)) == sorted(
+        ["..data", str((folder / "..data").readlink()), "a"]
+    )
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "..data", "a/..b"])

@@ -81,7 +81,9 @@ def test_next_step(
 
 
 def test_back_off_delays_a_restart() -> None:
-    decided = plan.decide(pod(), [view("a", 1, restart_at=130.0), view("b", 1, restart_at=120.0)], 100.0)
+    decided = plan.decide(
+        pod(), [view("a", 1, restart_at=130.0), view("b", 1, restart_at=120.0)], 100.0
+    )
     assert decided.start == ()
     assert decided.backing_off == ("a", "b")
     assert decided.wake_at == 120.0

@@ -74,7 +74,9 @@ async def test_value_from() -> None:
                 {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
                 {
                     "name": "CPU",
-                    "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu", "divisor": "1m"}},
+                    "valueFrom": {
+                        "resourceFieldRef": {"resource": "requests.cpu", "divisor": "1m"}
+                    },
                 },
                 {
                     "name": "MEM",

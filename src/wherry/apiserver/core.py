@@ -3,9 +3,10 @@
 Everything here is synchronous: it looks at memory. Waiting happens only where a verb writes.
 """
 
+import asyncio
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from wherry.apiserver.call import Call
@@ -75,7 +76,9 @@ class Core:
 
     def key(self, served: Served, name: str, namespace: str | None) -> Key:
         """Return where an object is stored."""
-        return Key(served.storage.key, (namespace or "") if served.resource.namespaced else "", name)
+        return Key(
+            served.storage.key, (namespace or "") if served.resource.namespaced else "", name
+        )
 
     def committed(self, served: Served, name: str, namespace: str | None) -> Record:
         """Return the object as it is on disk.
@@ -129,13 +132,9 @@ class Core:
         Raises:
             ApiError: The store refused.
         """
-        try:
-            record = await self.store.create(key, served.to_storage(obj))
-        except StoreError as error:
-            raise from_store(error, served, key.name) from error
-        if told := self.written.get(key.resource):
-            told(None, record)
-        return record
+        return await self._committed(
+            served, key, None, self.store.create(key, served.to_storage(obj))
+        )
 
     async def store_changed(self, served: Served, before: Record, obj: Object) -> Record:
         """Replace in the store, on top of ``before``, and tell whoever keeps a derived state.
@@ -143,15 +142,9 @@ class Core:
         Raises:
             ApiError: The store refused.
         """
-        try:
-            record = await self.store.update(
-                before.key, served.to_storage(obj), expected=before.revision
-            )
-        except StoreError as error:
-            raise from_store(error, served, before.key.name) from error
-        if record.revision != before.revision and (told := self.written.get(before.key.resource)):
-            told(before, record)
-        return record
+        value = served.to_storage(obj)
+        write = self.store.update(before.key, value, expected=before.revision)
+        return await self._committed(served, before.key, before, write)
 
     async def store_gone(self, served: Served, before: Record, final: Object | None) -> Record:
         """Remove from the store and tell whoever keeps a derived state.
@@ -160,27 +153,52 @@ class Core:
             ApiError: The store refused.
         """
         value = served.to_storage(final) if final is not None else None
+        write = self.store.delete(before.key, value, expected=before.revision)
+        return await self._committed(served, before.key, before, write, gone=True)
+
+    async def _committed(
+        self,
+        served: Served,
+        key: Key,
+        before: Record | None,
+        write: Coroutine[None, None, Record],
+        *,
+        gone: bool = False,
+    ) -> Record:
+        told = self.written.get(key.resource)
         try:
-            record = await self.store.delete(before.key, value, expected=before.revision)
+            if told is None:
+                return await write
+            # A writer that is cancelled is still written: whoever follows must hear of it.
+            return await asyncio.shield(asyncio.ensure_future(_telling(write, told, before, gone)))
         except StoreError as error:
-            raise from_store(error, served, before.key.name) from error
-        if told := self.written.get(before.key.resource):
-            told(before, None)
-        return record
+            raise from_store(error, served, key.name) from error
 
     def fields(self, served: Served, record: Record) -> Mapping[str, str]:
         """Return what a field selector may look at, besides the name and the namespace.
 
         Parsing is the cost of field selectors, and watchers ask for one record many times.
         """
-        place = (served.resource.key, record.revision)
+        place = (f"{served.resource.key}/{served.resource.version}", record.revision)
         found = self._fields.get(place)
         if found is None:
-            found = served.strategy.selectable_fields(record.value())
+            found = served.strategy.selectable_fields(served.from_storage(record.value()))
             self._fields[place] = found
             if len(self._fields) > _REMEMBERED_FIELDS:
                 self._fields.popitem(last=False)
         return found
+
+
+async def _telling(
+    write: Coroutine[None, None, Record],
+    told: Callable[[Record | None, Record | None], None],
+    before: Record | None,
+    gone: bool,  # noqa: FBT001 (what the write does)
+) -> Record:
+    record = await write
+    if before is None or record.revision != before.revision:
+        told(before, None if gone else record)
+    return record
 
 
 def from_store(error: StoreError, served: Served, name: str) -> errors.ApiError:

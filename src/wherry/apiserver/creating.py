@@ -26,7 +26,8 @@ async def create(core: Core, call: Call) -> One:
         InvalidError: A rule is broken.
         BadRequestError: The body cannot be read as an object of the kind.
     """
-    served = core.served(call)
+    write = writing.Write.of(core, call)
+    served = write.served
     obj = intake.body(served, call)
     intake.decode(served, call, obj)
     if obj["metadata"].get("resourceVersion"):
@@ -36,22 +37,20 @@ async def create(core: Core, call: Call) -> One:
     _check_serving(served)
     key = _name(core, served, obj)
     _own(core, served, obj)
-    writing.shape(served, obj)
-    context = core.context(call, served)
-    stored = False
+    writing.shape(served, obj, None)
     try:
-        served.strategy.prepare_create(obj, context)
-        writing.judge(core, call, served, obj, None)
+        served.strategy.prepare_create(obj, write.context)
+        writing.judge(write, obj, None)
         if core.store.head(key) is not None:
             raise errors.already_exists(served.resource.plural, key.name, served.resource.group)
-        if call.dry_run:
-            return writing.preview(served, obj, 201)
-        record = await core.store_new(served, key, obj)
-        stored = True
-    finally:
-        if not stored:
-            served.strategy.release(obj, context)
-    return writing.answer(served, record, 201)
+        if not call.dry_run:
+            return writing.answer(served, await core.store_new(served, key, obj), 201)
+    except errors.ApiError:
+        # Not when the caller is cancelled: the object may be on its way to disk.
+        write.release(obj)
+        raise
+    write.release(obj)
+    return writing.preview(served, obj, 201)
 
 
 def check_namespace(core: Core, served: Served, obj: Object) -> None:
@@ -74,8 +73,12 @@ def check_namespace(core: Core, served: Served, obj: Object) -> None:
         return
     resource = served.resource
     why = f"unable to create new content in namespace {name} because it is being terminated"
-    error = errors.forbidden(resource.plural, str(obj["metadata"].get("name") or ""), why, resource.group)
-    cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
+    error = errors.forbidden(
+        resource.plural, str(obj["metadata"].get("name") or ""), why, resource.group
+    )
+    cause = Cause(
+        "metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating"
+    )
     error.details["causes"] = [cause.to_dict()]
     raise error
 
@@ -95,7 +98,9 @@ def _name(core: Core, served: Served, obj: Object) -> Key:
     prefix = metadata.get("generateName")
     if not prefix:
         cause = Cause(
-            "metadata.name", "Required value: name or generateName is required", "FieldValueRequired"
+            "metadata.name",
+            "Required value: name or generateName is required",
+            "FieldValueRequired",
         )
         raise writing.invalid(served, obj, [cause])
     for _ in range(_GENERATE_ATTEMPTS):
@@ -123,3 +128,6 @@ def _own(core: Core, served: Served, obj: Object) -> None:
         metadata["generation"] = 1
     if strategy.has_status(served.resource) and not strategy.status_on_create:
         obj.pop("status", None)
+        if not served.custom:
+            # Go prints an empty status; clients that compare would else see a difference.
+            obj["status"] = {}

@@ -101,7 +101,7 @@ def _check_types(raw: dict[str, Any]) -> None:
     if raw.get("gracePeriodSeconds", 0) < 0:
         text = f"Invalid value: {raw['gracePeriodSeconds']}: must be greater than or equal to 0"
         raise _invalid(Cause("gracePeriodSeconds", text))
-    if raw.get("dryRun") not in {None, ()} and raw.get("dryRun") not in ([], ["All"]):
+    if raw.get("dryRun", []) not in ([], ["All"]):
         text = 'Unsupported value: supported values: "All"'
         raise _invalid(Cause("dryRun", text, "FieldValueNotSupported"))
 
@@ -116,27 +116,24 @@ async def delete(core: Core, call: Call) -> One:
         NotFoundError: There is none.
         ConflictError: A precondition fails.
     """
-    served = core.served(call)
+    write = writing.Write.of(core, call)
     wanted = options(call)
-    record = core.head(served, call.request.name or "", call.request.namespace)
-    return await delete_record(core, call, served, record, wanted)
+    record = core.head(write.served, call.request.name or "", call.request.namespace)
+    return await delete_record(write, record, wanted)
 
 
-async def delete_record(
-    core: Core, call: Call, served: Served, record: Record, wanted: Options
-) -> One:
+async def delete_record(write: writing.Write, record: Record, wanted: Options) -> One:
     """Delete one object.
 
     Args:
-        core: The state.
-        call: The circumstances.
-        served: What is deleted.
-        record: Its head.
+        write: The circumstances.
+        record: The object's head.
         wanted: How.
 
     Raises:
         ConflictError: A precondition fails.
     """
+    core, served = write.core, write.served
     old = served.from_storage(record.value())
     _check_preconditions(served, record, old, wanted)
     obj = served.from_storage(record.value())
@@ -144,7 +141,7 @@ async def delete_record(
     if not waits:
         if not wanted.dry_run:
             await core.store_gone(served, record, obj)
-            served.strategy.release(obj, core.context(call, served))
+            write.release(obj)
         return _gone(served, obj)
     if wanted.dry_run or obj == old:
         return writing.preview(served, obj)
@@ -238,7 +235,8 @@ async def delete_collection(core: Core, call: Call) -> Many:
     Raises:
         ApiError: An object could not be deleted; those before it are.
     """
-    served = core.served(call)
+    write = writing.Write.of(core, call)
+    served = write.served
     wanted = options(call)
     list_options.check(call, watch=False)
     chosen = selection_of(core, served, call)
@@ -246,6 +244,6 @@ async def delete_collection(core: Core, call: Call) -> Many:
     for record in listed:
         head = core.store.head(record.key)
         if head is not None and chosen.matches(head):
-            await delete_record(core, call, served, head, wanted)
+            await delete_record(write, head, wanted)
     items = [served.in_version(record.raw) for record in listed]
     return Many(served, items, core.store.revision)

@@ -25,7 +25,7 @@ _ACCEPTED: Final = (
 )
 _META_GROUP: Final = "meta.k8s.io"
 _LINE = b'{"type":"%s","object":%s}\n'
-_REMEMBERED_LINES = 4096
+_REMEMBERED_LINES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ def negotiate(accept: str) -> tuple[Form, ...]:
     """
     forms = [form for part in accept.split(",") if (form := _form(part)) is not None]
     if not forms:
-        raise errors.NotAcceptableError(
-            f"only the following media types are accepted: {_ACCEPTED}"
-        )
+        raise errors.NotAcceptableError(f"only the following media types are accepted: {_ACCEPTED}")
     return tuple(forms)
 
 
@@ -90,9 +88,7 @@ def choose(accepted: tuple[Form, ...], *, served: bool) -> Form:
     for form in accepted:
         if served or form is PLAIN or not form.kind:
             return form
-    raise errors.NotAcceptableError(
-        "only the following media types are accepted: application/json"
-    )
+    raise errors.NotAcceptableError("only the following media types are accepted: application/json")
 
 
 class Renderer:
@@ -120,7 +116,9 @@ class Renderer:
             return self._table(served, answer.items, metadata, form, include=include)
         if form.kind:
             items = [_partial(raw, form) for raw in answer.items]
-            return _list("PartialObjectMetadataList", f"{_META_GROUP}/{form.version}", metadata, items)
+            return _list(
+                "PartialObjectMetadataList", f"{_META_GROUP}/{form.version}", metadata, items
+            )
         return _list(served.list_kind, served.resource.api_version, metadata, answer.items)
 
     def line(

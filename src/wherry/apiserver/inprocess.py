@@ -1,6 +1,6 @@
 """The API without HTTP, for the controllers that live in the same process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import orjson
@@ -36,7 +36,7 @@ class InProcessTransport:
         answer = await self._registry.run(Call(_owned(request), self._user))
         return value_of(answer)
 
-    async def watch(self, request: Request) -> AsyncIterator[WatchEvent]:
+    async def watch(self, request: Request) -> AsyncGenerator[WatchEvent, None]:
         """Yield events until the server ends the watch.
 
         Raises:

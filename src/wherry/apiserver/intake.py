@@ -36,7 +36,9 @@ def decode(served: Served, call: Call, obj: Object) -> None:
             there twice.
     """
     resource = served.resource
-    subject = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+    subject = (
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+    )
     try:
         unknown = served.schema().decode(obj)
     except errors.BadRequestError as error:
@@ -65,14 +67,15 @@ def _json_type(value: Any) -> str:
 
 def _check_type(served: Served, obj: Object) -> None:
     """Fill in `apiVersion` and `kind`, which some clients leave out; refuse others than expected."""
+    # Anything may stand there, also what has no hash: hence tuples, not sets.
     resource = served.resource
     api_version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
-    if api_version not in {"", resource.api_version}:
+    if api_version not in ("", resource.api_version):
         raise errors.BadRequestError(
             f"the API version in the data ({api_version!s:.100}) does not match the expected API version "
             f"({resource.api_version})"
         )
-    if kind not in {"", resource.kind}:
+    if kind not in ("", resource.kind):
         raise errors.BadRequestError(
             f"the kind in the data ({kind!s:.100}) does not match the expected kind ({resource.kind})"
         )
@@ -83,7 +86,7 @@ def _check_place(served: Served, call: Call, metadata: dict[str, Any]) -> None:
     request = call.request
     name = metadata.get("name")
     if request.name and request.verb != "create":
-        if name not in {None, "", request.name}:
+        if name not in (None, "", request.name):
             raise errors.BadRequestError(
                 f"the name of the object ({name!s:.260}) does not match the name on the URL ({request.name})"
             )
@@ -93,7 +96,7 @@ def _check_place(served: Served, call: Call, metadata: dict[str, Any]) -> None:
             raise errors.BadRequestError("namespace may not be set on a cluster-scoped object")
         metadata.pop("namespace", None)
         return
-    if metadata.get("namespace") not in {None, "", request.namespace}:
+    if metadata.get("namespace") not in (None, "", request.namespace):
         raise errors.BadRequestError(
             "the namespace of the provided object does not match the namespace sent on the request"
         )

@@ -16,7 +16,7 @@ from wherry.objects import errors
 from wherry.objects.errors import Cause
 from wherry.store import Key, Store
 
-_TOKEN_VERSION = "meta.k8s.io/v1"
+_FORM = "meta.k8s.io/v1"
 _MAX_TOKEN_CHARACTERS = 4096
 _FUTURE_WAIT_SECONDS = 3.0
 _FUTURE_POLL_SECONDS = 0.02
@@ -37,7 +37,7 @@ class ContinueToken:
     def encode(self) -> str:
         """Return the token as clients carry it."""
         fields = {
-            "v": _TOKEN_VERSION,
+            "v": _FORM,
             "rv": self.revision,
             "start": f"{self.after.namespace}/{self.after.name}",
         }
@@ -59,7 +59,7 @@ class ContinueToken:
                 raise ValueError("too long")
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
             fields = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if fields["v"] != _TOKEN_VERSION or type(fields["rv"]) is not int or fields["rv"] < -1:
+            if fields["v"] != _FORM or type(fields["rv"]) is not int or fields["rv"] < -1:
                 raise ValueError("unknown version")
             namespace, slash, name = str(fields["start"]).partition("/")
             if not slash or not name:
@@ -112,7 +112,8 @@ def _forbidden(field: str, why: str) -> Cause:
 
 
 def _list_causes(call: Call, match: str, version: str) -> list[Cause]:
-    field, causes = "resourceVersionMatch", []
+    field = "resourceVersionMatch"
+    causes: list[Cause] = []
     if not match:
         return causes
     if call.request.options.get("continue"):
@@ -130,7 +131,11 @@ def _list_causes(call: Call, match: str, version: str) -> list[Cause]:
 def _watch_causes(match: str, *, initial: bool) -> list[Cause]:
     field = "resourceVersionMatch"
     if not initial:
-        return [_forbidden(field, "is forbidden for watch unless sendInitialEvents is provided")] if match else []
+        return (
+            [_forbidden(field, "is forbidden for watch unless sendInitialEvents is provided")]
+            if match
+            else []
+        )
     if match != "NotOlderThan":
         return [_forbidden(field, "must be NotOlderThan when sendInitialEvents is provided")]
     return []

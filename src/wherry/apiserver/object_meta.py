@@ -6,7 +6,7 @@ Source: `pkg/apis/meta/v1/validation` and `pkg/api/validation` of apimachinery.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from wherry.objects import names
+from wherry.objects import kinds, names
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
@@ -60,7 +60,7 @@ def check(obj: Object, resource: Resource) -> list[Cause]:
     if annotations := metadata.get("annotations"):
         causes += _annotations(annotations)
     if finalizers := metadata.get("finalizers"):
-        causes += _finalizers(finalizers)
+        causes += _finalizers(finalizers, qualified=_demands_qualified(resource))
     if owners := metadata.get("ownerReferences"):
         causes += _owners(owners)
     return causes
@@ -93,7 +93,12 @@ def _annotations(annotations: Mapping[str, str]) -> list[Cause]:
     return causes
 
 
-def _finalizers(finalizers: list[str]) -> list[Cause]:
+def _demands_qualified(resource: Resource) -> bool:
+    # Custom resources and their definitions may have finalizers without a slash.
+    return kinds.by_key(resource.key) is not None and resource.group != "apiextensions.k8s.io"
+
+
+def _finalizers(finalizers: list[str], *, qualified: bool) -> list[Cause]:
     causes = []
     for index, finalizer in enumerate(finalizers):
         field = f"metadata.finalizers[{index}]"
@@ -101,8 +106,12 @@ def _finalizers(finalizers: list[str]) -> list[Cause]:
             Cause(field, f'Invalid value: "{finalizer}": {problem}')
             for problem in names.label_key(finalizer)
         ]
-        if not causes and "/" not in finalizer and finalizer not in _SHORT_FINALIZERS:
-            text = f'Invalid value: "{finalizer}": name is neither a standard finalizer name nor is it fully qualified'
+        short = "/" not in finalizer and finalizer not in _SHORT_FINALIZERS
+        if not causes and qualified and short:
+            text = (
+                f'Invalid value: "{finalizer}": name is neither a standard finalizer name nor is it '
+                f"fully qualified"
+            )
             causes.append(Cause(field, text))
     if _ORPHAN in finalizers and _FOREGROUND in finalizers:
         text = f'Invalid value: "{_FOREGROUND}": {_ORPHAN} and {_FOREGROUND} cannot be both set'
@@ -116,9 +125,7 @@ def _owners(owners: list[dict[str, Any]]) -> list[Cause]:
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
                 field = f"metadata.ownerReferences[{index}].{name}"
-                causes.append(
-                    Cause(field, 'Invalid value: "": must not be empty')
-                )
+                causes.append(Cause(field, 'Invalid value: "": must not be empty'))
         controllers += bool(owner.get("controller"))
     if controllers > 1:
         text = "Invalid value: only one reference can have controller set to true"

@@ -16,16 +16,12 @@ import orjson
 
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.objects import kinds, openapi
-from wherry.objects.requests import Object
+from wherry.objects.requests import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object
 
 _COMPONENTS: Final = "#/components/schemas/"
 _GVK: Final = "x-kubernetes-group-version-kind"
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
-_PATCH_TYPES: Final = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-)
+_JSON: Final = "application/json"
 _QUERY: Final = {
     "dryRun": "Nothing is stored; the only value is All.",
     "fieldManager": "Name of the one who makes the change.",
@@ -109,7 +105,13 @@ def component(served: Served) -> str:
 
 def _document(served: list[Served], version: str) -> Object:
     definitions = dict(openapi.definitions())
-    roots = [f"{_META}DeleteOptions", f"{_META}Status", f"{_META}ObjectMeta", f"{_META}ListMeta", f"{_META}Patch"]
+    roots = [
+        f"{_META}DeleteOptions",
+        f"{_META}Status",
+        f"{_META}ObjectMeta",
+        f"{_META}ListMeta",
+        f"{_META}Patch",
+    ]
     paths: dict[str, Any] = {}
     for each in served:
         name = component(each)
@@ -224,11 +226,17 @@ def _placed(namespaced: bool, *, named: bool) -> dict[str, Any]:  # noqa: FBT001
     }
 
 
+def _patch_types(served: Served) -> tuple[str, ...]:
+    # kubectl sends a strategic merge patch to whatever is said to take one.
+    strategic = () if served.custom else (STRATEGIC_MERGE_PATCH,)
+    return (JSON_PATCH, MERGE_PATCH, *strategic)
+
+
 def _operations(
     served: Served, name: str, methods: Mapping[str, str], verbs: Iterable[str]
 ) -> dict[str, Any]:
     reference = {"$ref": _COMPONENTS + name}
-    answer = {"description": "OK", "content": {"application/json": {"schema": reference}}}
+    answer = {"description": "OK", "content": {_JSON: {"schema": reference}}}
     operations: dict[str, Any] = {}
     for verb, method in methods.items():
         if verb not in verbs:
@@ -243,7 +251,7 @@ def _operations(
                 {"name": key, "in": "query", "description": text, "schema": {"type": "string"}}
                 for key, text in _QUERY.items()
             ]
-            types = _PATCH_TYPES if verb == "patch" else ("application/json",)
+            types = _patch_types(served) if verb == "patch" else (_JSON,)
             body = {"$ref": f"{_COMPONENTS}{_META}Patch"} if verb == "patch" else reference
             operation["requestBody"] = {"content": {each: {"schema": body} for each in types}}
         operations[method] = operation

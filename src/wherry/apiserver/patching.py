@@ -27,14 +27,15 @@ async def patch(core: Core, call: Call) -> One:
         ConflictError: The patch names a resource version or uid that is not the object's.
         BadRequestError: The patch cannot be read.
     """
-    served = core.served(call)
+    write = writing.Write.of(core, call)
+    served = write.served
     _check_media_type(served, call.request.content_type)
     record = core.head(served, call.request.name or "", call.request.namespace)
     obj = served.from_storage(record.value())
     schema = None if served.custom else served.schema()
     patched = apply(call, obj, schema)
     _check_identity(served, obj, patched)
-    return await updating.replace(core, call, served, record, patched)
+    return await updating.replace(write, record, patched)
 
 
 def _check_media_type(served: Served, media_type: str) -> None:

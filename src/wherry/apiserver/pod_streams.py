@@ -123,6 +123,4 @@ def container_of(pod: Object, wanted: str) -> str:
     choices = f"choose one of: [{' '.join(containers)}]"
     if initial:
         choices += f" or one of the init containers: [{' '.join(initial)}]"
-    raise errors.BadRequestError(
-        f"a container name must be specified for pod {name}, {choices}"
-    )
+    raise errors.BadRequestError(f"a container name must be specified for pod {name}, {choices}")

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from wherry.apiserver import deleting
+from wherry.apiserver import deleting, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -49,7 +49,7 @@ def _check_free(pod: Object, name: str) -> None:
 
 def _node(target: dict[str, Any]) -> str:
     name = target.get("name")
-    if not isinstance(name, str) or not name or target.get("kind") not in {None, "", "Node"}:
+    if not isinstance(name, str) or not name or target.get("kind") not in (None, "", "Node"):
         raise errors.BadRequestError("target of a Binding must name an object of kind Node")
     return name
 
@@ -66,7 +66,8 @@ async def evict(core: Core, call: Call) -> One:
     served = _pods(core)
     record = core.head(served, request.name or "", request.namespace)
     asked = Call(request, call.user)
-    await deleting.delete_record(core, asked, served, record, deleting.options(asked))
+    write = writing.Write.of(core, asked, served)
+    await deleting.delete_record(write, record, deleting.options(asked))
     return One(deleting.success(code=201), code=201)
 
 
@@ -79,7 +80,7 @@ def _pods(core: Core) -> Served:
 
 def _body(call: Call, kind: str) -> dict[str, Any]:
     body = call.request.body
-    if not isinstance(body, dict) or body.get("kind") not in {None, "", kind}:
+    if not isinstance(body, dict) or body.get("kind") not in (None, "", kind):
         raise errors.BadRequestError(f"the body must be one {kind} object")
     return body
 

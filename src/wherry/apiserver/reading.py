@@ -62,9 +62,7 @@ async def records(core: Core, call: Call) -> Sequence[Record]:
     served = core.served(call)
     chosen = selection.of(core, served, call)
     snapshot, token = await _snapshot(core, served, call)
-    found = [
-        record for record in snapshot.records if token is None or record.key > token.after
-    ]
+    found = [record for record in snapshot.records if token is None or record.key > token.after]
     return _page(found, chosen, call.number("limit") or 0)[0]
 
 
@@ -119,4 +117,3 @@ def _continued(
 
 def _too_old(wanted: int, core: Core) -> errors.GoneError:
     return errors.GoneError(f"too old resource version: {wanted} ({core.store.oldest_revision})")
-

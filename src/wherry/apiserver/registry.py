@@ -127,7 +127,7 @@ class Registry:
 
 def _subresource_body(call: Call, described: kinds.Subresource) -> dict[str, object]:
     body = call.request.body if call.request.body is not None else {}
-    if not isinstance(body, dict) or body.get("kind") not in {None, "", described.kind}:
+    if not isinstance(body, dict) or body.get("kind") not in (None, "", described.kind):
         raise errors.BadRequestError(f"the body must be one {described.kind} object")
     metadata = body.get("metadata") or {}
     if not isinstance(metadata, dict):

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from wherry.apiserver import patching, updating
+from wherry.apiserver import patching, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -96,24 +96,26 @@ async def write(core: Core, call: Call) -> One:
     for name in paths.replicas[:-1]:
         holder = holder.setdefault(name, {})
     holder[paths.replicas[-1]] = (wanted.get("spec") or {}).get("replicas") or 0
-    answer = await updating.replace(core, call, served, record, obj)
+    answer = await updating.replace(writing.Write.of(core, call), record, obj)
     return One(orjson.dumps(scale_of(orjson.loads(answer.raw), paths)))
 
 
 def _check(served: Served, name: str, scale: Any) -> str:
     """Check a `Scale` that a client has sent; return its resource version, empty for none."""
-    if not isinstance(scale, dict) or scale.get("kind") not in {None, "", _KIND}:
+    if not isinstance(scale, dict) or scale.get("kind") not in (None, "", _KIND):
         raise errors.BadRequestError("the body must be one Scale object of autoscaling/v1")
     metadata, spec = scale.get("metadata") or {}, scale.get("spec") or {}
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         raise errors.BadRequestError("metadata and spec of a Scale must be objects")
-    if metadata.get("name") not in {None, "", name}:
+    if metadata.get("name") not in (None, "", name):
         raise errors.BadRequestError(
             f"the name of the object ({metadata['name']!s:.260}) does not match the name on the URL ({name})"
         )
     replicas = spec.get("replicas", 0)
     if type(replicas) is not int or replicas > _MAX_REPLICAS:
-        raise errors.BadRequestError("Scale.spec.replicas must be a whole number of at most 2147483647")
+        raise errors.BadRequestError(
+            "Scale.spec.replicas must be a whole number of at most 2147483647"
+        )
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise errors.invalid(_KIND, name, [Cause("spec.replicas", text)], "autoscaling")

@@ -85,7 +85,9 @@ def of(core: Core, served: Served, call: Call, *, with_name: bool = False) -> Se
 
 def _check_selectable(served: Served, paths: set[str]) -> None:
     # The fields of an object without content are those of every object of the kind.
-    known = served.strategy.selectable_fields({"metadata": {}})
+    resource = served.resource
+    bare = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}}
+    known = served.strategy.selectable_fields(bare)
     for path in sorted(paths - set(known)):
         raise errors.BadRequestError(
             f'"{path}" is not a known field selector: only '

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from wherry.apiserver import allocators, forms, pod_streams, table, tables
+from wherry.apiserver import allocators, forms, table, tables
+from wherry.apiserver import strategies as builtin_strategies
 from wherry.apiserver.core import Core
 from wherry.apiserver.crds.custom_resources import CustomResources
 from wherry.apiserver.crds.strategy import DefinitionStrategy
@@ -16,9 +17,9 @@ from wherry.apiserver.http.metrics import Metrics
 from wherry.apiserver.http.site import Check, Site
 from wherry.apiserver.identity import Authenticator, Authorizer, User
 from wherry.apiserver.inprocess import InProcessTransport
+from wherry.apiserver.pod_streams import PodConnections, PodStreams
 from wherry.apiserver.registry import Registry
 from wherry.apiserver.resources import ResourceMap
-from wherry.apiserver.strategies import STRATEGIES
 from wherry.apiserver.strategy import Strategy
 from wherry.apiserver.virtual import Virtuals
 from wherry.objects import kinds
@@ -26,6 +27,8 @@ from wherry.store import Store
 
 _GRACE_SECONDS = 5.0
 """How long requests under way may take when the server stops."""
+_MAX_LINE_BYTES = 32 * 1024
+"""Length of a request line: selectors stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class Extensions:
     virtuals: Virtuals = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     documents: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
-    pod_streams: pod_streams.PodStreams | None = None
-    pod_connections: pod_streams.PodConnections | None = None
+    pod_streams: PodStreams | None = None
+    pod_connections: PodConnections | None = None
     printer: table.Printer = tables
 
 
@@ -80,7 +83,7 @@ class ApiServer:
         self._ssl_context = ssl_context
         definitions = DefinitionStrategy()
         strategies = {
-            **STRATEGIES,
+            **builtin_strategies.BUILTIN,
             **extensions.strategies,
             kinds.CUSTOM_RESOURCE_DEFINITIONS.key: definitions,
         }
@@ -106,7 +109,7 @@ class ApiServer:
                 pod_connections=extensions.pod_connections,
             )
         )
-        self._server: web.Server[web.BaseRequest] | None = None
+        self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
 
     def transport(self, user: User) -> InProcessTransport:
@@ -124,7 +127,9 @@ class ApiServer:
             OSError: The port is in use, or the address not this machine's.
         """
         self._custom_resources.start()
-        self._server = web.Server(self._handler, access_log=None, keepalive_timeout=90.0)
+        self._server = web.Server(
+            self._handler, access_log=None, keepalive_timeout=90.0, max_line_size=_MAX_LINE_BYTES
+        )
         self._listener = await asyncio.get_running_loop().create_server(
             self._server, host, port, ssl=self._ssl_context, backlog=1024
         )

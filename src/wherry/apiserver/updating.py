@@ -1,6 +1,6 @@
 """update: the optimistic lock, what a writer may not touch, and the generation."""
 
-from typing import Any
+from typing import Any, Final
 
 from wherry.apiserver import intake, object_meta, writing
 from wherry.apiserver.answers import One
@@ -12,6 +12,8 @@ from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.store import Record
 
+_SPEC_PARTS: Final = {"finalize": "finalizers", "ephemeralcontainers": "ephemeralContainers"}
+"""Subresources that stand for one field of the spec."""
 _APART = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -24,7 +26,8 @@ async def update(core: Core, call: Call) -> One:
         InvalidError: A rule is broken.
         BadRequestError: The body cannot be read as an object of the kind.
     """
-    served = core.served(call)
+    write = writing.Write.of(core, call)
+    served = write.served
     obj = intake.body(served, call)
     record = core.head(served, call.request.name or "", call.request.namespace)
     if not served.strategy.unconditional_update and not obj["metadata"].get("resourceVersion"):
@@ -32,38 +35,36 @@ async def update(core: Core, call: Call) -> One:
             "metadata.resourceVersion", 'Invalid value: "": must be specified for an update'
         )
         raise writing.invalid(served, obj, [cause])
-    return await replace(core, call, served, record, obj)
+    return await replace(write, record, obj)
 
 
-async def replace(core: Core, call: Call, served: Served, record: Record, obj: Object) -> One:
+async def replace(write: writing.Write, record: Record, obj: Object) -> One:
     """Store ``obj`` on top of ``record``, as far as the request may.
 
     Args:
-        core: The state.
-        call: The circumstances; its subresource tells which part is written.
-        served: What is written.
+        write: The circumstances.
         record: The head that ``obj`` was made from.
         obj: The wanted state; consumed.
 
     Raises:
         ApiError: As `update`.
     """
+    core, call, served = write.core, write.call, write.served
     old = served.from_storage(record.value())
     _check_same(served, obj["metadata"], record, old)
     intake.decode(served, call, obj)
-    context = core.context(call, served)
     obj = _confined(served, call.request.subresource, obj, old)
     object_meta.keep_owned(obj, old)
-    writing.shape(served, obj)
-    served.strategy.prepare_update(obj, old, context)
+    writing.shape(served, obj, old)
+    served.strategy.prepare_update(obj, old, write.context)
     _count_generation(served, obj, old)
-    writing.judge(core, call, served, obj, old)
+    writing.judge(write, obj, old)
     if call.dry_run:
         obj["metadata"]["resourceVersion"] = str(record.revision)
         return writing.preview(served, obj)
     if finished(served, obj):
         gone = await core.store_gone(served, record, obj)
-        served.strategy.release(obj, context)
+        write.release(obj)
         return writing.answer(served, gone)
     return writing.answer(served, await core.store_changed(served, record, obj))
 
@@ -110,13 +111,30 @@ def _confined(served: Served, subresource: str | None, obj: Object, old: Object)
             spec = obj["spec"] = obj.get("spec") or {}
             _take(spec, old.get("spec") or {}, "finalizers")
         return obj
-    part = "spec" if subresource in {"finalize", "ephemeralcontainers", "resize"} else "status"
     confined = old | {"metadata": dict(old["metadata"])}
-    _take(confined, obj, part)
+    if part := _SPEC_PARTS.get(subresource):
+        spec = confined["spec"] = dict(old.get("spec") or {})
+        _take(spec, obj.get("spec") or {}, part)
+    elif subresource == "resize":
+        confined["spec"] = _resized(old["spec"], obj.get("spec") or {})
+    else:
+        _take(confined, obj, "status")
     if not served.custom:
         for name in ("labels", "annotations"):
             _take(confined["metadata"], obj["metadata"], name)
     return confined
+
+
+def _resized(spec: Object, wanted: Object) -> Object:
+    """Return a pod's spec with the resources that ``wanted`` gives to the containers it has."""
+    resources = {each.get("name"): each.get("resources") for each in wanted.get("containers") or ()}
+    containers = [
+        each | {"resources": resources.get(each["name"]) or {}}
+        if each["name"] in resources
+        else each
+        for each in spec["containers"]
+    ]
+    return spec | {"containers": containers}
 
 
 def _take(target: Object, source: Object, name: str) -> None:

@@ -15,6 +15,7 @@ from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
 from wherry.objects import errors
+from wherry.objects.errors import Cause
 from wherry.store import Change, CompactedError, StoreClosedError, Subscription
 
 BOOKMARK_SECONDS = 60.0
@@ -131,7 +132,7 @@ async def watch(core: Core, call: Call) -> Watch:
     bookmarks = call.flag("allowWatchBookmarks")
     send_initial = call.flag("sendInitialEvents")
     if send_initial and not bookmarks:
-        cause = list_options.Cause(
+        cause = Cause(
             "allowWatchBookmarks",
             "Forbidden: sendInitialEvents is forbidden when allowWatchBookmarks is not set",
             "FieldValueForbidden",
@@ -211,4 +212,3 @@ def bookmark(served: Served, revision: int, *, end: bool = False) -> Event:
 
 def _error(error: errors.ApiError) -> Event:
     return Event("ERROR", orjson.dumps(error.to_status()), 0)
-

@@ -4,6 +4,8 @@ Between reading `head` and handing the new state to the store nothing waits, so 
 come between: an update needs no retry. A conflict is always one that the client asked to be told of.
 """
 
+from dataclasses import dataclass
+
 import orjson
 
 from wherry.apiserver import object_meta
@@ -11,38 +13,80 @@ from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
+from wherry.apiserver.strategy import Context
 from wherry.objects import errors
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.store import Record
 
 
-def shape(served: Served, obj: Object) -> None:
+def shape(served: Served, obj: Object, old: Object | None) -> None:
     """Apply the defaults of schema and kind, in place, to an object that the schema allows.
 
+    Args:
+        served: What the object is.
+        obj: The object, decoded.
+        old: What it replaces, if anything.
+
     Raises:
-        InvalidError: The schema does not allow it.
+        InvalidError: Schema or metadata break a rule.
     """
     schema = served.schema()
     schema.default(obj)
-    if causes := schema.check(obj):
+    causes = object_meta.check(obj, served.resource) + schema.check(obj)
+    if old is not None:
+        causes += object_meta.check_update(obj, old)
+    if causes:
         raise invalid(served, obj, causes)
     served.strategy.default(obj)
 
 
-def judge(core: Core, call: Call, served: Served, obj: Object, old: Object | None) -> None:
-    """Check every rule beyond the schema, and collect warnings.
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write and where it happens.
+
+    Attributes:
+        core: The state.
+        call: What is asked; its subresource tells which part is written.
+        served: What is written.
+        context: The circumstances, for the kind's strategy.
+    """
+
+    core: Core
+    call: Call
+    served: Served
+    context: Context
+
+    @classmethod
+    def of(cls, core: Core, call: Call, served: Served | None = None) -> "Write":
+        """Return the write that a call asks for.
+
+        Args:
+            core: The state.
+            call: What is asked.
+            served: What is written, where it is not the call's resource.
+
+        Raises:
+            NotFoundError: The resource is not served.
+        """
+        served = served or core.served(call)
+        return cls(core, call, served, core.context(call, served))
+
+    def release(self, obj: Object) -> None:
+        """Give back what was allocated for an object that is gone or was never stored."""
+        self.served.strategy.release(obj, self.context)
+
+
+def judge(write: Write, obj: Object, old: Object | None) -> None:
+    """Check the kind's own rules, and collect warnings.
 
     Raises:
         InvalidError: One cause for each rule that is broken.
     """
-    causes = object_meta.check(obj, served.resource)
-    if old is not None:
-        causes += object_meta.check_update(obj, old)
-    causes += served.strategy.validate(obj, old, core.context(call, served))
-    if causes:
+    served = write.served
+    if causes := served.strategy.validate(obj, old, write.context):
         raise invalid(served, obj, causes)
-    call.warnings += served.strategy.warnings(obj)
+    write.call.warnings += served.strategy.warnings(obj)
 
 
 def invalid(served: Served, obj: Object, causes: list[Cause]) -> errors.InvalidError:

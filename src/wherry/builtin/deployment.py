@@ -8,13 +8,14 @@ import dataclasses
 from collections.abc import Mapping
 
 from wherry.builtin import deployment_status, placement, rollout
+from wherry.builtin.adoption import Claimant
 from wherry.controller.apply import delete_if_present
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
 from wherry.controller.owners import is_controlled_by
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
-from wherry.objects import errors, kinds, metadata
+from wherry.objects import errors, kinds, metadata, selectors
 from wherry.objects.requests import Object
 
 
@@ -47,6 +48,10 @@ class _State:
         self.sets = [changed if _same(one, changed) else one for one in self.sets]
 
 
+def _age(one: Object) -> tuple[str, str]:
+    return one["metadata"]["creationTimestamp"], metadata.name(one)
+
+
 def _same(one: Object, other: Object) -> bool:
     return metadata.uid(one) == metadata.uid(other)
 
@@ -61,25 +66,27 @@ class DeploymentReconciler:
         self._deployments = manager.cache(kinds.DEPLOYMENTS)
         self._sets = manager.cache(kinds.REPLICA_SETS)
         self._pods = manager.cache(kinds.PODS)
+        self._claimant = Claimant(manager.client, kinds.DEPLOYMENTS, self._sets)
 
     async def reconcile(self, request: Request) -> Result | None:
         """Find or make the new set, scale one step, prune the history, write the status."""
         deployment = self._deployments.get(*request)
         if deployment is None:
             return None
-        owned = self._sets.owned_by(metadata.uid(deployment))
-        sets = [one for one in owned if is_controlled_by(one, deployment)]
+        selector = selectors.from_object(deployment["spec"]["selector"])
+        sets = await self._claimant.claim(deployment, selector)
         matching = [one for one in sets if rollout.same_template(one, deployment)]
-        oldest = min(matching, key=lambda one: one["metadata"]["creationTimestamp"], default=None)
+        oldest = min(matching, key=_age, default=None)
         state = _State(deployment, sets, oldest)
         if not metadata.is_deleting(deployment):
             if deployment["spec"].get("paused") or _was_scaled(state):
                 await self._scale(state)
             else:
                 await self._roll(state)
-                await self._prune(state)
         now = self._clock.now()
         status = deployment_status.status(state.deployment, state.new, state.sets, now)
+        if rollout.is_complete(state.deployment, status):
+            await self._prune(state)
         await write_status(self._client, kinds.DEPLOYMENTS, state.deployment, status)
         wait = deployment_status.deadline_in(deployment, status, now)
         return Result(requeue_after_seconds=wait) if wait is not None else None
@@ -91,7 +98,7 @@ class DeploymentReconciler:
         if len(active) <= 1:
             only = active[0] if active else new
             sizes = {metadata.name(only): wanted} if only is not None else {}
-        elif new is not None and rollout.available(new) >= wanted <= rollout.count(new):
+        elif new is not None and rollout.is_saturated(state.deployment, new):
             sizes = {metadata.name(one): 0 for one in active}
             sizes[metadata.name(new)] = wanted
         else:
@@ -206,7 +213,7 @@ class DeploymentReconciler:
 
     async def _prune(self, state: _State) -> None:
         limit = state.deployment["spec"].get("revisionHistoryLimit")
-        if limit is None:
+        if limit is None or metadata.is_deleting(state.deployment):
             return
         idle = [
             one
@@ -230,7 +237,16 @@ def _was_scaled(state: _State) -> bool:
 
 def controller(manager: Manager) -> Controller:
     """Return the Deployment controller."""
-    sets = manager.cache(kinds.REPLICA_SETS)
+    sets, deployments = manager.cache(kinds.REPLICA_SETS), manager.cache(kinds.DEPLOYMENTS)
+
+    def of_orphan(one: Object) -> list[Request]:
+        if metadata.controller_of(one) is not None or metadata.is_deleting(one):
+            return []
+        return [
+            Request(*metadata.namespaced_name(deployment))
+            for deployment in deployments.list(metadata.namespace(one))
+            if selectors.from_object(deployment["spec"]["selector"]).matches(metadata.labels(one))
+        ]
 
     def of_pod(pod: Object) -> list[Request]:
         # A recreate waits for the last old pod to go, which no set's counts tell.
@@ -248,5 +264,5 @@ def controller(manager: Manager) -> Controller:
         kinds.DEPLOYMENTS,
         DeploymentReconciler(manager),
         owns=(kinds.REPLICA_SETS,),
-        watches=(Watch(kinds.PODS, of_pod),),
+        watches=(Watch(kinds.PODS, of_pod), Watch(kinds.REPLICA_SETS, of_orphan)),
     )

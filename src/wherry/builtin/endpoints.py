@@ -15,6 +15,8 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
 MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
+_ENDPOINTS_MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+_ENDPOINTS_CONTROLLER = "endpoint-controller"
 _HEADLESS = "service.kubernetes.io/headless"
 _SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 _SLICE_SIZE = 100
@@ -77,10 +79,18 @@ def _hostname(service: Object, pod: Object) -> str | None:
     return pod["spec"].get("hostname") if same else None
 
 
+def is_ours(obj: Object) -> bool:
+    """Return whether an Endpoints object was made for a service's selector, not by hand."""
+    return metadata.labels(obj).get(_ENDPOINTS_MANAGED_BY) == _ENDPOINTS_CONTROLLER
+
+
 def endpoints_of(service: Object, pods: Iterable[Object]) -> Object:
     """Return the Endpoints object of a service with a selector."""
+    everyone = service["spec"].get("publishNotReadyAddresses")
     groups: dict[Ports, tuple[list[Object], list[Object]]] = defaultdict(lambda: ([], []))
     for pod, ports in _members(service, pods):
+        if metadata.is_deleting(pod) and not everyone:
+            continue
         address: Object = {"ip": pod["status"]["podIP"], "targetRef": _target(pod)}
         if pod["spec"].get("nodeName"):
             address["nodeName"] = pod["spec"]["nodeName"]
@@ -96,7 +106,9 @@ def endpoints_of(service: Object, pods: Iterable[Object]) -> Object:
         if ports:
             subset["ports"] = [_endpoint_port(port) for port in ports]
         subsets.append(subset)
-    result: Object = {"apiVersion": "v1", "kind": "Endpoints", "metadata": _metadata(service)}
+    fields = _metadata(service)
+    fields["labels"] = {**fields.get("labels", {}), _ENDPOINTS_MANAGED_BY: _ENDPOINTS_CONTROLLER}
+    result: Object = {"apiVersion": "v1", "kind": "Endpoints", "metadata": fields}
     if subsets:
         result["subsets"] = subsets
     return result

@@ -7,6 +7,7 @@ looked up before a child dies of its absence, and deletions name the uid they me
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 
 from wherry.builtin import served
@@ -29,6 +30,20 @@ _UNWATCHED = frozenset({kinds.EVENTS.key, kinds.LEASES.key})
 Leases can have owners (a Node's); they are few, and go with their namespace."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Watched:
+    """A watch that runs, and whether its resource has been read once (or could not be)."""
+
+    task: asyncio.Task[None]
+    read: asyncio.Event
+
+
+def _own_policy(item: Item) -> str:
+    if ORPHAN in item.finalizers:
+        return "Orphan"
+    return "Foreground" if FOREGROUND in item.finalizers else "Background"
+
+
 class GarbageCollector:
     """Watches every resource and keeps ownership true."""
 
@@ -39,22 +54,29 @@ class GarbageCollector:
         self._definitions = manager.cache(kinds.CUSTOM_RESOURCE_DEFINITIONS)
         self._graph = Graph()
         self._queue: WorkQueue[str] = WorkQueue(manager.clock)
-        self._watched: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[str, _Watched] = {}
         self._resources: dict[tuple[str, str], Resource] = {}
 
     async def run(self) -> None:
         """Collect until cancelled."""
-        tasks = [asyncio.create_task(self._work(), name="gc-worker") for _ in range(_WORKERS)]
+        await self._definitions.synced.wait()
+        working: list[asyncio.Task[None]] = []
         try:
+            self._follow_definitions()
+            # An owner is best known before its children are looked at; who is not is looked up.
+            await asyncio.gather(*(one.read.wait() for one in self._watched.values()))
+            working += [
+                asyncio.create_task(self._work(), name="gc-worker") for _ in range(_WORKERS)
+            ]
             while True:
-                self._follow_definitions()
                 await self._clock.sleep(_WATCH_AGAIN_SECONDS)
+                self._follow_definitions()
         finally:
             self._queue.close()
-            for task in (*tasks, *self._watched.values()):
+            tasks = [*working, *(one.task for one in self._watched.values())]
+            for task in tasks:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, *self._watched.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _follow_definitions(self) -> None:
         present = {
@@ -63,20 +85,23 @@ class GarbageCollector:
             if resource.key not in _UNWATCHED
         }
         for key in self._watched.keys() - present.keys():
-            self._watched.pop(key).cancel()
+            self._watched.pop(key).task.cancel()
             for item in self._graph.items():
                 if item.resource.key == key:
                     self._forget(item.uid)
         for key, resource in present.items():
+            # Not dropped with its definition: an owner of it is looked up, and found to be gone.
             self._resources[resource.group, resource.kind] = resource
             if key not in self._watched:
-                task = asyncio.create_task(self._watch(resource), name=f"gc-watch-{key}")
-                self._watched[key] = task
+                read = asyncio.Event()
+                task = asyncio.create_task(self._watch(resource, read), name=f"gc-watch-{key}")
+                self._watched[key] = _Watched(task, read)
 
-    async def _watch(self, resource: Resource) -> None:
+    async def _watch(self, resource: Resource, read: asyncio.Event) -> None:
         while True:
             try:
                 revision = await self._read_all(resource)
+                read.set()
                 async for event in self._client.watch(resource, resource_version=revision):
                     if event.type in {"ADDED", "MODIFIED"}:
                         self._see(Item.of(resource, event.object))
@@ -86,6 +111,9 @@ class GarbageCollector:
                         break
             except errors.ApiError as error:
                 _LOG.debug("watch of %s ended: %s", resource.key, error.message)
+            except Exception:
+                _LOG.exception("watch of %s failed", resource.key)
+            read.set()
             await self._clock.sleep(_WATCH_AGAIN_SECONDS)
 
     async def _read_all(self, resource: Resource) -> str:
@@ -96,9 +124,14 @@ class GarbageCollector:
                 self._forget(item.uid)
         for obj in listed:
             self._see(Item.of(resource, obj))
+        # Children of this kind's objects may have been seen before anybody knew the kind.
+        for uid in self._graph.with_unknown_owners():
+            self._queue.add(uid)
         return listed.resource_version
 
     def _see(self, item: Item) -> None:
+        if self._graph.get(item.uid) == item:
+            return  # nothing that matters here has changed
         self._graph.put(item)
         if item.owners or item.deleting:
             for uid in list(self._graph.affected_by(item)):
@@ -123,6 +156,9 @@ class GarbageCollector:
                 self._queue.add_rate_limited(uid)
             except errors.ApiError as error:
                 _LOG.warning("%s: %s; trying again", uid, error.message)
+                self._queue.add_rate_limited(uid)
+            except Exception:
+                _LOG.exception("%s: cannot be looked at; trying again", uid)
                 self._queue.add_rate_limited(uid)
             finally:
                 self._queue.done(uid)
@@ -163,11 +199,21 @@ class GarbageCollector:
         if remaining:
             if gone or leaving:
                 await self._drop_references(item, gone | leaving)
-        elif leaving:
-            children = bool(self._graph.dependents(item.uid))
-            await self._delete(item, "Foreground" if children else "Background")
+        elif leaving and self._graph.dependents(item.uid):
+            await self._unblock_cycle(item)
+            await self._delete(item, "Foreground")
         else:
-            await self._delete(item, None)
+            await self._delete(item, _own_policy(item))
+
+    async def _unblock_cycle(self, item: Item) -> None:
+        """Where a child of the item waits for it in turn, let the item's owners not wait for it."""
+        children = self._graph.dependents(item.uid)
+        if not any(child.deleting and FOREGROUND in child.finalizers for child in children):
+            return
+        obj = await self._read(item)
+        if obj is not None:
+            freed = [{**one, "blockOwnerDeletion": False} for one in metadata.owner_references(obj)]
+            await self._patch_metadata(item, obj, {"ownerReferences": freed})
 
     async def _state_of_owner(self, item: Item, reference: dict[str, str]) -> str:
         """Return ``present``, ``gone``, or ``leaving`` when it waits for this very item."""
@@ -209,8 +255,7 @@ class GarbageCollector:
         await self._recorder.event(obj, "Warning", "OwnerRefInvalidNamespace", message)
         return "gone" if item.namespace else "present"
 
-    async def _delete(self, item: Item, propagation_policy: str | None) -> None:
-        policy = propagation_policy or "Background"
+    async def _delete(self, item: Item, policy: str) -> None:
         namespace = item.namespace or None
         with contextlib.suppress(errors.NotFoundError, errors.ConflictError):
             await self._client.delete(

@@ -5,15 +5,15 @@ Source: job and ttl-after-finished controllers of Kubernetes. Deciding is in `jo
 """
 
 import asyncio
-import datetime
+import contextlib
 from collections.abc import Iterable
 
-from wherry.builtin import job_counting, job_decisions, replicas
+from wherry.builtin import job_counting, job_decisions
 from wherry.builtin.job_counting import Tally
 from wherry.builtin.job_decisions import Verdict
-from wherry.builtin.pod_control import PodControl
+from wherry.builtin.pod_control import AFTER_REFUSAL_SECONDS, PodControl
 from wherry.builtin.settings import BuiltinSettings
-from wherry.controller.controller import Controller
+from wherry.controller.controller import Controller, Watch
 from wherry.controller.finalizers import remove_finalizer
 from wherry.controller.manager import Manager
 from wherry.controller.owners import is_controlled_by
@@ -24,8 +24,8 @@ from wherry.objects.requests import Object
 
 CONTROLLER_NAME = "kubernetes.io/job-controller"
 _BY_JOB = "job"
+_JOB_NAME = "batch.kubernetes.io/job-name"
 _BURST = 500
-_AFTER_REFUSAL_SECONDS = 5.0
 
 
 class JobReconciler:
@@ -40,88 +40,114 @@ class JobReconciler:
         self._jobs = manager.cache(kinds.JOBS)
         self._pods = manager.cache(kinds.PODS)
         self._pods.add_index(_BY_JOB, _job_of_tracked)
+        self._released: dict[Request, set[str]] = {}
 
     async def reconcile(self, request: Request) -> Result | None:
         """Count, decide, make or stop pods, write the status, let counted pods go."""
         job = self._jobs.get(*request)
-        if job is None:
+        tracked = self._pods.by_index(_BY_JOB, request.path)
+        if job is None or metadata.is_deleting(job):
             # Nobody is left to count its pods: they must not be held for that.
-            await self._release(self._pods.by_index(_BY_JOB, str(request)))
+            self._released.pop(request, None)
+            await self._release(tracked)
             return None
+        await self._release([pod for pod in tracked if not is_controlled_by(pod, job)])
         if job["spec"].get("managedBy", CONTROLLER_NAME) != CONTROLLER_NAME:
             return None
         owned = self._pods.owned_by(metadata.uid(job))
         pods = [pod for pod in owned if is_controlled_by(pod, job)]
-        if metadata.is_deleting(job):
-            await self._release([pod for pod in pods if job_counting.is_tracked(pod)])
-            return None
         if job_decisions.is_finished(job):
+            self._released.pop(request, None)
             return await self._after_end(job, pods)
+        return await self._step(request, job, pods)
+
+    async def _step(self, request: Request, job: Object, pods: list[Object]) -> Result | None:
         now = self._clock.now()
-        tally = job_counting.tally(job, pods)
+        tally = job_counting.tally(job, pods, self._released.get(request, ()))
         end = job_decisions.verdict(job, tally, now)
-        wait = await self._act(job, pods, tally, end)
+        waits = [await self._act(job, tally, end)]
+        if end is None:
+            waits.append(job_decisions.deadline_in(job, now))
         status = job_decisions.status(job, tally, end, now)
         await write_status(self._client, kinds.JOBS, job, status)
         await self._tell(job, status)
-        await self._release(tally.release)
+        # What the caches tell of released pods from now on may be older than the status.
+        still = {metadata.uid(pod) for pod in pods if job_counting.is_tracked(pod)}
+        known = self._released[request] = self._released.get(request, set()) & still
+        await self._release(tally.release, known)
+        wait = min((wait for wait in waits if wait is not None), default=None)
         return Result(requeue_after_seconds=wait) if wait is not None else None
 
-    async def _act(
-        self, job: Object, pods: list[Object], tally: Tally, end: Verdict | None
-    ) -> float | None:
+    async def _act(self, job: Object, tally: Tally, end: Verdict | None) -> float | None:
         """Make or stop pods; return when to look again."""
-        if end is not None or job["spec"].get("suspend"):
+        if end is not None:
             await self._control.delete(job, tally.active)
             return None
-        now = self._clock.now()
+        if job["spec"].get("suspend"):
+            await self._withdraw(job, tally.active)
+            return None
         missing = job_decisions.wanted_active(job, tally) - len(tally.active)
         if job["spec"].get("podReplacementPolicy") == "Failed":
             missing -= len(tally.terminating)
-        if missing < 0:
-            await self._control.delete(job, replicas.surplus(tally.active, -missing))
-        elif missing > 0:
-            wait = job_decisions.backoff_in(job, tally, now, self._backoff_seconds)
-            if wait > 0:
-                return wait
-            taken = {metadata.name(pod) for pod in pods}
-            fresh = job_decisions.new_pods(job, tally, min(missing, _BURST), taken)
-            if await self._control.create(job, fresh) is not None:
-                return _AFTER_REFUSAL_SECONDS
-        return self._deadline_in(job)
-
-    def _deadline_in(self, job: Object) -> float | None:
-        limit: int | None = job["spec"].get("activeDeadlineSeconds")
-        if limit is None:
+        surplus = job_decisions.surplus(job, tally, -missing)
+        if surplus:
+            await self._withdraw(job, surplus)
             return None
-        started = (job.get("status") or {}).get("startTime")
-        if not started:
-            return float(limit)
-        passed = (self._clock.now() - metadata.parse_time(started)).total_seconds()
-        return max(0.0, limit - passed)
+        if missing <= 0:
+            return None
+        now = self._clock.now()
+        wait = job_decisions.backoff_in(job, tally, now, self._backoff_seconds)
+        return wait or await self._create(job, tally, min(missing, _BURST))
 
-    async def _release(self, pods: list[Object]) -> None:
-        await asyncio.gather(*(self._release_one(pod) for pod in pods))
+    async def _create(self, job: Object, tally: Tally, count: int) -> float | None:
+        wait: float | None = None
+        if job_counting.is_indexed(job):
+            now = self._clock.now()
+            indexes, wait = job_decisions.next_indexes(
+                job, tally, count, now, self._backoff_seconds
+            )
+            fresh = [job_decisions.indexed_pod(job, tally, index) for index in indexes]
+        else:
+            namespace = metadata.namespace(job)
+            fresh = job_decisions.new_pods(
+                job, tally, count, lambda name: self._pods.get(namespace, name) is not None
+            )
+        refused = await self._control.create(job, fresh)
+        return AFTER_REFUSAL_SECONDS if refused is not None else wait
 
-    async def _release_one(self, pod: Object) -> None:
-        try:
-            await remove_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
-        except errors.NotFoundError:
-            return
+    async def _withdraw(self, job: Object, pods: list[Object]) -> None:
+        """Delete pods that are not wanted any more: that is no failure, so they are not counted."""
+        await self._release(pods)
+        await self._control.delete(job, pods)
+
+    async def _release(self, pods: list[Object], known: set[str] | None = None) -> None:
+        await asyncio.gather(*(self._release_one(pod, known) for pod in pods))
+
+    async def _release_one(self, pod: Object, known: set[str] | None) -> None:
+        await remove_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
+        if known is not None:
+            known.add(metadata.uid(pod))
 
     async def _after_end(self, job: Object, pods: list[Object]) -> Result | None:
         await self._release([pod for pod in pods if job_counting.is_tracked(pod)])
         lifetime = job["spec"].get("ttlSecondsAfterFinished")
         if lifetime is None:
             return None
-        left = lifetime - (self._clock.now() - _ended_at(job)).total_seconds()
+        left = lifetime - (self._clock.now() - job_decisions.ended_at(job)).total_seconds()
         if left > 0:
             return Result(requeue_after_seconds=left)
         namespace, name = metadata.namespaced_name(job)
-        uid = metadata.uid(job)
-        await self._client.delete(
-            kinds.JOBS, name, namespace, propagation_policy="Foreground", uid=uid
-        )
+        uid, version = metadata.uid(job), job["metadata"]["resourceVersion"]
+        with contextlib.suppress(errors.NotFoundError):
+            # Only as it was read: its time to live may just have been made longer.
+            await self._client.delete(
+                kinds.JOBS,
+                name,
+                namespace,
+                propagation_policy="Foreground",
+                uid=uid,
+                resource_version=version,
+            )
         return None
 
     async def _tell(self, job: Object, status: Object) -> None:
@@ -141,17 +167,30 @@ class JobReconciler:
 
 
 def _job_of_tracked(pod: Object) -> Iterable[str]:
+    """Yield whose job's pod this is, also where that job is gone and the pod was orphaned."""
+    if not job_counting.is_tracked(pod):
+        return
     reference = metadata.controller_of(pod)
-    if reference and reference["kind"] == kinds.JOBS.kind and job_counting.is_tracked(pod):
-        yield f"{metadata.namespace(pod)}/{reference['name']}"
+    if reference is None:
+        name = metadata.labels(pod).get(_JOB_NAME)
+    else:
+        name = reference["name"] if reference["kind"] == kinds.JOBS.kind else None
+    if name:
+        yield f"{metadata.namespace(pod)}/{name}"
 
 
-def _ended_at(job: Object) -> datetime.datetime:
-    last = (job_decisions.COMPLETE, job_decisions.FAILED)
-    found = [one for one in job["status"]["conditions"] if one["type"] in last]
-    return metadata.parse_time(found[-1]["lastTransitionTime"])
+def _of_orphan(pod: Object) -> Iterable[Request]:
+    if metadata.controller_of(pod) is None:
+        for path in _job_of_tracked(pod):
+            yield Request(*path.split("/", 1))
 
 
 def controller(manager: Manager, settings: BuiltinSettings) -> Controller:
     """Return the Job controller."""
-    return Controller("job", kinds.JOBS, JobReconciler(manager, settings), owns=(kinds.PODS,))
+    return Controller(
+        "job",
+        kinds.JOBS,
+        JobReconciler(manager, settings),
+        owns=(kinds.PODS,),
+        watches=(Watch(kinds.PODS, _of_orphan),),
+    )

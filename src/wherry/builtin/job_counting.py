@@ -2,11 +2,12 @@
 
 Every pod carries the finalizer ``batch.kubernetes.io/job-tracking``, so it cannot vanish uncounted.
 A finished pod's uid is first written to `status.uncountedTerminatedPods`; then its finalizer goes;
-then the uid moves into the counters. Source: `pkg/controller/job` of Kubernetes (KEP-2307).
+then the uid moves into the counters. A succeeded index needs no uid: a set counts it once anyway.
+Source: `pkg/controller/job` of Kubernetes (KEP-2307).
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from wherry.builtin import indexes, pod_failure_policy
 from wherry.objects import metadata
@@ -15,6 +16,22 @@ from wherry.objects.requests import Object
 TRACKING = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
+
+
+@dataclasses.dataclass
+class Attempts:
+    """How often an index has been tried in vain, as far as its pods tell.
+
+    Attributes:
+        failures: Attempts that count as failed.
+        ignored: Attempts that failed in a way that a rule ignores.
+        last: When the latest counted one ended, RFC 3339.
+    """
+
+    failures: int = 0
+    ignored: int = 0
+    last: str = ""
 
 
 @dataclasses.dataclass
@@ -28,23 +45,27 @@ class Tally:
         failed: How many have failed and count.
         completed: Indexes that have succeeded.
         failed_indexes: Indexes that will not be tried again.
-        index_failures: Index → how often it has failed, as far as its pods tell.
+        attempts: Index → how often it was tried in vain.
         fatal: Why a rule fails the whole Job; empty where none does.
-        last_failure: When the latest counted failure ended, RFC 3339; empty where there is none.
+        failures: When each counted failure ended that pods still tell of, RFC 3339.
+        last_success: When the latest success ended, RFC 3339; empty where there is none.
         release: Pods whose finalizer may go once the status is written.
+        uncounted: Whether pods are noted that have not moved into the counters.
         status: The counting part of the new status.
     """
 
-    active: list[Object]
-    terminating: list[Object]
+    active: list[Object] = dataclasses.field(default_factory=list)
+    terminating: list[Object] = dataclasses.field(default_factory=list)
     succeeded: int = 0
     failed: int = 0
     completed: set[int] = dataclasses.field(default_factory=set)
     failed_indexes: set[int] = dataclasses.field(default_factory=set)
-    index_failures: dict[int, int] = dataclasses.field(default_factory=dict)
+    attempts: dict[int, Attempts] = dataclasses.field(default_factory=dict)
     fatal: str = ""
-    last_failure: str = ""
+    failures: list[str] = dataclasses.field(default_factory=list)
+    last_success: str = ""
     release: list[Object] = dataclasses.field(default_factory=list)
+    uncounted: bool = False
     status: Object = dataclasses.field(default_factory=dict)
 
 
@@ -61,56 +82,11 @@ def index_of(pod: Object) -> int:
 
 def has_failed(job: Object, pod: Object) -> bool:
     """Return whether a pod counts as failed: it has, or is being deleted before it was done."""
-    phase = (pod.get("status") or {}).get("phase")
+    phase = _phase(pod)
     if phase == "Failed":
         return True
     replaced_at_once = job["spec"].get("podReplacementPolicy", "TerminatingOrFailed") != "Failed"
-    gone = metadata.is_deleting(pod) and phase != "Succeeded"
-    return gone and replaced_at_once
-
-
-def tally(job: Object, pods: Sequence[Object]) -> Tally:
-    """Count a Job's pods on top of what its status says has been counted.
-
-    Args:
-        job: The Job with its stored status.
-        pods: The pods it controls.
-    """
-    status = job.get("status") or {}
-    result = Tally(
-        active=[pod for pod in pods if _is_active(pod)],
-        terminating=[pod for pod in pods if metadata.is_deleting(pod) and not _has_ended(pod)],
-        completed=indexes.parse(status.get("completedIndexes", "")),
-        failed_indexes=indexes.parse(status.get("failedIndexes", "")),
-    )
-    uncounted = status.get("uncountedTerminatedPods") or {}
-    noted = {
-        "succeeded": list(uncounted.get("succeeded") or ()),
-        "failed": list(uncounted.get("failed") or ()),
-    }
-    counts = {kind: int(status.get(kind, 0)) for kind in noted}
-    _move_to_counters(job, noted, counts, pods)
-    _note_finished(job, pods, noted, result)
-    if is_indexed(job):
-        counts["succeeded"] = len(result.completed)
-        result.succeeded = len(result.completed)
-    else:
-        result.succeeded = counts["succeeded"] + len(noted["succeeded"])
-    result.failed = counts["failed"] + len(noted["failed"])
-    result.status = _counting_status(counts, noted, result, per_index=_per_index(job))
-    return result
-
-
-def _per_index(job: Object) -> bool:
-    return job["spec"].get("backoffLimitPerIndex") is not None
-
-
-def _has_ended(pod: Object) -> bool:
-    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
-
-
-def _is_active(pod: Object) -> bool:
-    return not _has_ended(pod) and not metadata.is_deleting(pod)
+    return replaced_at_once and metadata.is_deleting(pod) and phase != "Succeeded"
 
 
 def is_tracked(pod: Object) -> bool:
@@ -118,81 +94,126 @@ def is_tracked(pod: Object) -> bool:
     return TRACKING in (pod["metadata"].get("finalizers") or ())
 
 
-def _move_to_counters(
-    job: Object, noted: dict[str, list[str]], counts: dict[str, int], pods: Sequence[Object]
-) -> None:
-    held = {metadata.uid(pod) for pod in pods if is_tracked(pod)}
-    for kind, uids in noted.items():
-        done = [uid for uid in uids if uid not in held]
-        if not (kind == "succeeded" and is_indexed(job)):
-            counts[kind] += len(done)
-        noted[kind] = [uid for uid in uids if uid in held]
+def tally(job: Object, pods: Sequence[Object], released: Collection[str] = ()) -> Tally:
+    """Count a Job's pods on top of what its status says has been counted.
 
-
-def _note_finished(
-    job: Object, pods: Sequence[Object], noted: dict[str, list[str]], result: Tally
-) -> None:
+    Args:
+        job: The Job with its stored status.
+        pods: The pods it controls.
+        released: Uids of pods whose finalizer is known to be gone, whatever ``pods`` tells: it may
+            be older than the status, and a pod that is counted must not be noted again.
+    """
+    status = job.get("status") or {}
+    total = job["spec"].get("completions")
+    result = Tally(
+        completed=_within(indexes.parse(status.get("completedIndexes", "")), total),
+        failed_indexes=_within(indexes.parse(status.get("failedIndexes", "")), total),
+    )
+    held = {metadata.uid(pod) for pod in pods if is_tracked(pod)}.difference(released)
+    noted = status.get("uncountedTerminatedPods") or {}
+    waiting = {kind: [uid for uid in noted.get(kind) or () if uid in held] for kind in _KINDS}
+    counts = {
+        kind: int(status.get(kind, 0)) + len(noted.get(kind) or ()) - len(waiting[kind])
+        for kind in _KINDS
+    }
     for pod in pods:
-        succeeded = (pod.get("status") or {}).get("phase") == "Succeeded"
-        if not succeeded and not has_failed(job, pod):
-            continue
-        if not succeeded:
-            _weigh_failure(job, pod, result)
-        if not is_tracked(pod):
-            continue
-        result.release.append(pod)
-        uid = metadata.uid(pod)
-        if succeeded:
-            if is_indexed(job):
-                result.completed.add(index_of(pod))
-            if uid not in noted["succeeded"]:
-                noted["succeeded"].append(uid)
-        elif uid not in noted["failed"] and _counts(job, pod):
-            noted["failed"].append(uid)
-    result.completed.discard(-1)
+        _sort_in(job, pod, result, waiting=waiting, held=held)
+    result.completed = _within(result.completed, total)
+    if is_indexed(job):
+        counts["succeeded"] = len(result.completed)
+    result.succeeded = counts["succeeded"] + len(waiting["succeeded"])
+    result.failed = counts["failed"] + len(waiting["failed"])
+    result.uncounted = any(waiting.values())
+    result.status = _counting_status(job, counts, waiting, result)
+    return result
 
 
-def _counts(job: Object, pod: Object) -> bool:
-    return pod_failure_policy.action(job, pod)[0] != "Ignore"
+_KINDS = ("succeeded", "failed")
 
 
-def _weigh_failure(job: Object, pod: Object, result: Tally) -> None:
-    """Take a failed pod into account for the delay, its index and the rules that end the Job."""
-    action, why = pod_failure_policy.action(job, pod)
-    if action == "Ignore":
+def _within(found: set[int], total: int | None) -> set[int]:
+    """Return the indexes that the Job has; its size may have been changed since."""
+    return found if total is None else {index for index in found if 0 <= index < total}
+
+
+def _phase(pod: Object) -> str:
+    return str((pod.get("status") or {}).get("phase", ""))
+
+
+def _sort_in(
+    job: Object,
+    pod: Object,
+    result: Tally,
+    *,
+    waiting: dict[str, list[str]],
+    held: set[str],
+) -> None:
+    phase, deleting = _phase(pod), metadata.is_deleting(pod)
+    if phase not in {"Succeeded", "Failed"}:
+        (result.terminating if deleting else result.active).append(pod)
+    counted = True
+    if phase == "Succeeded":
+        result.last_success = max(result.last_success, ended_at(pod))
+    elif has_failed(job, pod):
+        counted = _weigh_failure(job, pod, result)
+    else:
         return
+    uid = metadata.uid(pod)
+    if uid not in held:
+        return
+    result.release.append(pod)
+    if phase == "Succeeded" and is_indexed(job):
+        result.completed.add(index_of(pod))
+        return
+    kind = "succeeded" if phase == "Succeeded" else "failed"
+    if counted and uid not in waiting["succeeded"] and uid not in waiting["failed"]:
+        waiting[kind].append(uid)
+
+
+def _weigh_failure(job: Object, pod: Object, result: Tally) -> bool:
+    """Take a failed pod into account for the delay, its index and the rules; return if it counts."""
+    action, why = pod_failure_policy.action(job, pod)
+    ended, index = ended_at(pod), index_of(pod)
+    earlier = metadata.annotations(pod)
+    attempts = result.attempts.setdefault(index, Attempts()) if index >= 0 else Attempts()
+    failures, ignored = _number(earlier, FAILURES), _number(earlier, IGNORED)
+    if action == "Ignore":
+        attempts.failures = max(attempts.failures, failures)
+        attempts.ignored = max(attempts.ignored, ignored + 1)
+        return False
+    attempts.failures = max(attempts.failures, failures + 1)
+    attempts.ignored = max(attempts.ignored, ignored)
+    attempts.last = max(attempts.last, ended)
+    result.failures.append(ended)
     if action == "FailJob":
         result.fatal = result.fatal or why
-    result.last_failure = max(result.last_failure, ended_at(pod))
-    index = index_of(pod)
-    if index < 0:
-        return
-    earlier = int(metadata.annotations(pod).get(FAILURES, "0") or 0)
-    failures = max(result.index_failures.get(index, 0), earlier + 1)
-    result.index_failures[index] = failures
     limit = job["spec"].get("backoffLimitPerIndex")
-    if limit is not None and (failures > limit or action == "FailIndex"):
+    if index >= 0 and limit is not None and (failures + 1 > limit or action == "FailIndex"):
         result.failed_indexes.add(index)
+    return True
+
+
+def _number(annotations: Mapping[str, str], key: str) -> int:
+    text = annotations.get(key, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def ended_at(pod: Object) -> str:
     """Return when a pod's last container ended, RFC 3339; empty where it does not say."""
-    status = pod.get("status") or {}
-    times = [
-        ((one.get("state") or {}).get("terminated") or {}).get("finishedAt") or ""
-        for one in status.get("containerStatuses") or ()
-    ]
-    return max(times, default="") or str(pod["metadata"].get("deletionTimestamp", ""))
+    latest = ""
+    for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        terminated = (one.get("state") or {}).get("terminated") or {}
+        latest = max(latest, terminated.get("finishedAt") or "")
+    return latest or str(pod["metadata"].get("deletionTimestamp") or "")
 
 
 def _counting_status(
-    counts: dict[str, int], noted: dict[str, list[str]], result: Tally, *, per_index: bool
+    job: Object, counts: dict[str, int], waiting: dict[str, list[str]], result: Tally
 ) -> Object:
     status: Object = {kind: count for kind, count in counts.items() if count}
-    left = {kind: uids for kind, uids in noted.items() if uids}
-    status["uncountedTerminatedPods"] = left
-    if result.completed:
+    status["uncountedTerminatedPods"] = {kind: uids for kind, uids in waiting.items() if uids}
+    if result.completed and is_indexed(job):
         status["completedIndexes"] = indexes.format(result.completed)
-    if per_index:
+    if job["spec"].get("backoffLimitPerIndex") is not None:
         status["failedIndexes"] = indexes.format(result.failed_indexes)
     return status

@@ -6,7 +6,8 @@ Source: `pkg/controller/job` of Kubernetes.
 import copy
 import dataclasses
 import datetime
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable
 
 from wherry.builtin import job_counting, pod_failure_policy, replicas
 from wherry.builtin.job_counting import Tally
@@ -77,7 +78,7 @@ def _failure(job: Object, tally: Tally, now: datetime.datetime) -> tuple[str, st
     if spec.get("backoffLimitPerIndex") is not None:
         return _index_failure(job, tally)
     limit = spec.get("backoffLimit", 6)
-    if tally.failed > limit or _restarts(job, tally) > limit:
+    if tally.failed > limit or _restarted_too_often(job, tally):
         return "BackoffLimitExceeded", "Job has reached the specified backoff limit"
     return None
 
@@ -97,16 +98,17 @@ def _index_failure(job: Object, tally: Tally) -> tuple[str, str] | None:
     return None
 
 
-def _restarts(job: Object, tally: Tally) -> int:
-    """Return how often containers were restarted in place, which counts where pods restart."""
+def _restarted_too_often(job: Object, tally: Tally) -> bool:
+    """Return whether containers were restarted in place as often as pods may fail."""
     if job["spec"]["template"]["spec"].get("restartPolicy") != "OnFailure":
-        return 0
-    return sum(
+        return False
+    restarts = sum(
         one.get("restartCount", 0)
         for pod in tally.active
         for field in ("containerStatuses", "initContainerStatuses")
         for one in (pod.get("status") or {}).get(field) or ()
     )
+    return bool(restarts >= max(1, job["spec"].get("backoffLimit", 6)))
 
 
 def wanted_active(job: Object, tally: Tally) -> int:
@@ -121,37 +123,96 @@ def wanted_active(job: Object, tally: Tally) -> int:
     return max(0, min(parallelism, left))
 
 
+def surplus(job: Object, tally: Tally, count: int) -> list[Object]:
+    """Return the active pods to stop: those of indexes that are no more, and ``count`` in all."""
+    doomed = []
+    if job_counting.is_indexed(job):
+        every = range(job["spec"]["completions"])
+        doomed = [pod for pod in tally.active if job_counting.index_of(pod) not in every]
+    rest = [pod for pod in tally.active if not any(pod is one for one in doomed)]
+    return doomed + replicas.surplus(rest, max(0, count - len(doomed)))
+
+
+def deadline_in(job: Object, now: datetime.datetime) -> float | None:
+    """Return in how many seconds the Job has run for too long; None where it may run for ever."""
+    limit: int | None = job["spec"].get("activeDeadlineSeconds")
+    if limit is None or job["spec"].get("suspend"):
+        return None
+    started = (job.get("status") or {}).get("startTime")
+    passed = (now - metadata.parse_time(started)).total_seconds() if started else 0.0
+    return max(0.0, limit - passed)
+
+
+def ended_at(job: Object) -> datetime.datetime:
+    """Return when a finished Job ended."""
+    ends = [one for one in job["status"]["conditions"] if one["type"] in {COMPLETE, FAILED}]
+    return metadata.parse_time(ends[-1]["lastTransitionTime"])
+
+
 def backoff_in(job: Object, tally: Tally, now: datetime.datetime, base_seconds: float) -> float:
     """Return for how many seconds no pod may be made, since pods have failed; 0 for none."""
-    if not tally.last_failure or job["spec"].get("backoffLimitPerIndex") is not None:
+    if job["spec"].get("backoffLimitPerIndex") is not None:
+        return 0.0  # there each index waits for itself
+    in_a_row = [when for when in tally.failures if when >= tally.last_success]
+    return _delay(len(in_a_row), max(in_a_row, default=""), now, base_seconds)
+
+
+def _delay(failures: int, last: str, now: datetime.datetime, base_seconds: float) -> float:
+    if not failures or not last:
         return 0.0
-    failures = max(1, tally.failed)
     delay = min(base_seconds * 2.0 ** min(failures - 1, 20), _LONGEST_BACKOFF_SECONDS)
-    passed = (now - metadata.parse_time(tally.last_failure)).total_seconds()
-    return max(0.0, delay - passed)
+    return max(0.0, delay - (now - metadata.parse_time(last)).total_seconds())
 
 
-def new_pods(job: Object, tally: Tally, count: int, taken: set[str]) -> list[Object]:
-    """Return ``count`` pods to create, fewer where no index is left."""
-    if job_counting.is_indexed(job):
-        return [_indexed_pod(job, tally, index) for index in _free_indexes(job, tally, count)]
-    found: list[Object] = []
-    for name in replicas.fresh_names(job, taken):
-        if len(found) >= count:
-            break
-        found.append(_pod(job, name))
-    return found
+def new_pods(
+    job: Object, tally: Tally, count: int, is_taken: Callable[[str], bool]
+) -> list[Object]:
+    """Return ``count`` pods to create for a Job without indexes.
+
+    Args:
+        job: The Job.
+        tally: What its pods tell.
+        count: How many.
+        is_taken: Whether any pod of the namespace has a name now.
+    """
+    start = tally.succeeded + tally.failed + len(tally.active) + len(tally.terminating)
+    fresh = replicas.fresh_names(job, is_taken, start)
+    return [_pod(job, name) for name in itertools.islice(fresh, count)]
 
 
-def _free_indexes(job: Object, tally: Tally, count: int) -> Iterator[int]:
+def next_indexes(
+    job: Object, tally: Tally, count: int, now: datetime.datetime, base_seconds: float
+) -> tuple[list[int], float | None]:
+    """Return the indexes to make pods for.
+
+    Args:
+        job: An Indexed Job.
+        tally: What its pods tell.
+        count: At most how many.
+        now: Current time, aware.
+        base_seconds: How long an index waits after its first failure.
+
+    Returns:
+        The lowest indexes that are free, and in how many seconds the next one is that has failed and
+        waits; None where none waits.
+    """
     used = tally.completed | tally.failed_indexes
     used |= {job_counting.index_of(pod) for pod in (*tally.active, *_awaited(job, tally))}
+    per_index = job["spec"].get("backoffLimitPerIndex") is not None
+    found: list[int] = []
+    soonest: float | None = None
     for index in range(job["spec"]["completions"]):
-        if count <= 0:
-            return
-        if index not in used:
-            count -= 1
-            yield index
+        if len(found) >= count:
+            break
+        if index in used:
+            continue
+        tried = tally.attempts.get(index)
+        wait = _delay(tried.failures, tried.last, now, base_seconds) if per_index and tried else 0
+        if wait > 0:
+            soonest = wait if soonest is None else min(wait, soonest)
+        else:
+            found.append(index)
+    return found, soonest
 
 
 def _awaited(job: Object, tally: Tally) -> list[Object]:
@@ -167,14 +228,18 @@ def _pod(job: Object, name: str) -> Object:
     return pod
 
 
-def _indexed_pod(job: Object, tally: Tally, index: int) -> Object:
-    failures = tally.index_failures.get(index, 0)
+def indexed_pod(job: Object, tally: Tally, index: int) -> Object:
+    """Return the pod for the next attempt of an index."""
+    tried = tally.attempts.get(index) or job_counting.Attempts()
     base = f"{metadata.name(job)[:50]}-{index}"
     # The name tells index and attempt: the same attempt of an index cannot be made twice.
-    pod = _pod(job, f"{base}-{names.suffix(f'{metadata.uid(job)}/{index}/{failures}')}")
+    seed = f"{metadata.uid(job)}/{index}/{tried.failures + tried.ignored}"
+    pod = _pod(job, f"{base}-{names.suffix(seed)}")
     notes = pod["metadata"].setdefault("annotations", {})
     notes[job_counting.INDEX] = str(index)
-    notes[job_counting.FAILURES] = str(failures)
+    notes[job_counting.FAILURES] = str(tried.failures)
+    if tried.ignored:
+        notes[job_counting.IGNORED] = str(tried.ignored)
     pod["metadata"].setdefault("labels", {})[job_counting.INDEX] = str(index)
     pod["spec"].setdefault("hostname", base)
     variable = {
@@ -239,8 +304,7 @@ def _set_end(
 ) -> None:
     _put(listed, end.condition, end, now)
     # The last word is said when nothing runs any more and everything is counted.
-    uncounted = any(tally.status["uncountedTerminatedPods"].values())
-    if tally.active or tally.terminating or tally.release or uncounted:
+    if tally.active or tally.terminating or tally.release or tally.uncounted:
         return
     if end.condition == SUCCESS_MET:
         _put(listed, COMPLETE, end, now)

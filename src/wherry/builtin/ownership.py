@@ -81,6 +81,15 @@ class Graph:
         """Return the items that name an owner."""
         return [self._items[child] for child in self._dependents.get(uid, ())]
 
+    def with_unknown_owners(self) -> list[str]:
+        """Return the uids of items that name an owner which has not been seen."""
+        return [
+            child
+            for owner, children in self._dependents.items()
+            if owner not in self._items
+            for child in children
+        ]
+
     def put(self, item: Item) -> None:
         """Remember an item, or its new state."""
         self._unlink(item.uid)

@@ -4,8 +4,10 @@ Source: kube-scheduler's filter plug-ins NodeUnschedulable, NodeName, NodeAffini
 NodePorts and NodeResourcesFit; reasons are worded as `kubectl describe pod` shows them.
 """
 
+import dataclasses
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wherry.objects import metadata, quantities, selectors
@@ -73,12 +75,12 @@ def obstacles(pod: Object, node: Object) -> list[str]:
     """Return why a pod may not run on a node, other pods aside; empty where it may."""
     spec, node_spec = pod["spec"], node.get("spec") or {}
     found = []
-    taints = list(node_spec.get("taints") or ())
     if node_spec.get("unschedulable") and not _tolerates(spec, _UNSCHEDULABLE_TAINT):
         found.append("node(s) were unschedulable")
     if not _affine(spec, node):
         found.append("node(s) didn't match Pod's node affinity/selector")
-    for taint in taints:
+    for taint in node_spec.get("taints") or ():
+        # The unschedulable taint stands for the field of that name, which has been looked at.
         if taint.get("effect") == "PreferNoSchedule" or taint["key"] == _UNSCHEDULABLE_TAINT["key"]:
             continue
         if not _tolerates(spec, taint):
@@ -118,46 +120,81 @@ def _affine(spec: Object, node: Object) -> bool:
 
 
 def _term_matches(term: Mapping[str, Any], node: Object) -> bool:
-    expressions = term.get("matchExpressions") or ()
-    fields = term.get("matchFields") or ()
+    expressions, fields = term.get("matchExpressions"), term.get("matchFields")
     if not expressions and not fields:
         return False
-    labels = metadata.labels(node)
     names = {"metadata.name": metadata.name(node)}
-    return all(_expression_matches(one, labels) for one in expressions) and all(
-        _expression_matches(one, names) for one in fields
+    return (not expressions or _expressions_match(expressions, metadata.labels(node))) and (
+        not fields or _expressions_match(fields, names)
     )
 
 
-def _expression_matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or []
-    if expression["operator"] in {"Gt", "Lt"}:
-        sign = ">" if expression["operator"] == "Gt" else "<"
-        return selectors.parse_labels(f"{key}{sign}{values[0]}").matches(labels)
-    selector = selectors.from_object({"matchExpressions": [dict(expression)]})
-    return selector.matches(labels)
+def _expressions_match(expressions: Sequence[Object], labels: Mapping[str, str]) -> bool:
+    return selectors.from_node_term({"matchExpressions": expressions}).matches(labels)
 
 
-def shortages(pod: Object, offered: Amounts, present: Iterable[Amounts]) -> list[str]:
-    """Return which resources a node has too little of.
+class Room:
+    """What is left of a node while pods are being placed on it."""
 
-    Args:
-        pod: The pod to place.
-        offered: What the node offers in all.
-        present: What each pod that is already there asks for.
+    def __init__(self, node: Object, cpu_overcommit: float) -> None:
+        """Begin with an empty node.
+
+        Args:
+            node: The node.
+            cpu_overcommit: What its CPUs are multiplied by, at least 1.
+        """
+        self.node = node
+        self.name = metadata.name(node)
+        self.pods = 0
+        self._offered = capacity_of(node, cpu_overcommit)
+        self._taken: dict[str, int] = {}
+        self._ports: set[tuple[str, int]] = set()
+
+    def take(self, demand: "Demand") -> None:
+        """Count a pod that is on the node."""
+        self.pods += 1
+        taken = self._taken
+        for name, amount in demand.amounts.items():
+            taken[name] = taken.get(name, 0) + amount
+        if demand.ports:
+            self._ports |= demand.ports
+
+    def shortages(self, demand: "Demand") -> list[str]:
+        """Return what the node has too little of for one more pod."""
+        found = []
+        if demand.ports & self._ports:
+            found.append("node(s) didn't have free ports for the requested pod ports")
+        if "pods" in self._offered and self.pods >= self._offered["pods"]:
+            found.append("Too many pods")
+        found += [
+            f"Insufficient {name}"
+            for name, amount in demand.amounts.items()
+            if amount > 0 and amount > self._offered.get(name, 0) - self._taken.get(name, 0)
+        ]
+        return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Demand:
+    """What a pod wants of a node.
+
+    Attributes:
+        amounts: Resources.
+        ports: Ports of the machine itself.
+        likeness: Equal for pods that fit the same nodes.
     """
-    taken: Counter[str] = Counter()
-    count = 0
-    for amounts in present:
-        taken.update(amounts)
-        count += 1
-    found = []
-    if "pods" in offered and count >= offered["pods"]:
-        found.append("Too many pods")
-    for name, amount in requests_of(pod).items():
-        if amount > 0 and amount > offered.get(name, 0) - taken[name]:
-            found.append(f"Insufficient {name}")
-    return found
+
+    amounts: Amounts
+    ports: frozenset[tuple[str, int]]
+    likeness: str
+
+    @classmethod
+    def of(cls, pod: Object) -> "Demand":
+        """Return the demand of a pod."""
+        spec, amounts, ports = pod["spec"], requests_of(pod), host_ports(pod)
+        node_affinity = (spec.get("affinity") or {}).get("nodeAffinity")
+        rules = [spec.get("nodeSelector"), node_affinity, spec.get("tolerations")]
+        return cls(amounts, frozenset(ports), json.dumps([amounts, sorted(ports), rules]))
 
 
 def host_ports(pod: Object) -> set[tuple[str, int]]:

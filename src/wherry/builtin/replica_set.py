@@ -1,48 +1,52 @@
-"""ReplicaSet: so many pods of one template, always.
+"""ReplicaSet, and ReplicationController before it: so many pods of one template, always.
 
-Source: `pkg/controller/replicaset` of Kubernetes.
+Source: `pkg/controller/replicaset` of Kubernetes, which serves both kinds as well.
 """
 
 import itertools
 
 from wherry.builtin import replicas
-from wherry.builtin.pod_control import PodControl
+from wherry.builtin.adoption import Claimant
+from wherry.builtin.pod_control import AFTER_REFUSAL_SECONDS, PodControl
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, kinds, metadata, selectors
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.objects.selectors import LabelSelector
 
 _BURST = 500
-_AFTER_REFUSAL_SECONDS = 5.0
 
 
 class ReplicaSetReconciler:
     """Keeps the number of a set's pods."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, resource: Resource) -> None:
         self._client = manager.client
         self._clock = manager.clock
-        self._control = PodControl(manager.client, manager.recorder("replicaset-controller"))
-        self._sets = manager.cache(kinds.REPLICA_SETS)
+        self._resource = resource
+        recorder = manager.recorder(f"{resource.kind.lower()}-controller")
+        self._control = PodControl(manager.client, recorder)
+        self._sets = manager.cache(resource)
         self._pods = manager.cache(kinds.PODS)
+        self._claimant = Claimant(manager.client, resource, self._pods)
 
     async def reconcile(self, request: Request) -> Result | None:
         """Make or delete the pods that are too few or too many; write the status."""
         replica_set = self._sets.get(*request)
         if replica_set is None:
             return None
-        selector = selectors.from_object(replica_set["spec"]["selector"])
-        claimed = await self._control.claim(replica_set, self._pods, selector)
+        claimed = await self._claimant.claim(replica_set, selector_of(replica_set))
         active = [pod for pod in claimed if replicas.is_active(pod)]
         refusal = None
         if not metadata.is_deleting(replica_set):
             refusal = await self._balance(replica_set, claimed, active)
         status = self._status(replica_set, active, refusal)
-        await write_status(self._client, kinds.REPLICA_SETS, replica_set, status)
+        await write_status(self._client, self._resource, replica_set, status)
         if refusal is not None:
-            return Result(requeue_after_seconds=_AFTER_REFUSAL_SECONDS)
+            return Result(requeue_after_seconds=AFTER_REFUSAL_SECONDS)
         minimum = replica_set["spec"].get("minReadySeconds", 0)
         wait = replicas.next_available(active, minimum, self._clock.now())
         return Result(requeue_after_seconds=wait) if wait is not None else None
@@ -55,8 +59,15 @@ class ReplicaSetReconciler:
             doomed = replicas.surplus(active, min(-missing, _BURST))
             await self._control.delete(replica_set, doomed)
             return None
-        taken = {metadata.name(pod) for pod in claimed}
-        fresh = itertools.islice(replicas.fresh_names(replica_set, taken), min(missing, _BURST))
+        namespace = metadata.namespace(replica_set)
+        fresh = itertools.islice(
+            replicas.fresh_names(
+                replica_set,
+                lambda name: self._pods.get(namespace, name) is not None,
+                start=len(claimed),
+            ),
+            min(missing, _BURST),
+        )
         template = replica_set["spec"]["template"]
         pods = [replicas.pod_from_template(replica_set, template, name) for name in fresh]
         return await self._control.create(replica_set, pods)
@@ -95,9 +106,17 @@ class ReplicaSetReconciler:
         return status
 
 
-def controller(manager: Manager) -> Controller:
-    """Return the ReplicaSet controller."""
-    sets = manager.cache(kinds.REPLICA_SETS)
+def selector_of(replica_set: Object) -> LabelSelector:
+    """Return which pods are a set's; a ReplicationController's selector is a plain map of labels."""
+    selector = replica_set["spec"].get("selector") or {}
+    if replica_set["kind"] == kinds.REPLICATION_CONTROLLERS.kind:
+        return selectors.from_labels(selector)
+    return selectors.from_object(selector)
+
+
+def controller(manager: Manager, resource: Resource = kinds.REPLICA_SETS) -> Controller:
+    """Return the controller of ReplicaSets, or of ReplicationControllers."""
+    sets = manager.cache(resource)
 
     def of_orphan(pod: Object) -> list[Request]:
         if metadata.controller_of(pod) is not None or metadata.is_deleting(pod):
@@ -106,13 +125,13 @@ def controller(manager: Manager) -> Controller:
         return [
             Request(*metadata.namespaced_name(one))
             for one in sets.list(metadata.namespace(pod))
-            if labels and selectors.from_object(one["spec"]["selector"]).matches(labels)
+            if labels and selector_of(one).matches(labels)
         ]
 
     return Controller(
-        "replicaset",
-        kinds.REPLICA_SETS,
-        ReplicaSetReconciler(manager),
+        resource.kind.lower(),
+        resource,
+        ReplicaSetReconciler(manager, resource),
         owns=(kinds.PODS,),
         watches=(Watch(kinds.PODS, of_orphan),),
     )

@@ -4,7 +4,8 @@ Source: `pkg/controller/controller_utils.go` of Kubernetes (ActivePodsWithRanks)
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from wherry.builtin import placement
 from wherry.objects import conditions, metadata, names
@@ -97,7 +98,7 @@ def _deletion_cost(pod: Object) -> int:
         return 0
 
 
-def fresh_names(owner: Object, taken: set[str]) -> Iterator[str]:
+def fresh_names(owner: Object, is_taken: Callable[[str], bool], start: int = 0) -> Iterator[str]:
     """Yield names for new pods of an owner, the same ones for the same state of the world.
 
     A controller that is killed between two writes and starts again proposes the same names, so no
@@ -105,14 +106,13 @@ def fresh_names(owner: Object, taken: set[str]) -> Iterator[str]:
 
     Args:
         owner: The set that makes the pods.
-        taken: Names that pods of the owner have now.
+        is_taken: Whether any pod of the namespace has a name now.
+        start: How many names to pass over: as many as the owner has pods saves looking at theirs.
     """
     prefix = metadata.name(owner)[:57]
-    number = 0
-    while True:
+    for number in itertools.count(start):
         name = f"{prefix}-{names.suffix(f'{metadata.uid(owner)}/{number}')}"
-        number += 1
-        if name not in taken:
+        if not is_taken(name):
             yield name
 
 

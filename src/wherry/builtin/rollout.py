@@ -103,6 +103,13 @@ def available(replica_set: Object) -> int:
     return _status(replica_set, "availableReplicas")
 
 
+def is_saturated(deployment: Object, new: Object) -> bool:
+    """Return whether the new set has all pods that were wanted of it, and all are available."""
+    wanted = deployment["spec"]["replicas"]
+    noted = metadata.annotations(new).get(DESIRED) == str(wanted)
+    return noted and bool(count(new) == wanted == available(new))
+
+
 def scale_up_new(deployment: Object, new: Object, others: Sequence[Object]) -> int:
     """Return how many pods the new set may have now in a rolling update."""
     wanted = int(deployment["spec"]["replicas"])
@@ -138,7 +145,8 @@ def scale_down_old(deployment: Object, new: Object, old: Sequence[Object]) -> di
         if unhealthy > 0:
             sizes[metadata.name(one)] -= unhealthy
             spare -= unhealthy
-    surplus = available(new) + sum(map(available, old)) - minimum
+    # Statuses may tell of pods that are to go already: never more than the wanted numbers allow.
+    surplus = min(available(new) + sum(map(available, old)) - minimum, spare)
     for one in oldest_first:
         gone = min(sizes[metadata.name(one)], surplus)
         if gone > 0:

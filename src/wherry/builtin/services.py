@@ -19,6 +19,8 @@ from wherry.objects import errors, kinds, metadata, selectors
 from wherry.objects.requests import Object
 
 _LOOPBACK = "127.0.0.1"
+_LISTEN_AGAIN_SECONDS = 15.0
+_MANAGERS = frozenset({endpoints.SLICE_CONTROLLER, endpoints.MIRRORING_CONTROLLER})
 
 
 async def _replace(client: Client, cache: Cache, wanted: Object, fields: Sequence[str]) -> None:
@@ -64,27 +66,26 @@ class EndpointsReconciler:
             pods = self._pods.list(request.namespace, matching)
             wanted = endpoints.endpoints_of(service, pods)
             await _replace(self._client, self._endpoints, wanted, ("subsets",))
-            slices, manager = endpoints.slices_of(service, pods), endpoints.SLICE_CONTROLLER
+            slices = endpoints.slices_of(service, pods)
         else:
             by_hand = self._endpoints.get(request.namespace, request.name)
             slices = endpoints.mirrored_slices(service, by_hand) if by_hand else []
-            manager = endpoints.MIRRORING_CONTROLLER
-        await self._write_slices(service, slices, manager)
+        await self._write_slices(service, slices)
         return None
 
-    async def _write_slices(self, service: Object, wanted: list[Object], manager: str) -> None:
+    async def _write_slices(self, service: Object, wanted: list[Object]) -> None:
         for one in wanted:
             await _replace(self._client, self._slices, one, ("endpoints", "ports"))
         keep = {metadata.name(one) for one in wanted}
-        managers = {endpoints.SLICE_CONTROLLER, endpoints.MIRRORING_CONTROLLER}
         for one in self._slices.owned_by(metadata.uid(service)):
-            mine = metadata.labels(one).get(endpoints.MANAGED_BY) in managers | {manager}
+            mine = metadata.labels(one).get(endpoints.MANAGED_BY) in _MANAGERS
             if mine and metadata.name(one) not in keep:
                 await delete_if_present(self._client, kinds.ENDPOINT_SLICES, one)
 
     async def _clean_up(self, request: Request) -> None:
         left = self._endpoints.get(*request)
-        if left is not None:
+        # Those made by hand may be there before their service.
+        if left is not None and endpoints.is_ours(left):
             await delete_if_present(self._client, kinds.ENDPOINTS, left)
 
 
@@ -119,6 +120,7 @@ class ProxyReconciler:
         if found and service is not None:
             message = "; ".join(found)
             await self._recorder.event(service, "Warning", "ServiceNotReachable", message)
+            return Result(requeue_after_seconds=_LISTEN_AGAIN_SECONDS)
         return None
 
     def _wanted(self, service: Object) -> dict[Address, tuple[Address, ...]]:

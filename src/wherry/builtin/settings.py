@@ -23,3 +23,6 @@ class BuiltinSettings:
 
     job_backoff_seconds: float = 10.0
     """The wait after a Job's first failed pod; doubles with each further one, up to 10 minutes."""
+
+    finished_pods: int = 12_500
+    """How many finished pods may lie about; beyond that the oldest are deleted."""

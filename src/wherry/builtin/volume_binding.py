@@ -10,7 +10,11 @@ from wherry.objects.requests import Object
 
 PROVISIONER = "wherry.dev/local"
 DEFAULT_CLASS = "standard"
+CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
+VOLUME_PROTECTION = "kubernetes.io/pv-protection"
 _IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+_BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
 
@@ -118,6 +122,7 @@ def provision(claim: Object, storage_class: Object, path: str) -> Object:
         "metadata": {
             "name": f"pvc-{metadata.uid(claim)}",
             "annotations": {_PROVISIONED_BY: PROVISIONER},
+            "finalizers": [VOLUME_PROTECTION],
         },
         "spec": {
             "capacity": {"storage": requests.get("storage", "1Gi")},
@@ -128,6 +133,26 @@ def provision(claim: Object, storage_class: Object, path: str) -> Object:
             "hostPath": {"path": path, "type": "DirectoryOrCreate"},
             "claimRef": claim_reference(claim),
         },
+    }
+
+
+def bound(claim: Object, volume: Object) -> Object:
+    """Return a claim with its volume named in it."""
+    fields = claim["metadata"]
+    notes = {**metadata.annotations(claim), _BIND_COMPLETED: "yes"}
+    if not claim["spec"].get("volumeName"):
+        notes[BOUND_BY_CONTROLLER] = "yes"
+    spec = {**claim["spec"], "volumeName": metadata.name(volume)}
+    return {**claim, "metadata": {**fields, "annotations": notes}, "spec": spec}
+
+
+def bound_status(claim: Object, volume: Object) -> Object:
+    """Return the status of a claim that is bound to a volume."""
+    return {
+        **(claim.get("status") or {}),
+        "phase": "Bound",
+        "accessModes": volume["spec"].get("accessModes") or [],
+        "capacity": volume["spec"].get("capacity") or {},
     }
 
 

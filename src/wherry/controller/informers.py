@@ -29,7 +29,7 @@ PAGE = 2000
 """Objects a page of the first list: few round trips, and answers of some megabytes at most."""
 
 _WATCH_SECONDS = (300, 600)
-_AWAY = Backoff(base_seconds=0.05, cap_seconds=10, jitter=0.5)
+_AWAY = Backoff(base_seconds=0.05, cap_seconds=3, jitter=0.5)
 # A watch that the server ends sooner than this gave nothing and would otherwise become a busy loop.
 _SHORT_WATCH_SECONDS = 1.0
 
@@ -116,7 +116,7 @@ class Informer:
         self.cache.synced.set()
 
     async def _watch(self) -> None:
-        started = self._clock.monotonic()
+        started, heard = self._clock.monotonic(), False
         events = self._client.watch(
             self.cache.resource,
             resource_version=str(self.cache.revision),
@@ -124,13 +124,13 @@ class Informer:
         )
         try:
             async for event in events:
-                self._failures = 0
+                self._failures, heard = 0, True
                 self._apply(event)
         finally:
             # Ends the watch now rather than when the iterator is collected.
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
-        if self._clock.monotonic() - started < _SHORT_WATCH_SECONDS:
+        if not heard and self._clock.monotonic() - started < _SHORT_WATCH_SECONDS:
             await self._clock.sleep(_SHORT_WATCH_SECONDS)
 
     def _apply(self, event: WatchEvent) -> None:

@@ -37,13 +37,16 @@ async def bootstrap_cluster(
 
 
 async def _create(client: Client, obj: Object) -> bool:
+    """Create an object that is not there; return whether it was not."""
     resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
     assert resource is not None
     try:
+        # Asked for first: a Service that exists would be refused for its address, not its name.
+        await client.get(resource, *reversed(metadata.namespaced_name(obj)))
+    except errors.NotFoundError:
         await client.create(resource, obj)
-    except errors.AlreadyExistsError:
-        return False
-    return True
+        return True
+    return False
 
 
 async def _create_or_renew(client: Client, obj: Object) -> None:
@@ -56,7 +59,7 @@ async def _create_or_renew(client: Client, obj: Object) -> None:
     autoupdate = "rbac.authorization.kubernetes.io/autoupdate"
     if metadata.annotations(present).get(autoupdate) != "true" or "aggregationRule" in obj:
         return
-    wanted = {field: obj[field] for field in ("rules", "subjects") if field in obj}
+    wanted: Object = {field: obj[field] for field in ("rules", "subjects") if field in obj}
     if any(present.get(field) != value for field, value in wanted.items()):
         await client.update(resource, {**present, **wanted})
 

@@ -86,8 +86,9 @@ class Agent:
             ApiError: the node or the Environment kind could not be registered.
             LauncherError: the launcher cannot be reached.
         """
-        for folder in (settings.data, settings.environments, settings.memory_pods):
+        for folder in (settings.data, settings.memory_pods):
             private(folder)
+        settings.environments.mkdir(exist_ok=True)
         client = client or manager.client
         amounts = await node.capacity(settings)
         registered = node.NodeAgent(settings, client, manager.clock, amounts)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wherry.kubelet import process_ids, status
+from wherry.kubelet import process_ids
 from wherry.kubelet.launcher.types import ProcessState
 from wherry.kubelet.probes import ContainerProbes
 from wherry.kubelet.settings import BackOffSettings
@@ -176,7 +176,7 @@ def _from_status(entry: Object | None, now: float) -> dict[int, ProcessState]:
             )
         }
     started = _seconds((state.get("running") or {}).get("startedAt"), now)
-    lost = f"{status.LOST}: the process is gone and nobody saw how it ended"
+    lost = "the process is gone and nobody saw how it ended"
     return {
         name.attempt: ProcessState(
             id=process_id, started_at=started, finished_at=now, exit_code=137, error=lost

@@ -5,9 +5,9 @@ Source: the kubelet's `GetKubeletContainerLogs` and kube-apiserver's `LogLocatio
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from wherry.controller.cache import Cache
 from wherry.kubelet import follower, layout, log_files, specs
@@ -22,71 +22,65 @@ Running = Callable[[str, str, int], bool]
 """Whether (pod uid, container, attempt) may still write."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """What is wanted, by the names of the query parameters."""
+class LogOptions(Protocol):
+    """Which part of a log is wanted: the fields of `PodLogOptions`."""
 
-    container: str = ""
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
-    since: datetime.datetime | None = None
-    stream: str = "All"
+    @property
+    def follow(self) -> bool:
+        """Go on with what is still to be written."""
+        ...
 
-    @classmethod
-    def read(cls, options: Mapping[str, str], now: datetime.datetime) -> "LogOptions":
-        """Read query parameters.
+    @property
+    def previous(self) -> bool:
+        """Of the attempt before."""
+        ...
 
-        Args:
-            options: `container`, `follow`, `previous`, `timestamps`, `tailLines`, `limitBytes`,
-                `sinceSeconds`, `sinceTime`, `stream`.
-            now: For `sinceSeconds`.
+    @property
+    def timestamps(self) -> bool:
+        """Put the time before each line."""
+        ...
 
-        Raises:
-            BadRequestError: a value is not what the parameter takes.
-        """
-        since = None
-        seconds = _number(options, "sinceSeconds", least=1)
-        if seconds is not None:
-            since = now - datetime.timedelta(seconds=min(seconds, 10**9))
-        if options.get("sinceTime"):
-            if since is not None:
-                raise errors.BadRequestError(
-                    "at most one of sinceTime or sinceSeconds may be given"
-                )
-            try:
-                since = metadata.parse_time(options["sinceTime"])
-            except ValueError as error:
-                text = f"sinceTime: {options['sinceTime']!r} is not an RFC 3339 time"
-                raise errors.BadRequestError(text) from error
-        stream = options.get("stream") or "All"
-        if stream not in {"All", "Stdout", "Stderr"}:
-            raise errors.BadRequestError(f"stream: {stream!r} must be All, Stdout or Stderr")
-        return cls(
-            container=options.get("container", ""),
-            follow=_flag(options, "follow"),
-            previous=_flag(options, "previous"),
-            timestamps=_flag(options, "timestamps"),
-            tail_lines=_number(options, "tailLines", least=0),
-            limit_bytes=_number(options, "limitBytes", least=1),
-            since=since,
-            stream=stream,
-        )
+    @property
+    def tail_lines(self) -> int | None:
+        """Only the last so many lines."""
+        ...
+
+    @property
+    def since_seconds(self) -> int | None:
+        """Only what is not older."""
+        ...
+
+    @property
+    def since_time(self) -> str:
+        """Only what is not older, RFC 3339; empty for all."""
+        ...
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """Stop after so many bytes."""
+        ...
+
+    @property
+    def stream(self) -> str:
+        """``All``, ``Stdout`` or ``Stderr``."""
+        ...
 
 
-def _flag(options: Mapping[str, str], name: str) -> bool:
-    return options.get(name, "").lower() in {"true", "1"}
+def since(options: LogOptions, now: datetime.datetime) -> datetime.datetime | None:
+    """Return from when on lines are wanted; None for all.
 
-
-def _number(options: Mapping[str, str], name: str, *, least: int) -> int | None:
-    text = options.get(name)
-    if not text:
+    Raises:
+        BadRequestError: `sinceTime` is no time.
+    """
+    if options.since_seconds is not None:
+        return now - datetime.timedelta(seconds=min(options.since_seconds, 10**9))
+    if not options.since_time:
         return None
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:
-        raise errors.BadRequestError(f"{name}: {text!r} must be a whole number of at least {least}")
-    return int(text)
+    try:
+        return metadata.parse_time(options.since_time)
+    except ValueError as error:
+        text = f"sinceTime: {options.since_time!r} is not an RFC 3339 time"
+        raise errors.BadRequestError(text) from error
 
 
 class PodLogs:
@@ -98,28 +92,40 @@ class PodLogs:
         self._running = running
 
     async def logs(
-        self, namespace: str, name: str, container: str, options: Mapping[str, str]
+        self, namespace: str, pod: str, container: str, options: LogOptions
     ) -> AsyncIterator[bytes]:
-        """Return the log as pieces of bytes; everything that can be refused is refused before.
+        """Yield the log as pieces of bytes; what can be refused is refused before the first.
 
         Args:
             namespace: Of the pod.
-            name: Of the pod.
-            container: Which container; empty where the pod has one only.
-            options: The query parameters; see `LogOptions`.
+            pod: Its name.
+            container: Which of its containers.
+            options: Which part.
 
         Raises:
             NotFoundError: no such pod.
-            BadRequestError: the container is not chosen, not known or has not started.
+            BadRequestError: the container is not one of the pod's, has not started, or has not
+                run before.
         """
-        wanted = LogOptions.read(options, datetime.datetime.now(datetime.UTC))
-        pod = self._pod(namespace, name)
-        chosen = choose_container(pod, container or wanted.container)
-        where = layout.PodLayout(self._settings, pod)
-        attempt = _attempt(pod, chosen, where, wanted)
-        log = where.log(chosen, attempt)
-        uid = metadata.uid(pod)
-        return _pieces(log, wanted, lambda: self._running(uid, chosen, attempt))
+        found = self._pod(namespace, pod)
+        if container not in {each["name"] for each in specs.all_containers(found)}:
+            raise errors.BadRequestError(f"container {container} is not valid for pod {pod}")
+        where = layout.PodLayout(self._settings, found)
+        attempt = _attempt(found, container, where, previous=options.previous)
+        log, uid = where.log(container, attempt), metadata.uid(found)
+        printer = _Printer(options, since(options, datetime.datetime.now(datetime.UTC)))
+
+        def running() -> bool:
+            return self._running(uid, container, attempt)
+
+        left = options.limit_bytes
+        async for piece in _batches(log, options, printer, running):
+            if left is not None and len(piece) >= left:
+                yield piece[:left]
+                return
+            if left is not None:
+                left -= len(piece)
+            yield piece
 
     def _pod(self, namespace: str, name: str) -> Object:
         pod = self._pods.get(namespace, name)
@@ -128,40 +134,12 @@ class PodLogs:
         return pod
 
 
-def choose_container(pod: Object, name: str) -> str:
-    """Return which container is meant.
-
-    Raises:
-        BadRequestError: there are several and none is named, or none of that name.
-    """
-    pod_name = metadata.name(pod)
-    main = [str(container["name"]) for container in specs.containers(pod)]
-    init = [str(container["name"]) for container in specs.init_containers(pod)]
-    if name:
-        if name in {*main, *init}:
-            return name
-        raise errors.BadRequestError(f"container {name} is not valid for pod {pod_name}")
-    default = metadata.annotations(pod).get("kubectl.kubernetes.io/default-container", "")
-    if default in main:
-        return default
-    if len(main) == 1 and not init:
-        return main[0]
-    if len(main) == 1 and all(specs.is_sidecar(c) is False for c in specs.init_containers(pod)):
-        return main[0]
-    text = (
-        f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(main)}]"
-    )
-    if init:
-        text += f" or one of the init containers: [{' '.join(init)}]"
-    raise errors.BadRequestError(text)
-
-
-def _attempt(pod: Object, container: str, where: layout.PodLayout, wanted: LogOptions) -> int:
+def _attempt(pod: Object, container: str, where: layout.PodLayout, *, previous: bool) -> int:
     entry = _entry(pod, container)
     state, last = entry.get("state") or {}, entry.get("lastState") or {}
     attempts = log_files.attempts(where.log(container, 0).parent)
     pod_name = metadata.name(pod)
-    if wanted.previous:
+    if previous:
         ended = attempts if state.get("waiting") and last.get("terminated") else attempts[:-1]
         if not ended:
             text = f'previous terminated container "{container}" in pod "{pod_name}" not found'
@@ -183,24 +161,9 @@ def _entry(pod: Object, container: str) -> Object:
     return {}
 
 
-async def _pieces(
-    log: Path, wanted: LogOptions, running: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """Yield the lines in pieces, at most `limit_bytes` of them."""
-    left = wanted.limit_bytes
-    async for piece in _batches(log, wanted, running):
-        if left is not None and len(piece) >= left:
-            yield piece[:left]
-            return
-        if left is not None:
-            left -= len(piece)
-        yield piece
-
-
 async def _batches(
-    log: Path, wanted: LogOptions, running: Callable[[], bool]
+    log: Path, wanted: LogOptions, printer: "_Printer", running: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    printer = _Printer(wanted)
     snapshot = log_files.Snapshot(log)
     try:
         batch = bytearray()
@@ -231,12 +194,12 @@ def _past(snapshot: log_files.Snapshot, wanted: LogOptions) -> Iterator[log_file
 class _Printer:
     """Turns records into what the client sees."""
 
-    def __init__(self, wanted: LogOptions) -> None:
+    def __init__(self, wanted: LogOptions, begin: datetime.datetime | None) -> None:
         self._timestamps = wanted.timestamps
         self._stream = b"" if wanted.stream == "All" else wanted.stream.lower().encode()
         self._since = b""
-        if wanted.since is not None:
-            utc = wanted.since.astimezone(datetime.UTC)
+        if begin is not None:
+            utc = begin.astimezone(datetime.UTC)
             self._since = utc.strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
         self._inside = False
 

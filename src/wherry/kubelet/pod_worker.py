@@ -72,10 +72,12 @@ class PodWorker:
         self._dirty = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._refresh: asyncio.TimerHandle | None = None
         self._address = ""
         self._volumes: dict[str, Prepared] | None = None
         self._stale = True
         self._gone = False
+        self._cleared = False
         self._closed = False
         self._deadline: float | None = None
         self._plan = plan.Plan()
@@ -139,12 +141,17 @@ class PodWorker:
     def close(self) -> None:
         """Stop working; containers go on."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._end_timers()
         self._pulls.close()
         for record in self._records:
             if record.probes is not None:
                 record.probes.stop()
+
+    def _end_timers(self) -> None:
+        for timer in (self._timer, self._refresh):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._refresh = None
 
     def wake(self) -> None:
         """Take another step soon."""
@@ -246,11 +253,10 @@ class PodWorker:
             return
         due = [found.refresh_at for found in self._volumes.values() if found.refresh_at]
         if due:
-            self._stale_in(min(due) - self._shared.now())
-
-    def _stale_in(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(max(seconds, 1.0), lambda: None if self._closed else self.config_changed())
+            seconds = max(min(due) - self._shared.now(), _AGAIN_SECONDS)
+            if self._refresh is not None:
+                self._refresh.cancel()
+            self._refresh = asyncio.get_running_loop().call_later(seconds, self.config_changed)
 
     def _hold_back(self) -> None:
         for record in self._records:
@@ -447,12 +453,13 @@ class PodWorker:
 
     async def _finish(self) -> None:
         """Clear away a pod that has come to its end; its logs stay until it is deleted."""
-        if not self._stop_all():
+        if self._cleared or not self._stop_all():
             return
-        uid = metadata.uid(self.pod)
+        self._cleared = True
+        self._end_timers()
         await self._forget_processes()
         await asyncio.to_thread(self._layout.remove_data)
-        self._release(uid)
+        self._release(metadata.uid(self.pod))
 
     async def _delete(self, pod: Object) -> None:
         """End a pod that is being deleted, and delete it for good."""
@@ -467,6 +474,10 @@ class PodWorker:
             bad = any(r.view().exit_code != 0 for r in self._records if not r.init)
             self._end = self._end or ("Failed" if bad else "Succeeded", "", "")
             await self._writer.flush()
+        if pod["metadata"].get("deletionGracePeriodSeconds") == 0:
+            # Deleted for good already: what keeps it are the finalizers of others.
+            await self._finish()
+            return
         try:
             await self._shared.client.delete(
                 kinds.PODS,
@@ -496,6 +507,8 @@ class PodWorker:
     async def _forget_processes(self) -> None:
         uid = metadata.uid(self.pod)
         for record in self._records:
+            if record.process is None or not self._layout.root.exists():
+                continue
             for attempt in range(max(record.attempt - 1, 0), record.attempt + 1):
                 await self._shared.runtime.forget(process_ids.make(uid, record.name, attempt))
 

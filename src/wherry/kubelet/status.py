@@ -14,8 +14,9 @@ from wherry.kubelet.views import ContainerView, exit_code
 from wherry.objects import conditions, metadata
 from wherry.objects.requests import Object
 
-LOST = "lost"
-"""`ProcessState.error` of a process that vanished with its launcher."""
+_NOT_STARTED = frozenset({None, 126, 127, 128})
+"""The launcher's codes for a program that could not be started; an error with another code says
+that the process was lost."""
 
 _CREATING = {"waiting": {"reason": "ContainerCreating"}}
 _INITIALIZING = {"waiting": {"reason": "PodInitializing"}}
@@ -144,8 +145,7 @@ def _end_reason(process: ProcessState) -> str:
     if process.oom_killed:
         return "OOMKilled"
     if process.error is not None:
-        lost = process.error.startswith(LOST) or process.pid is not None
-        return "ContainerStatusUnknown" if lost else "StartError"
+        return "StartError" if process.exit_code in _NOT_STARTED else "ContainerStatusUnknown"
     return "Completed" if exit_code(process) == 0 else "Error"
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import pathlib
 import time
 from typing import Any
@@ -55,8 +56,6 @@ async def test_a_command_ends_with_its_container(box: Any) -> None:
 
 
 async def test_the_loop_goes_on_meanwhile(box: Any) -> None:
-    import asyncio
-
     spec = box.spec("sleep", "1000")
     await box.start(spec)
     waiting = asyncio.create_task(

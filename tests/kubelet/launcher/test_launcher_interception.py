@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import shutil
 import socket
 import time
@@ -33,8 +34,6 @@ def _serve(box: Any, address: str, *argv: object) -> Any:
 
 
 def _with(spec: Any, *argv: object) -> Any:
-    import dataclasses
-
     return dataclasses.replace(spec, argv=(*spec.argv, *map(str, argv)))
 
 
@@ -97,13 +96,23 @@ async def test_localhost_is_the_pod_first_and_the_machine_second(
     spec = _serve(addressed, address, "AF_INET", "0.0.0.0", port, "pod")
     await _listening(addressed, spec, eventually)
     client = addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=address)
-    inside = _with(client, port, "127.0.0.1", "::1", "0.0.0.0", "localhost", "::ffff:127.0.0.1", address)
+    inside = _with(
+        client, port, "127.0.0.1", "::1", "0.0.0.0", "localhost", "::ffff:127.0.0.1", address
+    )
     assert await addressed.output_of(inside) == "pod\n" * 6
     probe = await addressed.launcher.execute(spec.id, inside.argv, timeout_seconds=10)
     assert probe.output == b"pod\n" * 6
-    to_host = _with(addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=address), host_port, "127.0.0.1")
+    to_host = _with(
+        addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=address),
+        host_port,
+        "127.0.0.1",
+    )
     assert await addressed.output_of(to_host) == "host\n"
-    to_nobody = _with(addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=address), _free_port(), "127.0.0.1")
+    to_nobody = _with(
+        addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=address),
+        _free_port(),
+        "127.0.0.1",
+    )
     assert await addressed.output_of(to_nobody) == "111\n"
     host.close()
     await host.wait_closed()
@@ -138,7 +147,8 @@ async def test_an_ipv6_only_socket_beside_the_ipv4_one_never_clashes(
 import socket, sys, time
 port = int(sys.argv[1])
 a = socket.socket(); a.bind(("0.0.0.0", port)); a.listen()
-b = socket.socket(socket.AF_INET6); b.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1); b.bind(("::", port)); b.listen()
+b = socket.socket(socket.AF_INET6); b.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+b.bind(("::", port)); b.listen()
 print("up", flush=True); time.sleep(1000)
 """
     port = _free_port()
@@ -165,7 +175,8 @@ async def test_datagrams(addressed: Any, new_address: Any) -> None:
     code = """
 import socket, sys
 s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", int(sys.argv[1]))); print(s.getsockname()[0])
-c = socket.socket(type=socket.SOCK_DGRAM); c.connect(("127.0.0.1", int(sys.argv[1]))); c.send(b"hullo"); print(s.recv(9))
+c = socket.socket(type=socket.SOCK_DGRAM); c.connect(("127.0.0.1", int(sys.argv[1])))
+c.send(b"hullo"); print(s.recv(9))
 free = socket.socket(type=socket.SOCK_DGRAM); free.bind(("0.0.0.0", 0)); print(free.getsockname()[0])
 """
     address = new_address()
@@ -195,7 +206,8 @@ async def test_a_program_that_is_not_python(
 ) -> None:
     code = (
         "use IO::Socket::INET; $|=1; $s=IO::Socket::INET->new(LocalAddr=>'0.0.0.0',LocalPort=>$ARGV[0],"
-        "Listen=>5,ReuseAddr=>1) or die; print $s->sockhost,' ',$s->sockport,qq(\\n); while($c=$s->accept){print $c $ARGV[1]; close $c}"
+        "Listen=>5,ReuseAddr=>1) or die; print $s->sockhost,' ',$s->sockport,qq(\\n); "
+        "while($c=$s->accept){print $c $ARGV[1]; close $c}"
     )
     port = _free_port()
     addresses = [new_address(), new_address()]

@@ -12,10 +12,14 @@ def test_timestamps_are_rfc3339_with_nanoseconds() -> None:
     assert logs.timestamp(1_700_000_000_000_000_001) == b"2023-11-14T22:13:20.000000001Z"
 
 
+def _text(path: str) -> str:
+    return pathlib.Path(path).read_text()
+
+
 async def test_both_streams_are_told_apart(box: Any) -> None:
     spec = box.spec("sh", "-c", "echo out; echo err >&2; echo; printf tail")
     await box.run(spec)
-    text = pathlib.Path(spec.log_path).read_text()
+    text = _text(spec.log_path)
     assert all(_RECORD.fullmatch(line) for line in text.splitlines())
     records = box.records(spec.id)
     assert [record for record in records if record[0] == "stderr"] == [("stderr", "F", "err")]

@@ -11,23 +11,35 @@ from wherry.kubelet.launcher import types
 SOURCE = pathlib.Path(types.__file__).parents[3]
 UID = 54321
 
-SCRIPT = """
+SCRIPT = r"""
 import asyncio, json, os, pathlib, signal, sys
 from wherry.kubelet.launcher import types
 from wherry.kubelet.launcher.client import Launcher
 
 PYTHON = sys.executable
-SERVE = "import socket,sys; s=socket.socket(); s.bind(('0.0.0.0', int(sys.argv[1]))); s.listen(); print(*s.getsockname(), flush=True)\\nwhile 1:\\n  c,_=s.accept(); c.send(b'hi'); c.close()"
+SERVE = '''
+import socket, sys
+s = socket.socket(); s.bind(("0.0.0.0", int(sys.argv[1]))); s.listen(); print(*s.getsockname(), flush=True)
+while True:
+    c, _ = s.accept(); c.send(b"hi"); c.close()
+'''
+CHECKS = '''
+id -u; uname -n; cat /wherry-data/x/file /etc/wherry-cfg/file /var/run/wherry/token/file; echo
+echo x > /wherry-ro/new || echo refused
+echo y > /wherry-tmp/y && cat /wherry-tmp/y; echo z > /wherry-data/x/new
+'''
 ASK = "import socket,sys; print(socket.create_connection(('localhost', int(sys.argv[1]))).recv(9).decode())"
 
 async def main(folder):
     facts = {}
     launcher = await Launcher.connect(folder / "launcher", idle_seconds=5)
-    facts["features"] = [launcher.features.isolate, launcher.features.user_namespace, launcher.features.interception]
-    facts["reasons"] = dict(launcher.features.reasons)
+    features = launcher.features
+    facts["features"] = [features.isolate, features.user_namespace, features.interception]
+    facts["reasons"] = dict(features.reasons)
     volume = folder / "volume"; volume.mkdir(); (volume / "file").write_text("content")
     def spec(name, *argv, **more):
-        return types.ProcessSpec(id=name, argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd="/", log_path=str(folder / f"{name}.log"), **more)
+        path = str(folder / f"{name}.log")
+        return types.ProcessSpec(id=name, argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd="/", log_path=path, **more)
     def log(name):
         return [line.split(" ", 3)[3] for line in (folder / f"{name}.log").read_text().splitlines()]
     async def run(s):
@@ -35,10 +47,11 @@ async def main(folder):
         if state.error: return state.error
         async for state in launcher.exits():
             return [state.exit_code, log(s.id)]
-    mounts = tuple(types.Mount(str(volume), at) for at in ("/wherry-data/x", "/etc/wherry-cfg", "/var/run/wherry/token"))
-    mounts += (types.Mount(str(volume), "/wherry-ro", read_only=True), types.Mount("", "/wherry-tmp", kind="tmpfs", size_bytes=1 << 20))
-    code = "id -u; uname -n; cat /wherry-data/x/file /etc/wherry-cfg/file /var/run/wherry/token/file; echo; echo x > /wherry-ro/new || echo refused; echo y > /wherry-tmp/y && cat /wherry-tmp/y; echo z > /wherry-data/x/new"
-    facts["mounts"] = await run(spec("mounts", "sh", "-c", code, mounts=mounts, hostname="pod"))
+    targets = ("/wherry-data/x", "/etc/wherry-cfg", "/var/run/wherry/token")
+    mounts = tuple(types.Mount(str(volume), at) for at in targets)
+    mounts += (types.Mount(str(volume), "/wherry-ro", read_only=True),)
+    mounts += (types.Mount("", "/wherry-tmp", kind="tmpfs", size_bytes=1 << 20),)
+    facts["mounts"] = await run(spec("mounts", "sh", "-c", CHECKS, mounts=mounts, hostname="pod"))
     facts["host"] = [(volume / "new").exists(), os.path.exists("/wherry-data"), os.path.exists("/etc/wherry-cfg")]
     facts["other uid"] = await run(spec("uid", "true", uid=1))
     port = sys.argv[2]
@@ -73,7 +86,11 @@ def test_an_ordinary_user_gets_nearly_all() -> None:
         os.chown(folder, UID, UID)
         done = subprocess.run(
             [python, "-c", SCRIPT, folder, str(port)],
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(SOURCE),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             user=UID,
             group=UID,
             extra_groups=[],

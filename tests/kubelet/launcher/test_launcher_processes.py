@@ -10,6 +10,14 @@ import pytest
 from wherry.kubelet.launcher import types
 
 
+def _text(path: str) -> str:
+    return pathlib.Path(path).read_text()
+
+
+def _found(folder: str, name: str) -> list[pathlib.Path]:
+    return list(pathlib.Path(folder).rglob(name))
+
+
 async def test_exit_codes_and_signals(box: Any) -> None:
     state = await box.run(box.spec("sh", "-c", "exit 7"))
     assert (state.exit_code, state.signal, state.error) == (7, None, None)
@@ -31,6 +39,11 @@ async def test_the_process_leads_its_own_session_and_inherits_no_descriptor(box:
     code = "import os; print(os.getpid() == os.getsid(0) == os.getpgid(0), os.listdir('/proc/self/fd'))"
     text = await box.output_of(box.python(code))
     assert text == "True ['0', '1', '2', '3']\n"  # 3 is the listing itself
+
+
+async def test_no_signal_is_ignored_or_blocked(box: Any) -> None:
+    spec = box.spec("grep", "-E", "SigIgn|SigBlk", "/proc/self/status")
+    assert {line.split()[1] for line in (await box.output_of(spec)).splitlines()} == {"0" * 16}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose users")
@@ -103,7 +116,9 @@ async def test_nothing_of_a_container_outlives_its_main_process(
 ) -> None:
     # One child in the group, and one in a session of its own where the mount namespace betrays it.
     escape = "setsid sh -c 'echo $$; exec sleep 1000' & " if isolate else ""
-    spec = box.spec("sh", "-c", f"sh -c 'echo $$; exec sleep 1000' & {escape} sleep 0.3", isolate=isolate)
+    spec = box.spec(
+        "sh", "-c", f"sh -c 'echo $$; exec sleep 1000' & {escape} sleep 0.3", isolate=isolate
+    )
     await box.run(spec)
     pids = [int(line) for line in box.output(spec.id).split()]
     assert len(pids) == (2 if isolate else 1)
@@ -171,13 +186,12 @@ async def test_two_hundred_short_processes_leave_nothing_behind(box: Any, eventu
     ends = [await box.end_of(spec.id) for spec in specs]
     assert {state.exit_code for state in ends} == {0}
     await eventually(lambda: descriptors() <= before)
-    children = pathlib.Path(f"/proc/{box.launcher.pid}/task/{box.launcher.pid}/children")
-    assert children.read_text() == ""
+    assert _text(f"/proc/{box.launcher.pid}/task/{box.launcher.pid}/children") == ""
 
 
 async def test_the_launcher_stays_small(box: Any) -> None:
     await box.run(box.spec("true"))
-    text = pathlib.Path(f"/proc/{box.launcher.pid}/status").read_text()
+    text = _text(f"/proc/{box.launcher.pid}/status")
     kilobytes = int(text.partition("VmRSS:")[2].split()[0])
     assert kilobytes < 20_000
 
@@ -186,16 +200,22 @@ async def test_memory_limit_ends_in_out_of_memory(box: Any) -> None:
     if not box.launcher.features.memory_limits:
         pytest.skip(box.launcher.features.reasons["memory_limits"])
     code = "x = bytearray(200 << 20); print(len(x))"
-    spec = box.python(code, memory_limit_bytes=64 << 20, cgroup_parent=f"wherry-test-{os.getpid()}/pod")
+    spec = box.python(
+        code, memory_limit_bytes=64 << 20, cgroup_parent=f"wherry-test-{os.getpid()}/pod"
+    )
     state = await box.run(spec)
     assert (state.exit_code, state.signal, state.oom_killed) == (137, 9, True)
-    found = [path for path in pathlib.Path("/sys/fs/cgroup").rglob(f"wherry-test-{os.getpid()}")]
-    assert found == []
+    assert _found("/sys/fs/cgroup", f"wherry-test-{os.getpid()}") == []
 
 
 async def test_cpu_limit_slows_down(box: Any) -> None:
     if not box.launcher.features.cpu_limits:
         pytest.skip(box.launcher.features.reasons["cpu_limits"])
-    code = "import time; t = time.time(); c = time.process_time()\nwhile time.time() - t < 1: pass\nprint(time.process_time() - c)"
+    code = """
+import time
+t, c = time.time(), time.process_time()
+while time.time() - t < 1: pass
+print(time.process_time() - c)
+"""
     spec = box.python(code, cpu_limit_millis=200, cgroup_parent=f"wherry-test-{os.getpid()}")
     assert float(await box.output_of(spec)) < 0.5

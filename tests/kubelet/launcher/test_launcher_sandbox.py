@@ -19,6 +19,18 @@ def _names(path: str) -> set[str]:
     return {entry.name for entry in pathlib.Path(path).iterdir()}
 
 
+def _exists(path: str) -> bool:
+    return pathlib.Path(path).exists()
+
+
+def _is_dir(path: pathlib.Path) -> bool:
+    return path.is_dir()
+
+
+def _text(path: str) -> str:
+    return pathlib.Path(path).read_text()
+
+
 DEEP = (
     "/wherry-new/deep/path",
     "/etc/wherry-new/config",
@@ -31,9 +43,11 @@ DEEP = (
 async def test_a_folder_appears_at_a_path_that_the_host_lacks(
     isolated: Any, source: pathlib.Path, target: str
 ) -> None:
-    parents = [str(parent) for parent in pathlib.Path(target).parents if parent.is_dir()]
+    parents = [str(parent) for parent in pathlib.Path(target).parents if _is_dir(parent)]
     before = {parent: _names(parent) for parent in parents}
-    script = f"cat {target}/file; echo new > {target}/made; echo same > {target}/sub/x; ls {parents[0]}"
+    script = (
+        f"cat {target}/file; echo new > {target}/made; echo same > {target}/sub/x; ls {parents[0]}"
+    )
     spec = isolated.spec("sh", "-c", script, mounts=(types.Mount(str(source), target),))
     lines = (await isolated.output_of(spec)).splitlines()
     assert lines[0] == "content"
@@ -42,7 +56,7 @@ async def test_a_folder_appears_at_a_path_that_the_host_lacks(
     }
     assert (source / "made").read_text() == "new\n"
     assert {parent: _names(parent) for parent in parents} == before
-    assert not pathlib.Path(target).exists()
+    assert not _exists(target)
 
 
 async def test_all_at_once_with_a_missing_folder_to_work_in(
@@ -53,25 +67,27 @@ async def test_all_at_once_with_a_missing_folder_to_work_in(
     spec = isolated.spec("sh", "-c", script, mounts=mounts, cwd="/wherry-work/dir")
     lines = (await isolated.output_of(spec)).splitlines()
     assert lines == ["/wherry-work/dir", *["content"] * 4, "here"]
-    assert not pathlib.Path("/wherry-work").exists()
+    assert not _exists("/wherry-work")
 
 
 async def test_a_file_is_laid_over_an_existing_one(isolated: Any, tmp_path: pathlib.Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.9.9.9 my-service\n")
-    before = pathlib.Path("/etc/hosts").read_text()
+    before = _text("/etc/hosts")
     mounts = (types.Mount(str(hosts), "/etc/hosts"), types.Mount(str(hosts), "/etc/wherry-file"))
     code = "cat /etc/hosts /etc/wherry-file; getent hosts my-service"
     spec = isolated.spec("sh", "-c", code, mounts=mounts)
     lines = (await isolated.output_of(spec)).splitlines()
     assert lines[:2] == ["127.9.9.9 my-service"] * 2
     assert lines[2].split() == ["127.9.9.9", "my-service"]
-    assert pathlib.Path("/etc/hosts").read_text() == before
+    assert _text("/etc/hosts") == before
 
 
 async def test_read_only_refuses_writes(isolated: Any, source: pathlib.Path) -> None:
     mounts = (types.Mount(str(source), "/wherry-ro", read_only=True),)
-    script = "echo x > /wherry-ro/file; echo x > /wherry-ro/new; rm /wherry-ro/file; cat /wherry-ro/file"
+    script = (
+        "echo x > /wherry-ro/file; echo x > /wherry-ro/new; rm /wherry-ro/file; cat /wherry-ro/file"
+    )
     spec = isolated.spec("sh", "-c", script, mounts=mounts)
     text = await isolated.output_of(spec)
     assert text.count("Read-only file system") == 3
@@ -81,7 +97,10 @@ async def test_read_only_refuses_writes(isolated: Any, source: pathlib.Path) -> 
 
 async def test_a_tmpfs_is_empty_writable_and_bounded(isolated: Any) -> None:
     mounts = (types.Mount("", "/wherry-tmp", kind="tmpfs", size_bytes=1 << 20),)
-    script = "ls -A /wherry-tmp | wc -l; head -c 500000 /dev/zero > /wherry-tmp/a && echo fits; head -c 5000000 /dev/zero > /wherry-tmp/b || echo full"
+    script = (
+        "ls -A /wherry-tmp | wc -l; head -c 500000 /dev/zero > /wherry-tmp/a && echo fits; "
+        "head -c 5000000 /dev/zero > /wherry-tmp/b || echo full"
+    )
     spec = isolated.spec("sh", "-c", script, mounts=mounts)
     text = await isolated.output_of(spec)
     assert [line for line in text.splitlines() if "error" not in line] == ["0", "fits", "full"]
@@ -141,7 +160,13 @@ async def test_a_source_that_another_target_covers_is_still_the_hosts(
 
 async def test_the_launchers_own_folder_cannot_be_seen(isolated: Any) -> None:
     # The control plane's user may be the container's: its socket must not be in reach.
-    code = f"import os; print(os.stat({str(isolated.directory)!r}).st_mode & 0o777)\ntry: print(os.listdir({str(isolated.directory)!r}))\nexcept PermissionError: print([])"
+    code = f"""
+import os
+folder = {str(isolated.directory)!r}
+print(os.stat(folder).st_mode & 0o777)
+try: print(os.listdir(folder))
+except PermissionError: print([])
+"""
     assert await isolated.output_of(isolated.python(code)) == "0\n[]\n"
 
 
@@ -190,7 +215,9 @@ def test_locate_stops_at_circles(tmp_path: pathlib.Path) -> None:
 
 async def test_without_isolation_a_link_stands_in(box: Any, source: pathlib.Path) -> None:
     target = source.parent / "appears"
-    spec = box.spec("cat", f"{target}/file", isolate=False, mounts=(types.Mount(str(source), str(target)),))
+    spec = box.spec(
+        "cat", f"{target}/file", isolate=False, mounts=(types.Mount(str(source), str(target)),)
+    )
     assert await box.output_of(spec) == "content\n"
     assert not target.is_symlink()
 

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ import sys
 from typing import Any
 
 import pytest
+import uvloop
 
 from wherry.kubelet.launcher import processes, protocol, records, recovery, types
 from wherry.kubelet.launcher.client import Launcher
@@ -25,9 +27,11 @@ from wherry.kubelet.launcher.client import Launcher
 
 async def main(folder):
     launcher = await Launcher.connect(folder / "launcher", idle_seconds=20)
-    for name, script in (("long", "while :; do echo tick; sleep 0.05; done"), ("short", "sleep 0.5; echo done; exit 5")):
-        state = await launcher.start(types.ProcessSpec(id=name, argv=("sh", "-c", script), env={"PATH": "/usr/bin:/bin"},
-            cwd="/", log_path=str(folder / "logs" / f"{name}.log")))
+    scripts = {"long": "while :; do echo tick; sleep 0.05; done", "short": "sleep 0.5; echo done; exit 5"}
+    for name, script in scripts.items():
+        log, env = str(folder / "logs" / f"{name}.log"), {"PATH": "/usr/bin:/bin"}
+        spec = types.ProcessSpec(id=name, argv=("sh", "-c", script), env=env, cwd="/", log_path=log)
+        state = await launcher.start(spec)
         print(state.pid, flush=True)
     await asyncio.sleep(1000)
 
@@ -42,9 +46,9 @@ def _gone(pid: int) -> bool:
         return True
 
 
-async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, eventually: Any) -> None:
+def _start_and_kill_control_plane(folder: pathlib.Path) -> list[int]:
     plane = subprocess.Popen(
-        [sys.executable, "-c", CONTROL_PLANE, str(tmp_path)],
+        [sys.executable, "-c", CONTROL_PLANE, str(folder)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         text=True,
@@ -54,6 +58,11 @@ async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, event
         pids = [int(pipe.readline()) for _ in range(2)]
         plane.send_signal(signal.SIGKILL)
         plane.wait()
+    return pids
+
+
+async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, eventually: Any) -> None:
+    pids = _start_and_kill_control_plane(tmp_path)
     await eventually(lambda: _gone(pids[1]))
     launcher = await Launcher.connect(tmp_path / "launcher")
     states = {state.id: state for state in await launcher.list()}
@@ -71,7 +80,9 @@ async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, event
 
 async def test_a_dead_launcher_is_replaced_and_nothing_runs_on(box: Any, eventually: Any) -> None:
     # One child stays in the session, one leaves it.
-    script = "setsid sh -c 'echo $$; exec sleep 1000' & sh -c 'echo $$; exec sleep 1000' & echo $$; wait"
+    script = (
+        "setsid sh -c 'echo $$; exec sleep 1000' & sh -c 'echo $$; exec sleep 1000' & echo $$; wait"
+    )
     spec = box.spec("sh", "-c", script)
     await box.start(spec)
     done = await box.run(box.spec("sh", "-c", "exit 3"))
@@ -84,7 +95,10 @@ async def test_a_dead_launcher_is_replaced_and_nothing_runs_on(box: Any, eventua
     isolated = box.launcher.features.isolate
     assert all(_gone(pid) for pid in (pids if isolated else pids[1:]))
     assert box.launcher.pid != before
-    assert {known.id: known for known in await box.launcher.list()} == {spec.id: state, done.id: done}
+    assert {known.id: known for known in await box.launcher.list()} == {
+        spec.id: state,
+        done.id: done,
+    }
     assert (await box.launcher.start(spec)) == state  # never run twice
     assert (await box.run(box.spec("true"))).exit_code == 0
 
@@ -92,6 +106,37 @@ async def test_a_dead_launcher_is_replaced_and_nothing_runs_on(box: Any, eventua
 def _three(text: str) -> list[str] | None:
     lines = text.split()
     return lines if len(lines) == 3 else None
+
+
+async def test_nothing_runs_twice_whenever_the_launcher_dies(
+    box: Any, tmp_path: pathlib.Path, eventually: Any
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    chance = random.Random(7)
+    for turn in range(8):
+        specs = [
+            box.spec(
+                "sh", "-c", f"echo $$ >> {marks}/{turn}-{n}; exec sleep 1000", id=f"{turn}-{n}"
+            )
+            for n in range(6)
+        ]
+        starts = [asyncio.create_task(box.launcher.start(spec)) for spec in specs]
+        await asyncio.sleep(chance.uniform(0, 0.04))
+        dying = box.launcher.pid
+        os.kill(dying, signal.SIGKILL)
+        outcomes = await asyncio.gather(*starts, return_exceptions=True)
+        await eventually(lambda pid=dying: box.launcher.pid != pid)
+        assert all(isinstance(o, types.ProcessState | types.LauncherGoneError) for o in outcomes)
+        known = {state.id: state for state in await box.launcher.list()}
+        before = {path.name: path.read_text() for path in marks.iterdir()}
+        assert all(_gone(int(pid)) for text in before.values() for pid in text.split())
+        again = {spec.id: await box.launcher.start(spec) for spec in specs}
+        for spec in specs:  # what is on record is not started again; what never ran is
+            assert again[spec.id].running == (spec.id not in known)
+            assert spec.id in known or spec.id not in before
+            await box.launcher.signal(spec.id, signal.SIGKILL)
+    assert all(len(path.read_text().split()) == 1 for path in marks.iterdir())
 
 
 async def test_calls_in_flight_tell_that_the_launcher_died(box: Any) -> None:
@@ -148,6 +193,23 @@ async def test_a_long_path_to_the_folder_is_fine(tmp_path: pathlib.Path) -> None
     folder = tmp_path / ("long" * 30) / "launcher"
     launcher = await Launcher.connect(folder)
     await launcher.shutdown()
+
+
+def test_uvloop_starts_it_as_well(tmp_path: pathlib.Path) -> None:
+    async def use() -> int:
+        launcher = await Launcher.connect(tmp_path / "l", idle_seconds=5)
+        pid = launcher.pid
+        await launcher.close()
+        return pid
+
+    pid = uvloop.run(use())
+    held = [path.readlink() for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    os.kill(pid, signal.SIGTERM)
+    assert sorted(str(path) for path in held if str(path).startswith("/")) == [
+        *["/dev/null"],
+        *[str(tmp_path / "l" / "launcher.lock")],
+        *[str(tmp_path / "l" / "launcher.log")] * 2,
+    ]
 
 
 async def test_files_are_for_the_owner_only(box: Any) -> None:
@@ -221,14 +283,17 @@ async def test_garbage_does_no_harm(box: Any, garbage: bytes) -> None:
     ],
 )
 async def test_malformed_specs_are_refused(box: Any, changes: dict[str, Any], words: str) -> None:
-    base: dict[str, Any] = {"id": "x", "argv": ("true",), "env": {}, "cwd": "/", "log_path": str(box.folder / "x.log")}
+    base: dict[str, Any] = {
+        "id": "x",
+        "argv": ("true",),
+        "env": {},
+        "cwd": "/",
+        "log_path": str(box.folder / "x.log"),
+    }
     spec = types.ProcessSpec(**{**base, **changes})
-    try:
-        state = await box.launcher.start(spec)
-    except types.LauncherError as error:
-        assert words in str(error)
-    else:
-        assert words in state.error
+    outcome = (await asyncio.gather(box.launcher.start(spec), return_exceptions=True))[0]
+    assert words in str(outcome)
+    assert not any(state.running for state in await box.launcher.list())
 
 
 def test_messages_come_out_whole_however_they_are_cut() -> None:
@@ -251,7 +316,10 @@ def test_recovery_leaves_strangers_alone(tmp_path: pathlib.Path) -> None:
         kept.save(records.Record(state=state, boot=boot, ticks=ticks, token="wherry:nothing"))
     (tmp_path / "records" / "torn.json").write_text('{"state": {')
     states = recovery.recover(kept)
-    assert [(state.id, state.error is not None) for state in states] == [("boot", True), ("pid", True)]
+    assert [(state.id, state.error is not None) for state in states] == [
+        ("boot", True),
+        ("pid", True),
+    ]
     assert stranger.poll() is None
     stranger.kill()
     stranger.wait()

@@ -79,9 +79,7 @@ async def read(request: web.BaseRequest) -> bytes:
 
 
 def _too_large() -> errors.RequestEntityTooLargeError:
-    return errors.RequestEntityTooLargeError(
-        f"Request entity too large: limit is {MAX_BODY_BYTES}"
-    )
+    return errors.RequestEntityTooLargeError(f"Request entity too large: limit is {MAX_BODY_BYTES}")
 
 
 def media_type(header: str) -> str:

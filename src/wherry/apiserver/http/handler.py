@@ -20,6 +20,7 @@ from wherry.apiserver.http import bodies, identification, paths, replies, stream
 from wherry.apiserver.http.metrics import Metrics
 from wherry.apiserver.http.site import Page, Site, not_found
 from wherry.apiserver.identity import ANONYMOUS, Authenticator, Authorizer, User
+from wherry.apiserver.pod_streams import PodConnections, PodStreams
 from wherry.apiserver.registry import Registry
 from wherry.apiserver.resources import Served
 from wherry.apiserver.watching import Watch
@@ -56,8 +57,8 @@ class Parts:
     authorizer: Authorizer
     site: Site
     metrics: Metrics
-    pod_streams: pod_streams.PodStreams | None = None
-    pod_connections: pod_streams.PodConnections | None = None
+    pod_streams: PodStreams | None = None
+    pod_connections: PodConnections | None = None
 
 
 class Handler:
@@ -149,9 +150,8 @@ class Handler:
             resource = Resource(target.group, target.version, target.plural, kind="")
         else:
             resource = served.resource
-            if target.namespace is not None and not resource.namespaced:
-                served = None
-            elif resource.namespaced and target.namespace is None and target.name is not None:
+            misplaced = resource.namespaced and target.namespace is None and target.name is not None
+            if misplaced or (target.namespace is not None and not resource.namespaced):
                 served = None
         return served, Request(
             verb,

@@ -28,9 +28,7 @@ def impersonated(authorizer: Authorizer, user: User, headers: Mapping[str, str])
     name = headers.get(_USER, "")
     if not name:
         if any(key.lower().startswith("impersonate-") for key in headers):
-            raise errors.BadRequestError(
-                f"{_USER} must be set when other Impersonate headers are"
-            )
+            raise errors.BadRequestError(f"{_USER} must be set when other Impersonate headers are")
         return user
     groups = tuple(value for key, value in headers.items() if key.lower() == "impersonate-group")
     extra: dict[str, tuple[str, ...]] = {}

@@ -42,9 +42,7 @@ def segments(path: str) -> list[str]:
         BadRequestError: It has empty parts, or ``.``, ``..``, encoded slashes or NULs in them.
     """
     if len(path) > _MAX_PATH_CHARACTERS:
-        raise errors.BadRequestError(
-            f"the path is longer than {_MAX_PATH_CHARACTERS} characters"
-        )
+        raise errors.BadRequestError(f"the path is longer than {_MAX_PATH_CHARACTERS} characters")
     parts = path.split("/")[1:]
     if parts and not parts[-1]:
         parts.pop()

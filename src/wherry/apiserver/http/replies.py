@@ -27,7 +27,11 @@ def headers(content_type: str = JSON, warnings: Iterable[str] = ()) -> CIMultiDi
         warnings: Sentences for the person behind the client.
     """
     result: CIMultiDict[str] = CIMultiDict(
-        {"Content-Type": content_type, "Audit-Id": str(uuid.uuid4()), "Cache-Control": "no-cache, private"}
+        {
+            "Content-Type": content_type,
+            "Audit-Id": str(uuid.uuid4()),
+            "Cache-Control": "no-cache, private",
+        }
     )
     for count, warning in enumerate(warnings):
         if count == _MAX_WARNINGS:

@@ -11,10 +11,10 @@ from typing import Final
 import orjson
 
 from wherry.apiserver import discovery
+from wherry.apiserver.http.metrics import Metrics
 from wherry.apiserver.openapi_documents import Documents
 from wherry.apiserver.resources import ResourceMap
 from wherry.objects import errors
-from wherry.apiserver.http.metrics import Metrics
 
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -123,7 +123,9 @@ class Site:
         if aggregated:
             return discovery.aggregated(self._resources, core=core)
         if len(parts) == 1:
-            return discovery.core_versions(self.address) if core else discovery.groups(self._resources)
+            return (
+                discovery.core_versions(self.address) if core else discovery.groups(self._resources)
+            )
         group, version = ("", parts[1]) if core else (parts[1], "".join(parts[2:]))
         if version and len(parts) == (2 if core else 3):
             found = discovery.group_version(self._resources, group, version)

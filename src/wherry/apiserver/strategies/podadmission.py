@@ -1,7 +1,7 @@
 """What admission adds to a new pod: its account and token, its priority, its tolerations.
 
-Kubernetes does this in the admission plugins ServiceAccount, Priority and
-DefaultTolerationSeconds.
+Kubernetes does this in the admission plugins ServiceAccount, Priority, DefaultTolerationSeconds
+and LimitRanger.
 
 Differs on purpose: where the namespace's ``default`` account does not exist yet, because its
 controller has not come round, the pod is taken as if it did; Kubernetes waits a moment for it.
@@ -9,6 +9,7 @@ controller has not come round, the pod is taken as if it did; Kubernetes waits a
 
 from typing import Any
 
+from wherry.apiserver.strategies import limits
 from wherry.apiserver.strategies.podspecs import volume_defaults
 from wherry.apiserver.strategy import Context
 from wherry.objects import errors, kinds, names
@@ -30,13 +31,15 @@ def admit(pod: Object, context: Context) -> None:
     """Complete a new pod in place.
 
     Raises:
-        ForbiddenError: it names a service account or priority class that does not exist.
+        ForbiddenError: It names a service account or priority class that does not exist, or a
+            limit range of the namespace does not allow it.
     """
     spec = pod["spec"]
     if MIRROR_ANNOTATION not in (pod["metadata"].get("annotations") or {}):
         _service_account(pod, spec, context)
     _priority(pod, spec, context)
     _tolerations(spec)
+    limits.admit_pod(pod, context)
 
 
 def _refuse(pod: Object, why: str) -> errors.ForbiddenError:

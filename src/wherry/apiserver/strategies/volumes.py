@@ -8,7 +8,7 @@ Source: ``pkg/apis/core/v1/defaults.go``, ``pkg/apis/storage/v1/defaults.go``, `
 
 from typing import Any
 
-from wherry.apiserver.strategies import amounts, causes
+from wherry.apiserver.strategies import amounts, causes, limits
 from wherry.apiserver.strategies.podspecs import volume_defaults
 from wherry.apiserver.strategies.podspecs import volumes as podvolumes
 from wherry.apiserver.strategies.rules import Rules
@@ -52,6 +52,7 @@ def _create_claim(obj: Object, context: Context) -> None:
         chosen = _default_class(context)
         if chosen:
             spec["storageClassName"] = chosen
+    limits.admit_claim(obj, context)
 
 
 def _default_class(context: Context) -> str | None:

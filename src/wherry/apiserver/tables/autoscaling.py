@@ -1,4 +1,4 @@
-"""Rows of autoscalers (both versions) and of scales."""
+"""Rows of autoscalers, of both versions."""
 
 import datetime
 from typing import Any
@@ -62,18 +62,6 @@ def _autoscaler(obj: Object, now: datetime.datetime) -> list[Any]:
         (obj.get("status") or {}).get("currentReplicas", 0),
     ]
 
-
-def _scale(obj: Object, now: datetime.datetime) -> list[Any]:
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    return [spec.get("replicas", 0), status.get("replicas", 0)]
-
-
-SCALE = named(
-    column("Desired", "Replicas that are wanted.", kind="integer"),
-    column("Available", "Replicas that exist.", kind="integer"),
-    cells_of=_scale,
-)
-"""The table of `Scale`, which is a subresource and so has no resource key."""
 
 TABLES = {
     "horizontalpodautoscalers.autoscaling": named(

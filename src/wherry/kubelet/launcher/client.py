@@ -196,6 +196,7 @@ class Launcher:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._hang_up()
+        self._lose_calls()
         self._exits.put_nowait(None)
 
     async def _open(self) -> asyncio.StreamReader:
@@ -269,7 +270,9 @@ class Launcher:
     def _lose_calls(self) -> None:
         for answer in self._calls.values():
             if not answer.done():
-                answer.set_exception(types.LauncherGoneError("the launcher died meanwhile"))
+                answer.set_exception(
+                    types.LauncherGoneError("the connection to the launcher broke")
+                )
 
     async def _reopen(self) -> asyncio.StreamReader:
         while True:

@@ -52,6 +52,7 @@ class Connection:
         self._table = table
         self._decoder = protocol.Decoder()
         self._unsent = bytearray()
+        self._blocked = False
         self._open = True
         self.welcomed = False
         self._methods: dict[str, Callable[[dict[str, Any], Answer], None]] = {
@@ -98,7 +99,9 @@ class Connection:
             self.close()
             return
         del self._unsent[:sent]
-        self._loop.want(self._peer.fileno(), self._ready, write=bool(self._unsent))
+        if self._blocked != bool(self._unsent):
+            self._blocked = bool(self._unsent)
+            self._loop.want(self._peer.fileno(), self._ready, write=self._blocked)
 
     def _receive(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -103,7 +104,10 @@ class Container:
             self._fork()
         except (types.LauncherError, OSError) as error:
             self._failed(spawn.NOT_PREPARED, str(error))
-            self.complete()
+            if self.state.pid is None:
+                self.complete()
+            else:  # it waits for leave to go on, and will be reaped
+                processes.kill(self.state.pid)
 
     def _prepare(self) -> None:
         spec = self.spec
@@ -129,10 +133,10 @@ class Container:
         finally:
             os.close(stdin)
             self._output.started()
+        self._update(pid=forked.pid)
         self._starting = child.Starting(self._around.events, forked, self._started)
         self._timer = self._around.events.later(_START_SECONDS, self._give_up)
         self.record.ticks = processes.start_ticks(forked.pid)
-        self._update(pid=forked.pid)
         if self._group is not None:
             self._group.add(forked.pid)
         self._around.records.save(self.record)
@@ -264,7 +268,10 @@ class Container:
         self._update(finished_at=finished, oom_killed=self._out_of_memory())
         if self._group is not None:
             self._group.remove()
-        self._around.records.save(self.record)
+        try:
+            self._around.records.save(self.record)
+        except OSError as error:  # a full disk; whoever waits for the exit must not wait for ever
+            print(f"{self.spec.id}: its exit is not on record: {error}", file=sys.stderr)  # noqa: T201 — the log
         self._answer()
 
     def _out_of_memory(self) -> bool:

@@ -44,7 +44,7 @@ class Daemon:
         """
         self._loop = loop.Loop()
         self._idle_seconds = idle_seconds
-        self._idle: loop.Timer | None = None
+        self._needed_at = time.monotonic()
         self._connections: list[connection.Connection] = []
         self._socket_path = pathlib.Path(directory, protocol.SOCKET_NAME)
         nofile = _raise_nofile()
@@ -92,7 +92,6 @@ class Daemon:
         numbers = self._waker.recv(4096)
         if signal.SIGCHLD in numbers:
             self._table.reap()
-            self._watch_idleness()
         if signal.SIGTERM in numbers:
             self.shutdown(lambda: None)
 
@@ -113,7 +112,6 @@ class Daemon:
             peer.close()
             return
         self._connections.append(connection.Connection(self._loop, peer, self, self._table))
-        self._watch_idleness()
 
     def _accept_again(self) -> None:
         self._loop.watch(self._listener.fileno(), self._accept)
@@ -121,7 +119,6 @@ class Daemon:
     def closed(self, connection: connection.Connection) -> None:
         """Take note that a control plane has gone."""
         self._connections.remove(connection)
-        self._watch_idleness()
 
     def _announce(self, state: types.ProcessState) -> None:
         message = {"event": "exit", "state": types.state_values(state)}
@@ -130,11 +127,12 @@ class Daemon:
                 peer.send(message)
 
     def _watch_idleness(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if not self._connections and not self._table.busy:
-            self._idle = self._loop.later(self._idle_seconds, self._loop.stop)
+        now = time.monotonic()
+        if self._connections or self._table.busy:
+            self._needed_at = now
+        if now - self._needed_at >= self._idle_seconds:
+            self._loop.stop()
+        self._loop.later(self._idle_seconds / 4, self._watch_idleness)
 
     def shutdown(self, done: Callable[[], None]) -> None:
         """Kill every process, call ``done`` and end."""
@@ -202,6 +200,8 @@ def main(directory: str, idle_seconds: float) -> int:
     Returns:
         0 as soon as a launcher answers there (or another one is about to), 1 if it failed; the log says why.
     """
+    # Whoever starts us may leave descriptors open to children (uvloop does), and would wait for their end for ever.
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     pathlib.Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = str(pathlib.Path(directory).resolve())
     if _lock(directory) is None:

@@ -6,6 +6,7 @@ sees by the boot id that they are gone.
 """
 
 import dataclasses
+import errno
 import json
 import os
 import pathlib
@@ -53,13 +54,19 @@ class Records:
         return records
 
     def save(self, record: Record) -> None:
-        """Put a record on disk, in one step."""
+        """Put a record on disk, in one step.
+
+        Raises:
+            OSError: It cannot be written; the one before is still there.
+        """
         target = self._path(record.state.id)
         fresh = f"{target}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
         try:
-            os.write(descriptor, json.dumps(dataclasses.asdict(record)).encode())
+            data = json.dumps(dataclasses.asdict(record)).encode()
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), fresh)
         finally:
             os.close(descriptor)
         pathlib.Path(fresh).replace(target)

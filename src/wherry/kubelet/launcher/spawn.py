@@ -22,7 +22,6 @@ NOT_PREPARED = 128
 """Exit codes of what could not start, as shells and container runtimes use them."""
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class StartError(Exception):
@@ -105,8 +104,9 @@ def _prepare(
 ) -> None:
     _die_with(parent)
     os.setsid()
-    for number in _PYTHON_IGNORES:
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals():  # exec resets handlers, but what is ignored stays so
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for target, descriptor in enumerate(standard):
         os.dup2(descriptor, target)
     os.umask(0o022)
@@ -121,7 +121,8 @@ def _prepare(
     _identify(plan.spec)
     _enter_folder(plan.spec.cwd)
     _die_with(parent)  # a change of user has undone it
-    status.recv(1)
+    if not status.recv(1):  # the launcher cannot put it on record, or is gone
+        os._exit(NOT_PREPARED)
 
 
 def _die_with(parent: int) -> None:

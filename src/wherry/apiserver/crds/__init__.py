@@ -1,0 +1,1 @@
+"""Custom resource definitions: what they may say, and how what they define is served."""

@@ -1,0 +1,87 @@
+"""From a definition to the resources that it defines."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wherry.apiserver.crds.strategy import CustomStrategy
+from wherry.apiserver.resources import ScalePaths, Served, precedence
+from wherry.apiserver.strategy import Strategy
+from wherry.objects import conditions, openapi
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.objects.schemas import Schema
+
+
+def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Served]:
+    """Return what a stored definition serves: its versions, the most stable first.
+
+    Args:
+        definition: With its status; one that is not established serves nothing.
+        strategies: By resource key; for kinds that the server knows more about.
+    """
+    if not conditions.is_true(definition, "Established"):
+        return []
+    spec = definition["spec"]
+    rows = {version["name"]: _resource(spec, version) for version in spec["versions"]}
+    storage = next(rows[each["name"]] for each in spec["versions"] if each.get("storage"))
+    terminating = "deletionTimestamp" in definition["metadata"]
+    return [
+        Served(
+            resource=rows[version["name"]],
+            storage=storage,
+            schema=_schema(version["schema"]["openAPIV3Schema"]),
+            strategy=strategies.get(storage.key) or CustomStrategy(_selectable(version)),
+            definition={
+                **version,
+                "listKind": spec["names"]["listKind"],
+                "terminating": terminating,
+            },
+            scale=_scale(version),
+        )
+        for version in sorted(spec["versions"], key=lambda each: precedence(each["name"]))
+        if version.get("served")
+    ]
+
+
+def _schema(openapi_schema: Mapping[str, Any]) -> Callable[[], Schema]:
+    """Return what compiles the schema when the first object comes, and once."""
+    return functools.cache(lambda: openapi.custom(openapi_schema))
+
+
+def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(field["jsonPath"] for field in version.get("selectableFields") or ())
+
+
+def _resource(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Resource:
+    names = spec["names"]
+    subresources = version.get("subresources") or {}
+    return Resource(
+        group=spec["group"],
+        version=version["name"],
+        plural=names["plural"],
+        kind=names["kind"],
+        singular=names.get("singular") or names["kind"].lower(),
+        namespaced=spec["scope"] == "Namespaced",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=tuple(
+            name for name in ("scale", "status") if subresources.get(name) is not None
+        ),
+    )
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    return tuple(path.lstrip(".").split("."))
+
+
+def _scale(version: Mapping[str, Any]) -> ScalePaths | None:
+    scale = (version.get("subresources") or {}).get("scale")
+    if scale is None:
+        return None
+    selector = scale.get("labelSelectorPath")
+    return ScalePaths(
+        _keys(scale["specReplicasPath"]),
+        _keys(scale["statusReplicasPath"]),
+        _keys(selector) if selector else None,
+    )

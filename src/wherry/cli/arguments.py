@@ -1,0 +1,170 @@
+"""What can be typed: every verb with its options. Light, because every command loads it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from wherry.cli import failures
+
+_DIRECTORY_HELP = "where Wherry keeps its state (default: $WHERRY_HOME, else ~/.wherry)"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line that says where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and exit with 2."""
+        print(f"wherry: {message}; see `{self.prog} --help`", file=sys.stderr)
+        sys.exit(failures.USAGE)
+
+
+_Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of the command that was typed; its verb is in ``verb``.
+
+    Raises:
+        SystemExit: after help was printed, or an error of usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(words)
+    if not options.verb:
+        parser.print_help()
+        sys.exit(failures.SUCCESS)
+    return options
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="wherry",
+        description="Machine learning on Kubernetes, with or without a cluster.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="store_const", const="version", dest="verb", help="print the version"
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    place, target = _place(), _target()
+    _add_platform_verbs(verbs, place)
+    _add_object_verbs(verbs, [place, target])
+    _add_questions(verbs, [place, target])
+    verbs.add_parser("version", help="print the version")
+    parser.set_defaults(verbose=False)
+    return parser
+
+
+def _place() -> Parser:
+    parent = Parser(add_help=False)
+    parent.add_argument("--directory", type=Path, metavar="DIR", help=_DIRECTORY_HELP)
+    parent.add_argument("--verbose", action="store_true", help="more detail; tracebacks of errors")
+    return parent
+
+
+def _target() -> Parser:
+    parent = Parser(add_help=False)
+    group = parent.add_argument_group("which cluster (default: the running Wherry)")
+    group.add_argument("--kubeconfig", type=Path, metavar="FILE")
+    group.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
+    parent.add_argument("-n", "--namespace", default="", metavar="NS")
+    return parent
+
+
+def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
+    up = verbs.add_parser("up", parents=[place], help="start Wherry, in the background")
+    up.add_argument("--foreground", action="store_true", help="stay, and log to this terminal")
+    up.add_argument(
+        "--port", type=_port, metavar="N", help="of the API (default: 6443, or a free one)"
+    )
+    up.add_argument(
+        "--no-isolation",
+        action="store_true",
+        help="containers without mount namespaces; what other systems than Linux get anyway",
+    )
+    up.add_argument(
+        "--cpu-overcommit",
+        type=_factor,
+        metavar="F",
+        help="by how much the CPU that pods request may exceed the machine's",
+    )
+    down = verbs.add_parser("down", parents=[place], help="stop Wherry and its pods")
+    down.add_argument("--keep-pods", action="store_true", help="the next `up` takes them back")
+    status = verbs.add_parser("status", parents=[place], help="what runs and what is wrong")
+    status.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    config = verbs.add_parser("kubeconfig", parents=[place], help="print or write a kubeconfig")
+    where = config.add_mutually_exclusive_group()
+    where.add_argument(
+        "--merge", action="store_true", help="add the context `wherry` to your own and switch to it"
+    )
+    where.add_argument("--path", type=Path, metavar="FILE", help="write to this file")
+    config.add_argument(
+        "--user",
+        default="",
+        metavar="NS/NAME",
+        help="for this ServiceAccount, with a token, rather than for the administrator",
+    )
+
+
+def _add_object_verbs(verbs: _Verbs, parents: list[Parser]) -> None:
+    apply = verbs.add_parser("apply", parents=parents, help="create or change what files describe")
+    apply.add_argument("-f", "--filename", action="append", required=True, metavar="FILE|DIR|-")
+    get = verbs.add_parser("get", parents=parents, help="show objects")
+    _add_objects(get)
+    get.add_argument("-A", "--all-namespaces", action="store_true")
+    get.add_argument("--field-selector", default="", metavar="SEL")
+    get.add_argument("-o", "--output", choices=["table", "wide", "yaml", "json", "name"])
+    get.add_argument("-w", "--watch", action="store_true", help="go on with what changes")
+    delete = verbs.add_parser("delete", parents=parents, help="delete objects")
+    _add_objects(delete)
+    delete.add_argument("-f", "--filename", action="append", default=[], metavar="FILE|DIR|-")
+    delete.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="until they are gone (default)",
+    )
+    delete.add_argument(
+        "--timeout", type=_factor, default=0.0, metavar="SECONDS", help="of waiting; 0: no end"
+    )
+    delete.add_argument("--grace-period", type=int, metavar="SECONDS")
+    delete.add_argument("--cascade", choices=["background", "foreground", "orphan"])
+    delete.add_argument("--ignore-not-found", action="store_true")
+    delete.add_argument("--all", action="store_true", help="all objects of the kind")
+
+
+def _add_objects(parser: Parser) -> None:
+    parser.add_argument("objects", nargs="*", metavar="KIND [NAME…] | KIND/NAME…")
+    parser.add_argument("-l", "--selector", default="", metavar="SEL", help="label selector")
+
+
+def _add_questions(verbs: _Verbs, parents: list[Parser]) -> None:
+    logs = verbs.add_parser("logs", parents=parents, help="print what a container wrote")
+    logs.add_argument("object", metavar="POD | KIND/NAME")
+    logs.add_argument("-c", "--container", default="", metavar="NAME")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("-p", "--previous", action="store_true", help="of the run before this one")
+    logs.add_argument("--tail", type=int, metavar="LINES")
+    logs.add_argument("--timestamps", action="store_true")
+    why = verbs.add_parser(
+        "why", parents=parents, help="what holds an object back, down to the cause and the mend"
+    )
+    why.add_argument("objects", nargs="+", metavar="KIND/NAME | KIND NAME")
+    why.add_argument("-o", "--output", choices=["text", "json"], default="text")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; want 1 to 65535")
+    return int(text)
+
+
+def _factor(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r}: want a number, 0 or more")
+    return number

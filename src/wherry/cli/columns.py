@@ -1,0 +1,52 @@
+"""Tables of the server, as text."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from wherry.objects.requests import Object
+
+ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_GAP = "   "
+
+
+def cell(value: Any) -> str:
+    """Return a cell's text on one line."""
+    if value is None or value == "":
+        return "<none>" if value is None else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).replace("\n", "\\n").replace("\t", " ").replace("\r", "\\r")
+
+
+def shown(table: Object, *, wide: bool) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and rows of a Table.
+
+    Args:
+        table: As the server sent it.
+        wide: Whether columns of lower priority are shown too.
+    """
+    definitions = table.get("columnDefinitions") or []
+    places = [
+        place for place, each in enumerate(definitions) if wide or not each.get("priority", 0)
+    ]
+    headings = [str(definitions[place]["name"]).upper() for place in places]
+    rows = [[cell(row["cells"][place]) for place in places] for row in table.get("rows") or []]
+    return headings, rows
+
+
+def lines(rows: Iterable[Sequence[str]], widths: list[int]) -> list[str]:
+    """Return rows as lines with columns below one another.
+
+    Args:
+        rows: Headings are a row like any other.
+        widths: Of the columns so far; widened in place, so that rows printed later line up.
+    """
+    rows = list(rows)
+    for row in rows:
+        widths += [0] * (len(row) - len(widths))
+        for place, text in enumerate(row):
+            widths[place] = max(widths[place], len(text))
+    return [
+        _GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=False)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,107 @@
+"""Services that lead nowhere. Pure."""
+
+from wherry.cli import owners
+from wherry.cli.targets import called
+from wherry.cli.why.finding import Finding, fine, grouped, worst
+from wherry.cli.why.look import Look
+from wherry.objects import conditions, kinds, metadata, selectors
+from wherry.objects.requests import Object
+
+_MOST = 20
+
+
+def look(look: Look) -> Finding:
+    """Return why a service has no, or too few, endpoints."""
+    if look.spec.get("type") == "ExternalName":
+        return fine(look.name, f"stands for {look.spec.get('externalName')}")
+    selector = owners.pod_selector(look.obj)
+    if selector is None:
+        return _without_selector(look)
+    pods = look.world.list(kinds.PODS, look.namespace)
+    chosen = [pod for pod in pods if selector.matches(metadata.labels(pod))]
+    for pod in chosen:
+        look.world.looked_at[called(kinds.PODS, metadata.name(pod))] = None
+    if not chosen:
+        return _nobody(look, selector, pods)
+    ready = [pod for pod in chosen if conditions.is_true(pod, "Ready")]
+    if ready:
+        return _ports(look, ready) or _partly(look, chosen, ready)
+    below = grouped(look.descend(kinds.PODS, pod) for pod in chosen[:_MOST])
+    return Finding(
+        look.name,
+        f"has no endpoints: its selector {selector} chooses {_pods(len(chosen))}, none of them ready",
+        worst(below) if below else "waiting",
+        causes=below,
+    )
+
+
+def _pods(count: int) -> str:
+    return f"{count} pod{'' if count == 1 else 's'}"
+
+
+def _without_selector(look: Look) -> Finding:
+    slices = look.world.list(
+        kinds.ENDPOINT_SLICES, look.namespace, f"kubernetes.io/service-name={metadata.name(look.obj)}"
+    )
+    endpoints = look.world.get(kinds.ENDPOINTS, look.namespace, metadata.name(look.obj))
+    if any(each.get("endpoints") for each in slices) or (endpoints or {}).get("subsets"):
+        return fine(look.name, "has endpoints that somebody else keeps")
+    mend = "give it spec.selector with labels of its pods, or create Endpoints of its name"
+    return Finding(look.name, "has no selector and no endpoints", mend=mend)
+
+
+def _nobody(look: Look, selector: selectors.LabelSelector, pods: list[Object]) -> Finding:
+    near = [
+        (_matching(selector, pod), pod) for pod in pods if _matching(selector, pod) < len(selector.requirements)
+    ]
+    best = max(near, key=lambda pair: pair[0], default=(0, None))
+    evidence: tuple[str, ...] = ()
+    if best[1] is not None and (best[0] or len(pods) <= 3):
+        labels = ",".join(f"{key}={value}" for key, value in sorted(metadata.labels(best[1]).items()))
+        evidence = (f"pod/{metadata.name(best[1])} has the labels {labels or '(none)'}",)
+    return Finding(
+        look.name,
+        f"has no endpoints: its selector {selector} chooses none of the {_pods(len(pods))} of "
+        f"namespace {look.namespace}",
+        evidence=evidence,
+        mend="make spec.selector and the labels of the pods' template the same, or create the pods",
+    )
+
+
+def _matching(selector: selectors.LabelSelector, pod: Object) -> int:
+    labels = metadata.labels(pod)
+    return sum(
+        selectors.LabelSelector((requirement,)).matches(labels)
+        for requirement in selector.requirements
+    )
+
+
+def _ports(look: Look, ready: list[Object]) -> Finding | None:
+    """Return the finding that a port leads to a name that no container has."""
+    for port in look.spec.get("ports") or []:
+        target = port.get("targetPort")
+        if not isinstance(target, str):
+            continue
+        names = {
+            str(each.get("name"))
+            for pod in ready
+            for container in pod["spec"]["containers"]
+            for each in container.get("ports") or []
+            if each.get("name")
+        }
+        if target not in names:
+            return Finding(
+                look.name,
+                f"port {port.get('port')} leads to the container port called {target!r}, which no pod has",
+                evidence=(f"names of container ports: {', '.join(sorted(names)) or 'none'}",),
+                mend="name the port in the pods' template, or give targetPort a number",
+            )
+    return None
+
+
+def _partly(look: Look, chosen: list[Object], ready: list[Object]) -> Finding:
+    said = look.warning()
+    if len(ready) == len(chosen) or not said:
+        evidence = [f"a warning: {said}"] if said else []
+        return fine(look.name, f"has {len(ready)} of {_pods(len(chosen))} ready behind it", *evidence)
+    return Finding(look.name, "is not reachable", evidence=(said,))

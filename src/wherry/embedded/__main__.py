@@ -1,0 +1,116 @@
+"""Runs one platform until it is told to stop: `python -m wherry.embedded`, what `wherry up` starts."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from wherry.apiserver.certificates import CertificateError
+from wherry.embedded.platform import Platform, StartError
+from wherry.embedded.settings import Settings, default_directory
+from wherry.kubelet.launcher.types import LauncherError
+from wherry.objects.errors import ApiError
+from wherry.store import StoreError
+
+_EXPECTED = (StartError, StoreError, CertificateError, ApiError, LauncherError, OSError)
+"""Failures whose message says what to do; anything else is a bug, and shows its traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the platform; return the exit code."""
+    options = _parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    report = _Report(options.ready_fd)
+    settings = Settings(
+        directory=options.directory.absolute(),
+        host=options.host,
+        port=options.port,
+        isolate=options.isolation,
+        cpu_overcommit=options.cpu_overcommit,
+        node_name=options.node_name,
+    )
+    try:
+        return _run(settings, report)
+    except _EXPECTED as error:
+        report.failed(str(error))
+        logging.getLogger("wherry.embedded").error("%s", error)
+        return 1
+    except BaseException as error:
+        report.failed(f"{type(error).__name__}: {error}")
+        raise
+
+
+def _run(settings: Settings, report: "_Report") -> int:
+    try:
+        import uvloop  # noqa: PLC0415 - not to be had everywhere
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+    with runner:
+        return runner.run(_serve(settings, report))
+
+
+async def _serve(settings: Settings, report: "_Report") -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with Platform(settings) as platform:
+        report.ready(platform.url)
+        ends = [asyncio.ensure_future(event.wait()) for event in (stopping, platform.failed)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        return 1 if platform.failed.is_set() else 0
+
+
+class _Report:
+    """Tells whoever started the process how that went, in one line of JSON on a pipe."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._started = time.monotonic()
+
+    def ready(self, url: str) -> None:
+        seconds = round(time.monotonic() - self._started, 3)
+        self._write({"url": url, "pid": os.getpid(), "seconds": seconds})
+
+    def failed(self, why: str) -> None:
+        self._write({"error": why})
+
+    def _write(self, said: dict[str, object]) -> None:
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(OSError):  # nobody listens any more
+            os.write(self._descriptor, json.dumps(said).encode() + b"\n")
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m wherry.embedded", description=__doc__)
+    parser.add_argument("--directory", type=Path, default=default_directory())
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=None)
+    parser.add_argument("--node-name", default="")
+    parser.add_argument("--cpu-overcommit", type=float, default=16.0)
+    parser.add_argument("--isolation", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--ready-fd", type=int, default=None)
+    parser.add_argument("--verbose", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
