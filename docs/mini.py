@@ -20,7 +20,6 @@ import contextlib
 import copy
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -283,7 +282,6 @@ async def platform() -> AsyncIterator[Client]:
 
 async def main() -> None:
     """Run a job of three pods and tell what happens."""
-    started = time.perf_counter()
     command = [sys.executable, "-S", "-c", "import os; print('hello from process', os.getpid())"]
     job = {"metadata": {"name": "hello"}, "spec": {"completions": 3, "command": command}}
     async with platform() as client:
@@ -295,7 +293,6 @@ async def main() -> None:
                 break
         for pod in (await client.call("GET", "pods"))["items"]:
             print(f"   pod {pod['metadata']['name']}: {pod['status']['log']}")
-    print(f"done in {time.perf_counter() - started:.2f} s")
 
 
 if __name__ == "__main__":

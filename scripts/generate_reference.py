@@ -140,30 +140,35 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _cli() -> Iterator[str]:
-    parser: argparse.ArgumentParser = importlib.import_module("wherry.cli.parser").parser()
-    yield NOTE.format("src/wherry/cli")
+    arguments = importlib.import_module("wherry.cli.arguments")
+    parser: argparse.ArgumentParser = arguments._parser()  # noqa: SLF001 - `parse` needs words
+    yield NOTE.format("src/wherry/cli/arguments.py")
     yield "# The command line\n"
-    yield from _command(parser)
+    yield "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running (`status`), 130 interrupted.\n"
+    yield from _command(parser, parser.description or "")
 
 
-def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
+def _command(parser: argparse.ArgumentParser, about: str) -> Iterator[str]:
     # Not `format_help`: its layout differs between Python's versions and terminals.
-    yield f"## {parser.prog}\n\n{(parser.description or '').strip()}\n"
+    yield f"## {parser.prog}\n\n{about[:1].upper()}{about[1:].rstrip('.')}.\n"
     commands = []
     rows = []
     for action in parser._actions:  # noqa: SLF001 - argparse has no public way to walk its arguments
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
-            commands = list(dict.fromkeys(action.choices.values()))
+            abouts = {one.dest: one.help or "" for one in action._choices_actions}  # noqa: SLF001 - as above
+            commands = [(one, abouts.get(name, "")) for name, one in action.choices.items()]
         elif action.help != argparse.SUPPRESS and action.dest != "help":
-            rows.append(f"| `{_argument(action)}` | {_cell(_meaning(parser, action))} |")
+            rows.append(f"| `{_cell(_argument(action))}` | {_cell(_meaning(parser, action))} |")
     if rows:
         yield "\n".join(("| argument | meaning |", "|---|---|", *rows, ""))
-    for command in commands:
-        yield from _command(command)
+    for command, what in commands:
+        yield from _command(command, what)
 
 
 def _argument(action: argparse.Action) -> str:
     value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
+    if action.choices and not action.metavar:
+        value = "|".join(str(choice) for choice in action.choices)
     if isinstance(value, tuple):
         value = " ".join(value)
     if not action.option_strings:

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import json
 from contextlib import aclosing
 from typing import Any
@@ -181,3 +182,22 @@ async def test_stopping_the_server_ends_watches(server: Any, session: Any) -> No
         stopping = asyncio.create_task(server.stop())
         assert await response.read() == b""
         await stopping
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(
+    server: Any, session: Any, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.apiserver.http.streams._WRITE_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(b"GET /api/v1/configmaps?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    await api.create(MAPS, "a")
+    async with asyncio.timeout(20):
+        for index in itertools.count():
+            await patch(api, "a", {"data": {"k": str(index) + "x" * 900_000}})
+            async with session.get("/metrics") as response:
+                if 'longrunning_requests{verb="WATCH"} 0' in await response.text():
+                    break
+    writer.close()
+    async with session.get("/readyz") as response:
+        assert response.status == 200

@@ -9,12 +9,16 @@ def service(name: str, ip: str, **spec: object) -> dict[str, object]:
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"clusterIP": ip, **spec}}
 
 
+def read(file: Path) -> str:
+    return file.read_text()
+
+
 async def wait_for(file: Path, text: str) -> str:
     deadline = time.monotonic() + 5
-    while text not in file.read_text():
-        assert time.monotonic() < deadline, file.read_text()
+    while text not in read(file):
+        assert time.monotonic() < deadline, read(file)
         await asyncio.sleep(0.01)
-    return file.read_text()
+    return read(file)
 
 
 def test_services_have_all_their_names() -> None:

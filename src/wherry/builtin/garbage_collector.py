@@ -111,7 +111,7 @@ class GarbageCollector:
                         break
             except errors.ApiError as error:
                 _LOG.debug("watch of %s ended: %s", resource.key, error.message)
-            except Exception:
+            except Exception:  # noqa: BLE001 - without its watch a resource would never be collected
                 _LOG.exception("watch of %s failed", resource.key)
             read.set()
             await self._clock.sleep(_WATCH_AGAIN_SECONDS)
@@ -157,7 +157,7 @@ class GarbageCollector:
             except errors.ApiError as error:
                 _LOG.warning("%s: %s; trying again", uid, error.message)
                 self._queue.add_rate_limited(uid)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one odd object must not end a worker
                 _LOG.exception("%s: cannot be looked at; trying again", uid)
                 self._queue.add_rate_limited(uid)
             finally:

@@ -104,7 +104,7 @@ class JobReconciler:
         if job_counting.is_indexed(job):
             now = self._clock.now()
             indexes, wait = job_decisions.next_indexes(
-                job, tally, count, now, self._backoff_seconds
+                job, tally, count, now=now, base_seconds=self._backoff_seconds
             )
             fresh = [job_decisions.indexed_pod(job, tally, index) for index in indexes]
         else:

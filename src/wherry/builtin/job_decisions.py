@@ -181,7 +181,7 @@ def new_pods(
 
 
 def next_indexes(
-    job: Object, tally: Tally, count: int, now: datetime.datetime, base_seconds: float
+    job: Object, tally: Tally, count: int, *, now: datetime.datetime, base_seconds: float
 ) -> tuple[list[int], float | None]:
     """Return the indexes to make pods for.
 

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 _LOG = logging.getLogger("wherry.builtin.service_proxy")
 _CONNECT_SECONDS = 5.0
@@ -58,8 +58,8 @@ class _Half(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Not asserted: uvloop's transports do the same things without being of this class.
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None and self.peer.transport is not None:

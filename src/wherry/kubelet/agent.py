@@ -57,8 +57,6 @@ class Agent:
         self._uids: dict[tuple[str, str], str] = {}
         self._references: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self._found: _Processes = {}
-        self._adopted = asyncio.Event()
-        self._node: node.NodeAgent | None = None
         self.node_name = shared.node_name
         self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes)
 
@@ -121,9 +119,9 @@ class Agent:
             allocatable=amounts,
         )
         agent = cls(shared, launcher, builds)
-        agent._node = registered
+        await agent._adopt()
         shared.spawn(registered.run(), "node")
-        shared.spawn(agent._adopt(), "adopt")
+        shared.spawn(agent._listen(), "exits")
         for controller in agent._controllers(manager):
             manager.add(controller)
         return agent
@@ -170,9 +168,8 @@ class Agent:
 
     # Pods.
 
-    async def sync(self, request: Request) -> None:
+    def sync(self, request: Request) -> None:
         """Hand a pod's present state to its worker, making or ending the worker as needed."""
-        await self._adopted.wait()
         key = (request.namespace, request.name)
         pod = self._shared.caches.pods.get(*key)
         ours = pod is not None and pod["spec"].get("nodeName") == self.node_name
@@ -229,7 +226,7 @@ class Agent:
     # Processes.
 
     async def _adopt(self) -> None:
-        """Learn what the launcher runs, then hear of every end."""
+        """Learn what the launcher runs, and clear away what belongs to no pod."""
         found: _Processes = defaultdict(lambda: defaultdict(dict))
         for process in await self._launcher.list():
             name = process_ids.parse(process.id)
@@ -247,8 +244,9 @@ class Agent:
             self._shared.spawn(orphans.end(processes, self._shared.runtime), f"orphan {uid}")
         # Looked for before the first new pod makes its folders, removed in its own time.
         folders = orphans.left_over(self._shared.settings, mine)
-        self._adopted.set()
         self._shared.spawn(asyncio.to_thread(orphans.remove, folders), "clean")
+
+    async def _listen(self) -> None:
         async for process in self._launcher.exits():
             self._exited(process)
 
@@ -279,7 +277,7 @@ class _PodReconciler:
 
     async def reconcile(self, request: Request) -> Result | None:
         """Hand the pod on; its worker does the rest in its own time."""
-        await self._agent.sync(request)
+        self._agent.sync(request)
         return None
 
 

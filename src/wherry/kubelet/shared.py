@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ from wherry.kubelet.volume import NotReadyError
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
+
+logger = logging.getLogger("wherry.kubelet")
 
 _CONFIG = {"configMap": kinds.CONFIG_MAPS, "secret": kinds.SECRETS}
 
@@ -88,8 +91,13 @@ class Shared:
             work, name=name, context=contextvars.Context()
         )
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s failed", task.get_name(), exc_info=error)
 
     def event(self, obj: Object, kind: EventType, reason: str, message: str) -> None:
         """Say an event; see `Recorder.event`."""

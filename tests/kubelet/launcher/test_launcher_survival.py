@@ -136,7 +136,8 @@ async def test_nothing_runs_twice_whenever_the_launcher_dies(
             assert again[spec.id].running == (spec.id not in known)
             assert spec.id in known or spec.id not in before
             await box.launcher.signal(spec.id, signal.SIGKILL)
-    assert all(len(path.read_text().split()) == 1 for path in marks.iterdir())
+    # A file may be empty: killed between its creation and the first word.
+    assert all(len(path.read_text().split()) <= 1 for path in marks.iterdir())
 
 
 async def test_calls_in_flight_tell_that_the_launcher_died(box: Any) -> None:

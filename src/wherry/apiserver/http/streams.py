@@ -17,6 +17,8 @@ from wherry.apiserver.watching import CHECK_SECONDS, DEFAULT_WATCH_SECONDS, Watc
 
 _WRITE_SECONDS = 30.0
 """How long a reader may leave its buffer full."""
+_SMALL_BYTES = 16 * 1024
+"""What fits an empty buffer without waiting for the reader."""
 
 
 def watch_seconds(asked: int | None) -> float:
@@ -29,6 +31,21 @@ def watch_seconds(asked: int | None) -> float:
 def _gone(request: web.BaseRequest) -> bool:
     transport = request.transport
     return transport is None or transport.is_closing()
+
+
+async def _write(request: web.BaseRequest, response: web.StreamResponse, data: bytes) -> None:
+    """Write, with a deadline where the reader is behind; timers cost as much as a small write.
+
+    Raises:
+        TimeoutError: The reader does not take what it is sent.
+    """
+    transport = request.transport
+    small = len(data) < _SMALL_BYTES
+    if small and transport is not None and transport.get_write_buffer_size() == 0:
+        await response.write(data)
+        return
+    async with asyncio.timeout(_WRITE_SECONDS):
+        await response.write(data)
 
 
 async def send_watch(
@@ -61,8 +78,7 @@ async def send_watch(
                     return response
                 if events:
                     lines = [renderer.line(served, event, form, include) for event in events]
-                    async with asyncio.timeout(_WRITE_SECONDS):
-                        await response.write(lines[0] if len(lines) == 1 else b"".join(lines))
+                    await _write(request, response, b"".join(lines))
         await response.write_eof()
     except (ConnectionError, TimeoutError):
         if request.transport is not None:
@@ -89,8 +105,7 @@ async def send_bytes(
         await response.prepare(request)
         chunk = first
         while chunk is not None and not _gone(request):
-            async with asyncio.timeout(_WRITE_SECONDS):
-                await response.write(chunk)
+            await _write(request, response, chunk)
             pending = asyncio.ensure_future(anext(chunks, None))
             while not pending.done() and not _gone(request):
                 await asyncio.wait({pending}, timeout=CHECK_SECONDS)
