@@ -73,9 +73,8 @@ def test_a_payload_changes_in_one_step_and_only_if_it_differs(tmp_path: Path) ->
     assert (folder / "a").read_bytes() == b"3"
     assert not (folder / "d").exists()
     assert (folder / "..data").readlink() != before
-    assert sorted(os.listdir(folder)) == sorted(
-        ["..data", str((folder / "..data").readlink()), "a"]
-    )
+    names = {entry.name for entry in folder.iterdir()}
+    assert names == {"..data", str((folder / "..data").readlink()), "a"}
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "..data", "a/..b"])

@@ -87,12 +87,12 @@ async def test_readiness_follows_and_liveness_reports(session: aiohttp.ClientSes
     }
     target = handlers.Target(container, "127.0.0.1", inside.execute, session)
     found = probes.ContainerProbes(target, heard.reports(), started=False, ready=False)
-    assert not (found.started or found.ready)
+    assert [found.started, found.ready] == [False, False]
     found.start()
     await until(lambda: found.started and found.ready)
     inside.code = 1
     await until(lambda: not found.ready and heard.failed)
-    assert heard.failed[0] == ("liveness", 7)
+    assert heard.failed == [("liveness", 7.0)] * len(heard.failed)
     assert "Readiness probe failed: not well" in heard.unhealthy
     found.stop()
 

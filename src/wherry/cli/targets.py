@@ -29,6 +29,11 @@ def called(resource: Resource, name: str) -> str:
     return f"{singular}.{resource.group}/{name}" if resource.group else f"{singular}/{name}"
 
 
+def short(resource: Resource, name: str) -> str:
+    """Return ``deployment/web``, the shortest that every command takes back."""
+    return f"{resource.singular or resource.kind.lower()}/{name}"
+
+
 async def parse(words: Sequence[str], resources: Resources) -> list[Target]:
     """Return what is meant.
 

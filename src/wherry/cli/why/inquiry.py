@@ -51,8 +51,8 @@ async def investigate(
         if not world.open:
             break
         asked = list(world.open)
-        for question, given in zip(asked, await asyncio.gather(*map(answer, asked)), strict=True):
-            answers[question] = given
+        given = await asyncio.gather(*map(answer, asked))
+        answers |= dict(zip(asked, given, strict=True))
     else:
         found = walk.start(resource, namespace, name, world)
     return Report(found, tuple(world.looked_at))

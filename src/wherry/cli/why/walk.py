@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from wherry.cli.targets import called
+from wherry.cli.targets import short
 from wherry.cli.why import causes
 from wherry.cli.why.causes import deletion, missing, others
 from wherry.cli.why.finding import Finding
@@ -35,7 +35,7 @@ def start(resource: Resource, namespace: str, name: str, world: World) -> Findin
 
 def _descend(resource: Resource, obj: Object, world: World, above: tuple[str, ...]) -> Finding:
     uid = metadata.uid(obj) or metadata.name(obj)
-    name = called(resource, metadata.name(obj))
+    name = short(resource, metadata.name(obj))
     if uid in above or len(above) >= _DEPTH:
         return Finding(name, "is looked at further up", "fine")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from wherry.cli.targets import called
+from wherry.cli.targets import short
 from wherry.objects import kinds, metadata
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
@@ -57,7 +57,7 @@ class World:
         """Return an object; None if it does not exist."""
         found: Object | None = self._ask(Question("object", resource, namespace, name), None)
         if found is not None:
-            self.looked_at[called(resource, name)] = None
+            self.looked_at[short(resource, name)] = None
         return found
 
     def is_missing(self, resource: Resource, namespace: str, name: str) -> bool:
@@ -65,37 +65,37 @@ class World:
         found = self._ask(Question("object", resource, namespace, name), "not known yet")
         return found is None
 
-    def list(self, resource: Resource, namespace: str = "", labels: str = "") -> "list[Object]":
+    def objects(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
         """Return the objects of a kind; an empty namespace means all."""
         question = Question("objects", resource, namespace, detail=labels)
         found: list[Object] = self._ask(question, [])
         return found
 
-    def names(self, resource: Resource, namespace: str = "") -> "list[str]":
+    def names(self, resource: Resource, namespace: str = "") -> list[str]:
         """Return the names of the objects of a kind, sorted."""
-        return sorted(metadata.name(obj) for obj in self.list(resource, namespace))
+        return sorted(metadata.name(obj) for obj in self.objects(resource, namespace))
 
-    def children(self, resource: Resource, obj: Object) -> "list[tuple[Resource, Object]]":
+    def children(self, resource: Resource, obj: Object) -> list[tuple[Resource, Object]]:
         """Return what an object owns, with the kind of each."""
         question = Question("children", resource, metadata.namespace(obj), metadata.uid(obj))
         found: list[tuple[Resource, Object]] = self._ask(question, [])
         for kind, child in found:
-            self.looked_at[called(kind, metadata.name(child))] = None
+            self.looked_at[short(kind, metadata.name(child))] = None
         return found
 
-    def owned(self, resource: Resource, obj: Object, kind: Resource) -> "list[Object]":
+    def owned(self, resource: Resource, obj: Object, kind: Resource) -> list[Object]:
         """Return the objects of one kind that an object controls."""
         uid = metadata.uid(obj)
         found = [
             child
-            for child in self.list(kind, metadata.namespace(obj))
+            for child in self.objects(kind, metadata.namespace(obj))
             if (metadata.controller_of(child) or {}).get("uid") == uid
         ]
         for child in found:
-            self.looked_at[called(kind, metadata.name(child))] = None
+            self.looked_at[short(kind, metadata.name(child))] = None
         return found
 
-    def events(self, resource: Resource, obj: Object) -> "list[Object]":
+    def events(self, resource: Resource, obj: Object) -> list[Object]:
         """Return an object's events, the newest first."""
         uid = metadata.uid(obj)
         question = Question("events", resource, metadata.namespace(obj), uid)
@@ -117,7 +117,7 @@ class World:
                 return str(event.get("message") or event.get("note") or "")
         return ""
 
-    def log(self, pod: Object, container: str, *, previous: bool) -> "list[str]":
+    def log(self, pod: Object, container: str, *, previous: bool) -> list[str]:
         """Return the last lines that a container wrote; empty if it wrote none."""
         detail = f"previous:{container}" if previous else container
         place = metadata.namespaced_name(pod)

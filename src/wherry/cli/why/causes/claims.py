@@ -23,15 +23,23 @@ def look(look: Look) -> Finding:
         )
     said = look.warning(*_REASONS)
     evidence = (said,) if said else ()
-    classes = look.world.list(kinds.STORAGE_CLASSES)
-    name = look.spec.get("storageClassName")
+    classes = look.world.objects(kinds.STORAGE_CLASSES)
     if look.spec.get("volumeName"):
         return _wants_volume(look, evidence)
+    return _wants_class(look, classes, evidence)
+
+
+def _wants_class(look: Look, classes: list[Object], evidence: tuple[str, ...]) -> Finding:
+    name = look.spec.get("storageClassName")
     if name is None:
         return _without_class(look, classes, evidence)
     if name == "":
-        mend = "create a PersistentVolume that suits, or leave storageClassName out to get the default"
-        return Finding(look.name, "wants no class, and no volume suits", evidence=evidence, mend=mend)
+        mend = (
+            "create a PersistentVolume that suits, or leave storageClassName out to get the default"
+        )
+        return Finding(
+            look.name, "wants no class, and no volume suits", evidence=evidence, mend=mend
+        )
     chosen = next((each for each in classes if metadata.name(each) == name), None)
     if chosen is None:
         return _unknown_class(look, str(name), classes)
@@ -42,9 +50,13 @@ def _wants_volume(look: Look, evidence: tuple[str, ...]) -> Finding:
     wanted = str(look.spec["volumeName"])
     if look.world.is_missing(kinds.PERSISTENT_VOLUMES, "", wanted):
         mend = "create that volume, or leave spec.volumeName out"
-        return Finding(look.name, f"wants persistentvolume/{wanted}, which does not exist", mend=mend)
+        return Finding(
+            look.name, f"wants persistentvolume/{wanted}, which does not exist", mend=mend
+        )
     mend = "compare its capacity, access modes, class and claimRef with what the claim asks for"
-    return Finding(look.name, f"is not bound to persistentvolume/{wanted}", "waiting", evidence, mend)
+    return Finding(
+        look.name, f"is not bound to persistentvolume/{wanted}", "waiting", evidence, mend
+    )
 
 
 def _without_class(look: Look, classes: list[Object], evidence: tuple[str, ...]) -> Finding:
@@ -52,7 +64,9 @@ def _without_class(look: Look, classes: list[Object], evidence: tuple[str, ...])
     if defaults:
         return Finding(look.name, "waits for its volume", "waiting", evidence)
     mend = f"set spec.storageClassName; there are: {_names(classes)}"
-    return Finding(look.name, "names no storage class, and there is no default one", "failed", evidence, mend)
+    return Finding(
+        look.name, "names no storage class, and there is no default one", "failed", evidence, mend
+    )
 
 
 def _unknown_class(look: Look, name: str, classes: list[Object]) -> Finding:
@@ -85,7 +99,7 @@ def _of_class(look: Look, chosen: Object, evidence: tuple[str, ...]) -> Finding:
 
 def _has_users(look: Look) -> bool:
     name = metadata.name(look.obj)
-    for pod in look.world.list(kinds.PODS, look.namespace):
+    for pod in look.world.objects(kinds.PODS, look.namespace):
         for volume in pod["spec"].get("volumes") or []:
             if (volume.get("persistentVolumeClaim") or {}).get("claimName") == name:
                 return True

@@ -1,6 +1,6 @@
 """An object that is to go and does not: finalizers hold it, and somebody must let go. Pure."""
 
-from wherry.cli.targets import called
+from wherry.cli.targets import short
 from wherry.cli.why.finding import Finding
 from wherry.cli.why.look import Look
 from wherry.objects import kinds, metadata
@@ -21,7 +21,7 @@ def look(look: Look) -> Finding | None:
     mend = (
         "whoever set a finalizer removes it when its work is done; if that program is gone for good, "
         f"remove it yourself: kubectl patch {look.name} --type=merge "
-        "-p '{\"metadata\":{\"finalizers\":null}}'"
+        '-p \'{"metadata":{"finalizers":null}}\''
     )
     return Finding(
         look.name,
@@ -42,7 +42,9 @@ def _graceful(look: Look, since: str) -> Finding:
         look.name,
         f"is being deleted{grace}" + (f", overdue for {late:.0f} s" if overdue else ""),
         "waiting",
-        mend=f"`wherry delete {look.name} --grace-period 0` does not wait for it" if overdue else "",
+        mend=f"`wherry delete {look.name} --grace-period 0` does not wait for it"
+        if overdue
+        else "",
     )
 
 
@@ -56,20 +58,25 @@ def _holder(look: Look, finalizer: str) -> Finding | None:
         return Finding(name, f"in namespace {where} is bound to it", mend=f"delete {name} first")
     if finalizer == "foregroundDeletion":
         children = look.world.children(look.resource, look.obj)
-        named = [called(kind, metadata.name(child)) for kind, child in children]
+        named = [short(kind, metadata.name(child)) for kind, child in children]
         said = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         causes = [look.descend(kind, child) for kind, child in children[:5]]
         held = tuple(cause for cause in causes if cause.holds_back)
-        return Finding(look.name, f"waits for what it owns: {said or 'nothing'}", "waiting", causes=held)
+        return Finding(
+            look.name, f"waits for what it owns: {said or 'nothing'}", "waiting", causes=held
+        )
     return None
 
 
 def _claim_users(look: Look) -> Finding | None:
     claim = metadata.name(look.obj)
-    for pod in look.world.list(kinds.PODS, look.namespace):
+    for pod in look.world.objects(kinds.PODS, look.namespace):
         volumes = pod["spec"].get("volumes") or []
         claims = {(each.get("persistentVolumeClaim") or {}).get("claimName") for each in volumes}
-        if claim in claims and (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}:
-            name = called(kinds.PODS, metadata.name(pod))
+        if claim in claims and (pod.get("status") or {}).get("phase") not in {
+            "Succeeded",
+            "Failed",
+        }:
+            name = short(kinds.PODS, metadata.name(pod))
             return Finding(name, "uses it", mend=f"delete {name}, or who owns it, first")
     return None

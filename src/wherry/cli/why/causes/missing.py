@@ -1,6 +1,6 @@
 """An object that does not exist: where it might be, and what it may be called. Pure."""
 
-from wherry.cli.targets import called, similar
+from wherry.cli.targets import short, similar
 from wherry.cli.why.finding import Finding
 from wherry.cli.why.world import World
 from wherry.objects import kinds, metadata
@@ -9,14 +9,14 @@ from wherry.objects.resources import Resource
 
 def look(resource: Resource, namespace: str, name: str, world: World) -> Finding:
     """Return what there is instead of the object."""
-    title = called(resource, name)
+    title = short(resource, name)
     where = f" in namespace {namespace}" if namespace else ""
     if namespace and world.is_missing(kinds.NAMESPACES, "", namespace):
         close = similar(namespace, world.names(kinds.NAMESPACES))
         hint = f"did you mean -n {close[0]}? " if close else ""
         mend = f"{hint}`wherry get namespaces` lists those there are"
         return Finding(title, f"does not exist, nor does the namespace {namespace}", mend=mend)
-    everywhere = world.list(resource)
+    everywhere = world.objects(resource)
     elsewhere = [
         metadata.namespace(obj)
         for obj in everywhere

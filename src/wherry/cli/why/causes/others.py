@@ -39,8 +39,8 @@ def look(look: Look) -> Finding:
         )
     if phase in _BAD_PHASES:
         message = str(look.status.get("message") or "")
-        evidence = tuple(filter(None, (message, warning)))
-        return Finding(look.name, f"its phase is {phase}", evidence=evidence, causes=below)
+        told_more = tuple(filter(None, (message, warning)))
+        return Finding(look.name, f"its phase is {phase}", evidence=told_more, causes=below)
     done = any(one.get("status") == "True" and one.get("type") in _DONE for one in listed)
     if below and not done:
         return Finding(look.name, "waits for what it owns", worst(below), causes=below)
@@ -73,7 +73,9 @@ def _is_bad(condition: Object) -> bool:
 def told_by(condition: Object) -> str:
     """Return a condition as a clause: ``Ready is False: BuildFailed: no such package``."""
     parts = [str(condition.get(field) or "") for field in ("reason", "message")]
-    return ": ".join([f"{condition.get('type')} is {condition.get('status')}", *filter(None, parts)])
+    return ": ".join(
+        [f"{condition.get('type')} is {condition.get('status')}", *filter(None, parts)]
+    )
 
 
 def _well(conditions: list[Object], phase: str) -> str:

@@ -1,7 +1,7 @@
 """Services that lead nowhere. Pure."""
 
 from wherry.cli import owners
-from wherry.cli.targets import called
+from wherry.cli.targets import short
 from wherry.cli.why.finding import Finding, fine, grouped, worst
 from wherry.cli.why.look import Look
 from wherry.objects import conditions, kinds, metadata, selectors
@@ -17,10 +17,10 @@ def look(look: Look) -> Finding:
     selector = owners.pod_selector(look.obj)
     if selector is None:
         return _without_selector(look)
-    pods = look.world.list(kinds.PODS, look.namespace)
+    pods = look.world.objects(kinds.PODS, look.namespace)
     chosen = [pod for pod in pods if selector.matches(metadata.labels(pod))]
     for pod in chosen:
-        look.world.looked_at[called(kinds.PODS, metadata.name(pod))] = None
+        look.world.looked_at[short(kinds.PODS, metadata.name(pod))] = None
     if not chosen:
         return _nobody(look, selector, pods)
     ready = [pod for pod in chosen if conditions.is_true(pod, "Ready")]
@@ -40,8 +40,10 @@ def _pods(count: int) -> str:
 
 
 def _without_selector(look: Look) -> Finding:
-    slices = look.world.list(
-        kinds.ENDPOINT_SLICES, look.namespace, f"kubernetes.io/service-name={metadata.name(look.obj)}"
+    slices = look.world.objects(
+        kinds.ENDPOINT_SLICES,
+        look.namespace,
+        f"kubernetes.io/service-name={metadata.name(look.obj)}",
     )
     endpoints = look.world.get(kinds.ENDPOINTS, look.namespace, metadata.name(look.obj))
     if any(each.get("endpoints") for each in slices) or (endpoints or {}).get("subsets"):
@@ -52,12 +54,16 @@ def _without_selector(look: Look) -> Finding:
 
 def _nobody(look: Look, selector: selectors.LabelSelector, pods: list[Object]) -> Finding:
     near = [
-        (_matching(selector, pod), pod) for pod in pods if _matching(selector, pod) < len(selector.requirements)
+        (_matching(selector, pod), pod)
+        for pod in pods
+        if _matching(selector, pod) < len(selector.requirements)
     ]
     best = max(near, key=lambda pair: pair[0], default=(0, None))
     evidence: tuple[str, ...] = ()
     if best[1] is not None and (best[0] or len(pods) <= 3):
-        labels = ",".join(f"{key}={value}" for key, value in sorted(metadata.labels(best[1]).items()))
+        labels = ",".join(
+            f"{key}={value}" for key, value in sorted(metadata.labels(best[1]).items())
+        )
         evidence = (f"pod/{metadata.name(best[1])} has the labels {labels or '(none)'}",)
     return Finding(
         look.name,
@@ -103,5 +109,7 @@ def _partly(look: Look, chosen: list[Object], ready: list[Object]) -> Finding:
     said = look.warning()
     if len(ready) == len(chosen) or not said:
         evidence = [f"a warning: {said}"] if said else []
-        return fine(look.name, f"has {len(ready)} of {_pods(len(chosen))} ready behind it", *evidence)
+        return fine(
+            look.name, f"has {len(ready)} of {_pods(len(chosen))} ready behind it", *evidence
+        )
     return Finding(look.name, "is not reachable", evidence=(said,))
