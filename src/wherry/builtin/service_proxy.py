@@ -97,11 +97,13 @@ class _Front(_Half):
         super().__init__()
         self._backends = backends
         self._connecting = connecting
+        # What the client says before an endpoint answers. It is kept rather than left unread:
+        # uvloop begins to read after `connection_made` whatever that has said about it.
+        self._early: list[bytes] = []
+        self._early_end = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert self.transport is not None
-        self.transport.pause_reading()
         task = asyncio.get_running_loop().create_task(self._connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -120,11 +122,35 @@ class _Front(_Half):
                 assert back.transport is not None
                 back.transport.close()
                 return
-            self.peer, back.peer = back, self
-            self.transport.resume_reading()
+            self._join(back)
             return
         # A client should see what a cluster shows it: nobody is there.
         self.transport.abort()
+
+    def _join(self, back: _Half) -> None:
+        assert self.transport is not None
+        self.peer, back.peer = back, self
+        for data in self._early:
+            super().data_received(data)
+        if self._early_end:
+            super().eof_received()
+        if self._early:
+            self.transport.resume_reading()
+        self._early = []
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None:
+            super().data_received(data)
+            return
+        self._early.append(data)
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        if self.peer is not None:
+            return super().eof_received()
+        self._early_end = True
+        return True
 
 
 class ServiceProxy:

@@ -140,7 +140,7 @@ class Platform:
             authorizer=self._identity.authorizer,
             ssl_context=self._identity.pki.ssl_context(),
             extensions=Extensions(virtuals=self._identity.virtuals, pod_streams=self._logs),
-            service_range=settings.service_cidr,
+            service_range=settings.service_range,
         )
         self._stack.push_async_callback(self.server.stop)
         await self._listen()
@@ -242,7 +242,7 @@ class Platform:
         return "127.0.0.1" if unspecified else self.settings.host
 
     def _service_address(self) -> str:
-        return str(ipaddress.ip_network(self.settings.service_cidr)[1])
+        return str(ipaddress.ip_network(self.settings.service_range)[1])
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,8 @@
 """The settings of an embedded platform, one group a room."""
 
 import dataclasses
+import hashlib
+import ipaddress
 import os
 from pathlib import Path
 
@@ -45,11 +47,21 @@ class Settings:
     pod_cidr: str = "127.32.0.0/11"
     """Loopback range of pod addresses."""
 
-    service_cidr: str = "127.96.0.0/12"
-    """Loopback range of cluster IPs."""
+    service_cidr: str = ""
+    """Loopback range of cluster IPs; empty takes 4,096 addresses of 127.96.0.0/12 that depend on the
+    directory, so that platforms of one machine do not get in one another's way."""
 
     store: StoreSettings = dataclasses.field(default_factory=StoreSettings)
     """Bounds of the store."""
+
+    @property
+    def service_range(self) -> str:
+        """The range of cluster IPs that is used."""
+        if self.service_cidr:
+            return self.service_cidr
+        seed = hashlib.sha256(str(self.directory.resolve()).encode()).digest()
+        first = int(ipaddress.ip_address("127.96.0.0")) + int.from_bytes(seed[:1]) * 4096
+        return f"{ipaddress.ip_address(first)}/20"
 
     @property
     def kubeconfig(self) -> Path:

@@ -68,9 +68,9 @@ def _tell(finding: Finding, indent: str) -> Iterator[str]:
     inner = indent + _STEP
     for said in finding.evidence:
         yield from (f"{inner}| {line}" for line in said.splitlines())
+    for cause in finding.causes:
+        yield from _tell(cause, inner)
     if finding.mend:
         first, *rest = finding.mend.splitlines()
         yield f"{inner}-> {first}"
         yield from (f"{inner}   {line}" for line in rest)
-    for cause in finding.causes:
-        yield from _tell(cause, inner)

@@ -53,33 +53,26 @@ def _without_selector(look: Look) -> Finding:
 
 
 def _nobody(look: Look, selector: selectors.LabelSelector, pods: list[Object]) -> Finding:
-    near = [
-        (_matching(selector, pod), pod)
-        for pod in pods
-        if _matching(selector, pod) < len(selector.requirements)
-    ]
-    best = max(near, key=lambda pair: pair[0], default=(0, None))
-    evidence: tuple[str, ...] = ()
-    if best[1] is not None and (best[0] or len(pods) <= 3):
-        labels = ",".join(
-            f"{key}={value}" for key, value in sorted(metadata.labels(best[1]).items())
-        )
-        evidence = (f"pod/{metadata.name(best[1])} has the labels {labels or '(none)'}",)
     return Finding(
         look.name,
         f"has no endpoints: its selector {selector} chooses none of the {_pods(len(pods))} of "
         f"namespace {look.namespace}",
-        evidence=evidence,
+        evidence=_values(selector, pods),
         mend="make spec.selector and the labels of the pods' template the same, or create the pods",
     )
 
 
-def _matching(selector: selectors.LabelSelector, pod: Object) -> int:
-    labels = metadata.labels(pod)
-    return sum(
-        selectors.LabelSelector((requirement,)).matches(labels)
-        for requirement in selector.requirements
-    )
+def _values(selector: selectors.LabelSelector, pods: list[Object]) -> tuple[str, ...]:
+    """Return, for each label that is asked for, the values that pods have instead."""
+    told = []
+    for requirement in selector.requirements:
+        one = selectors.LabelSelector((requirement,))
+        if any(one.matches(metadata.labels(pod)) for pod in pods):
+            continue
+        values = sorted({metadata.labels(pod).get(requirement.key, "") for pod in pods} - {""})
+        listed = ", ".join(values[:_MOST]) or "not there"
+        told.append(f"it wants {requirement}; on the pods, label {requirement.key} is {listed}")
+    return tuple(told)
 
 
 def _ports(look: Look, ready: list[Object]) -> Finding | None:

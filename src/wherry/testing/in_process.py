@@ -1,0 +1,160 @@
+"""A platform in a thread of the test's process: quick to start, and open to be looked into."""
+
+import asyncio
+import concurrent.futures
+import ipaddress
+import random
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wherry.client.client import Client
+from wherry.client.connections import Connection
+from wherry.embedded.platform import Platform
+from wherry.embedded.settings import Settings
+from wherry.kubelet.launcher.client import Launcher
+
+T = TypeVar("T")
+
+_CALL_SECONDS = 30.0
+_START_SECONDS = 90.0
+_RANGE_BITS = 20
+
+
+def settings(directory: Path, **fields: Any) -> Settings:
+    """Return settings for a platform that others on this machine do not get in the way of.
+
+    It listens on a free port, and takes a random part of the loopback ranges for its pods and
+    services, since each platform believes that these are its own.
+
+    Args:
+        directory: Where it keeps everything.
+        **fields: Further fields of `Settings`.
+    """
+    ranges = {field: _part_of(getattr(Settings, field)) for field in ("pod_cidr", "service_cidr")}
+    return Settings(**{"directory": directory, "port": 0, **ranges, **fields})
+
+
+def _part_of(cidr: str) -> str:
+    whole = ipaddress.IPv4Network(cidr)
+    size = 1 << (32 - _RANGE_BITS)
+    # The first part is left to the platform that the person at this machine may be running.
+    part = random.SystemRandom().randrange(1, whole.num_addresses // size)
+    return f"{whole.network_address + part * size}/{_RANGE_BITS}"
+
+
+async def end_pods(directory: Path) -> None:
+    """End every container of a platform, and the launcher that holds them.
+
+    Args:
+        directory: The platform's.
+    """
+    folder = directory / "launcher"
+    if folder.exists():
+        launcher = await Launcher.connect(folder)
+        await launcher.shutdown()
+
+
+class InProcessPlatform:
+    """An API, controllers and a node in a thread, with pods that are real processes.
+
+    Methods may be called from any thread but the platform's own.
+
+    Attributes:
+        settings: As it was set up.
+        platform: The platform itself; touch it only from within `call`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing happens before `start`."""
+        self.settings = settings
+        self.platform = Platform(settings)
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping: asyncio.Event
+        self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._main, name="platform")
+
+    @property
+    def directory(self) -> Path:
+        """Where it keeps everything."""
+        return self.settings.directory
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, for kubectl and other clients."""
+        return self.settings.kubeconfig
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return self.platform.url
+
+    @property
+    def connection(self) -> Connection:
+        """The administrator's way in over HTTPS, for `HttpTransport`."""
+        return self.platform.connection
+
+    @property
+    def client(self) -> Client:
+        """A client with all rights that goes round HTTP; its calls are made through `call`."""
+        return self.platform.client
+
+    def call(self, coroutine: Coroutine[Any, Any, T], seconds: float = _CALL_SECONDS) -> T:
+        """Run a coroutine on the platform's event loop and wait for it.
+
+        Args:
+            coroutine: For example ``platform.client.get(kinds.PODS, "p", "default")``.
+            seconds: How long it may take; then it is cancelled.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(seconds)
+        finally:
+            future.cancel()
+
+    def start(self) -> None:
+        """Start it; return when its node takes pods.
+
+        Raises:
+            StartError: it did not come up; the message says why.
+        """
+        self._thread.start()
+        self._started.result(_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop it and end its pods. Idempotent."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+            self._loop = runner.get_loop()
+            try:
+                runner.run(self._serve())
+            except BaseException as error:
+                if self._started.done():
+                    raise
+                self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._stopping = asyncio.Event()
+        try:
+            async with self.platform:
+                self._started.set_result(None)
+                await self._stopping.wait()
+        finally:
+            await end_pods(self.directory)
+
+
+def _new_loop() -> Any:
+    """Return what makes the event loop that the platform runs on outside of tests."""
+    try:
+        import uvloop  # noqa: PLC0415 - not to be had everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
