@@ -9,6 +9,7 @@ import pytest
 
 from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
+from wherry.embedded.settings import Settings
 from wherry.objects import kinds, openapi
 from wherry.objects.requests import Object
 from wherry.testing import builders
@@ -55,11 +56,11 @@ def test_in_process(platform: InProcessPlatform) -> None:
 
 
 def test_stopping_ends_the_pods(tmp_path: Path) -> None:
-    from wherry.testing import in_process  # noqa: PLC0415 - beside what it is about
-
-    platform = InProcessPlatform(in_process.settings(tmp_path / "p"))
+    platform = InProcessPlatform(Settings(directory=tmp_path / "p", port=0))
     platform.start()
-    platform.call(platform.client.create(kinds.PODS, builders.pod("p", script=_write_pid(tmp_path))))
+    platform.call(
+        platform.client.create(kinds.PODS, builders.pod("p", script=_write_pid(tmp_path)))
+    )
     pid = eventually(lambda: _read(tmp_path / "pid"))
     platform.stop()
     platform.stop()

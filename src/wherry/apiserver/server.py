@@ -142,6 +142,8 @@ class ApiServer:
             self._listener.close()
         self._handler.end_watches()
         if self._server is not None:
+            # Idle keep-alive connections are closed at once; the grace is for requests under way.
+            self._server.pre_shutdown()
             await self._server.shutdown(_GRACE_SECONDS)
         await self._custom_resources.stop()
         self._listener = self._server = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.testing import in_process
+from wherry.embedded.settings import Settings
 from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.running import RunningPlatform
 
@@ -46,7 +46,7 @@ def running(tmp_path: Path) -> Iterator[RunningPlatform]:
 
 @contextlib.contextmanager
 def _platform(directory: Path) -> Iterator[InProcessPlatform]:
-    platform = InProcessPlatform(in_process.settings(directory))
+    platform = InProcessPlatform(Settings(directory=directory, port=0))
     platform.start()
     try:
         yield platform

@@ -2,8 +2,7 @@
 
 import asyncio
 import concurrent.futures
-import ipaddress
-import random
+import contextlib
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -19,41 +18,25 @@ T = TypeVar("T")
 
 _CALL_SECONDS = 30.0
 _START_SECONDS = 90.0
-_RANGE_BITS = 20
 
 
-def settings(directory: Path, **fields: Any) -> Settings:
-    """Return settings for a platform that others on this machine do not get in the way of.
-
-    It listens on a free port, and takes a random part of the loopback ranges for its pods and
-    services, since each platform believes that these are its own.
-
-    Args:
-        directory: Where it keeps everything.
-        **fields: Further fields of `Settings`.
-    """
-    ranges = {field: _part_of(getattr(Settings, field)) for field in ("pod_cidr", "service_cidr")}
-    return Settings(**{"directory": directory, "port": 0, **ranges, **fields})
-
-
-def _part_of(cidr: str) -> str:
-    whole = ipaddress.IPv4Network(cidr)
-    size = 1 << (32 - _RANGE_BITS)
-    # The first part is left to the platform that the person at this machine may be running.
-    part = random.SystemRandom().randrange(1, whole.num_addresses // size)
-    return f"{whole.network_address + part * size}/{_RANGE_BITS}"
-
-
-async def end_pods(directory: Path) -> None:
+def end_pods(directory: Path) -> None:
     """End every container of a platform, and the launcher that holds them.
+
+    May be called from within an event loop, which it blocks.
 
     Args:
         directory: The platform's.
     """
-    folder = directory / "launcher"
-    if folder.exists():
-        launcher = await Launcher.connect(folder)
-        await launcher.shutdown()
+    if (directory / "launcher").exists():
+        # A thread has no event loop of its own that would forbid to run one.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _shut_down(directory / "launcher")).result()
+
+
+async def _shut_down(folder: Path) -> None:
+    launcher = await Launcher.connect(folder)
+    await launcher.shutdown()
 
 
 class InProcessPlatform:
@@ -67,11 +50,15 @@ class InProcessPlatform:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing happens before `start`."""
+        """Take the settings; nothing happens before `start`.
+
+        Args:
+            settings: With ``port=0``, unless the test is about ports.
+        """
         self.settings = settings
         self.platform = Platform(settings)
         self._loop: asyncio.AbstractEventLoop
-        self._stopping: asyncio.Event
+        self._stopping = asyncio.Event()
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._main, name="platform")
 
@@ -123,13 +110,19 @@ class InProcessPlatform:
             StartError: it did not come up; the message says why.
         """
         self._thread.start()
-        self._started.result(_START_SECONDS)
+        try:
+            self._started.result(_START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop it and end its pods. Idempotent."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            with contextlib.suppress(RuntimeError):  # its loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
+            end_pods(self.directory)
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=_new_loop()) as runner:
@@ -142,13 +135,9 @@ class InProcessPlatform:
                 self._started.set_exception(error)
 
     async def _serve(self) -> None:
-        self._stopping = asyncio.Event()
-        try:
-            async with self.platform:
-                self._started.set_result(None)
-                await self._stopping.wait()
-        finally:
-            await end_pods(self.directory)
+        async with self.platform:
+            self._started.set_result(None)
+            await self._stopping.wait()
 
 
 def _new_loop() -> Any:

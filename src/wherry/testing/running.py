@@ -1,6 +1,5 @@
 """A platform as a process of its own, as `wherry up` starts it: a test may kill it at any moment."""
 
-import asyncio
 import json
 import os
 import select
@@ -154,7 +153,7 @@ class RunningPlatform:
     def end(self) -> None:
         """Kill the control plane, the pods and their launcher. Idempotent."""
         self.kill()
-        asyncio.run(in_process.end_pods(self.directory))
+        in_process.end_pods(self.directory)
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

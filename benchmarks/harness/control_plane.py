@@ -1,0 +1,150 @@
+"""One platform for a bench: started on a free port in a folder of its own, and its pods' end too."""
+
+import contextlib
+import http.client
+import json
+import os
+import select
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from harness import processes
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+NAMESPACE = "bench"
+
+
+class ControlPlane:
+    """A running `python -m wherry.embedded`; a context manager.
+
+    Attributes:
+        directory: Its state.
+        pid: Of the process.
+        port: Of the API on 127.0.0.1.
+        ready_seconds: From starting the process to its own word that it is ready.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = 0
+        self.ready_seconds = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> "ControlPlane":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        reading, writing = os.pipe()
+        # A bench that is broken off must not leave a server behind for long: `timeout` ends it.
+        arguments = ["--directory", str(self.directory), "--port", "0", "--ready-fd", str(writing)]
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with self.directory.with_suffix(".log").open("ab") as log:
+            started = time.monotonic()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "wherry.embedded", *arguments],
+                env=processes.environment(),
+                pass_fds=(writing,),
+                stdout=log,
+                stderr=log,
+            )
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            readable, _, _ = select.select([pipe], [], [], _START_SECONDS)
+            answer = json.loads(pipe.readline() or b"{}") if readable else {}
+        self.ready_seconds = time.monotonic() - started
+        if "url" not in answer:
+            raise RuntimeError(f"the platform did not start: {answer or self._log_tail()}")
+        self.port = urllib.parse.urlsplit(answer["url"]).port or 0
+
+    def stop(self) -> None:
+        """End the platform and its launcher, which would otherwise wait for the next start."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        launcher = self.launcher_pid()
+        if launcher is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(launcher, signal.SIGTERM)
+
+    def launcher_pid(self) -> int | None:
+        """Return the launcher that serves this folder; None where there is none."""
+        wanted = str(self.directory / "launcher").encode()
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                arguments = entry.read_bytes().split(b"\0")
+                if wanted in arguments and any(b"launcher" in part for part in arguments[:4]):
+                    return int(entry.parent.name)
+        return None
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return TLS settings of the administrator, who is known by a client certificate."""
+        return admin_context(self.directory / "pki")
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, Any]:
+        """Make one request on a connection of its own and return the decoded answer."""
+        answer: dict[str, Any] = json.loads(self.raw(method, path, body, **headers)[1])
+        return answer
+
+    def raw(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Make one request and return status and body.
+
+        Raises:
+            RuntimeError: it was refused; the message has the answer.
+        """
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, context=self.client_context(), timeout=30
+        )
+        fields = {"Content-Type": "application/json", **headers}
+        data = None if body is None else json.dumps(body)
+        with contextlib.closing(connection):
+            connection.request(method, path, data, fields)
+            response = connection.getresponse()
+            answer = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {answer[:400]!r}")
+        return response.status, answer
+
+    def make_namespace(self) -> None:
+        """Create the namespace of the benches, and wait for what belongs into each namespace."""
+        self.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+        deadline = time.monotonic() + 10
+        while not self.call("GET", path)["items"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _log_tail(self) -> str:
+        return self.directory.with_suffix(".log").read_text(errors="replace")[-2000:]
+
+
+def admin_context(pki: Path) -> ssl.SSLContext:
+    """Return a client's TLS settings from a platform's keys."""
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    return context
