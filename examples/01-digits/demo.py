@@ -26,6 +26,8 @@ def main() -> int:
     parser.add_argument("--down", action="store_true", help="stop Wherry at the end")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait at the most")
     options = parser.parse_args()
+    # Between the lines of the commands, also where the output goes into a file.
+    sys.stdout.reconfigure(line_buffering=True)
     deadline = time.monotonic() + options.timeout
     clock = Stopwatch()
     wherry("up")

@@ -30,7 +30,7 @@ def test_gives_up_and_says_what_was_seen() -> None:
     def fails() -> bool:
         raise AssertionError("phase is Pending")
 
-    with pytest.raises(AssertionError, match="the pod: .* phase is Pending"):
+    with pytest.raises(AssertionError, match=r"the pod: .* phase is Pending"):
         eventually(fails, 0.0, what="the pod")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import aiohttp
 
 from wherry.client.client import Client
+from wherry.controller import apply
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
@@ -33,6 +34,7 @@ logger = logging.getLogger("wherry.kubelet")
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _UID_INDEX = "kubelet-uid"
 _READY_SECONDS = 30.0
+_DEFAULT_MADE = "wherry.dev/default-environment-made"
 
 _Processes = dict[str, dict[str, dict[int, ProcessState]]]
 
@@ -325,15 +327,22 @@ def _caches(manager: Manager) -> Caches:
 
 
 async def _define_environments(client: Client) -> None:
-    """Make the kind `Environment` and, with it, the one for the official Python images.
+    """Make the kind `Environment` as this version has it and, once, the one for Python images.
 
-    An environment that somebody has deleted or changed stays so: it is made together with the kind.
+    An environment that somebody has deleted or changed stays so: that it was made is noted on the
+    kind, after it was made, so that a start that is cut off is made up for by the next.
     """
-    try:
-        await client.create(kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_kinds.crd())
-    except errors.AlreadyExistsError:
+    applied = await apply.create_or_update(
+        client, None, kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_kinds.crd()
+    )
+    definition = applied.object
+    if _DEFAULT_MADE in metadata.annotations(definition):
         return
-    await _create_once_served(client, environment_kinds.default_environment())
+    with contextlib.suppress(errors.AlreadyExistsError):
+        await _create_once_served(client, environment_kinds.default_environment())
+    note = {"metadata": {"annotations": {_DEFAULT_MADE: "true"}}}
+    name = metadata.name(definition)
+    await client.patch(kinds.CUSTOM_RESOURCE_DEFINITIONS, name, note)
 
 
 async def _create_once_served(client: Client, environment: Object) -> None:
