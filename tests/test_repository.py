@@ -51,6 +51,10 @@ def _commands(paper: Path) -> Iterator[str]:
                 yield line.strip().removeprefix("$ ")
 
 
+def _package(requirement: str) -> str:
+    return re.split(r"[<>=;\[ ]", requirement)[0].lower()
+
+
 def test_nothing_tells_of_one_machine_or_one_package_index():
     found = []
     for path in _files():
@@ -69,7 +73,14 @@ def test_every_dependency_is_locked_by_its_content():
         assert [pin for pin in pins if not re.match(r"[\w.-]+==\S+.* \\$", pin)] == []
         assert sum("--hash=sha256:" in line for line in lines) >= len(pins)
         names = {pin.split("==")[0] for pin in pins}
-        assert {re.split(r"[<>=;\[ ]", one)[0].lower() for one in requirements} - names == set()
+        assert {_package(one) for one in requirements} - names == set()
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
+    told = set(re.findall(r"^\| ([a-z-]+) \|", page, re.MULTILINE)) - {"package"}
+    assert told == {_package(one) for one in project["dependencies"]}
 
 
 def test_the_changelog_tells_of_this_version():

@@ -289,7 +289,9 @@ class World:
             raise AssertionError(f"{name}: wanted {wanted}, status {seen}") from error
         return found
 
-    async def until_condition(self, resource: Any, name: str, kind: str, reason: str = "") -> Object:
+    async def until_condition(
+        self, resource: Any, name: str, kind: str, reason: str = ""
+    ) -> Object:
         async def has() -> Object | None:
             obj = await self.find(resource, name)
             if obj is None or not conditions.is_true(obj, kind):

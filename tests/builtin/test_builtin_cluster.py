@@ -186,7 +186,7 @@ async def test_no_other_folder_is_ever_removed(world: Any, tmp_path: Path) -> No
     source = {"metadata": {"annotations": {"pv.kubernetes.io/provisioned-by": "wherry.dev/local"}}}
     forged = volume("forged", "1Gi", persistentVolumeReclaimPolicy="Delete")
     forged["metadata"].update(source["metadata"])
-    forged["spec"]["hostPath"]["path"] = f"{world.volumes}/../precious"
+    forged["spec"]["hostPath"]["path"] = str(precious)
     forged["spec"]["claimRef"] = {"namespace": "default", "name": "data", "uid": "no-such"}
     await world.create(kinds.PERSISTENT_VOLUMES, forged)
     await until_phase(world, kinds.PERSISTENT_VOLUMES, "forged", "Failed")
@@ -197,15 +197,13 @@ async def test_no_other_folder_is_ever_removed(world: Any, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("spec", "reason", "word"),
     [
-        ({"storageClassName": "gold"}, "ProvisioningFailed", "there are: standard"),
+        ({"storageClassName": "gold"}, "ProvisioningFailed", "there are: cloud, lazy, standard"),
         ({"storageClassName": ""}, "FailedBinding", "no storage class"),
         ({"storageClassName": "cloud"}, "ExternalProvisioning", "ebs"),
         ({"storageClassName": "lazy"}, "WaitForFirstConsumer", "first consumer"),
     ],
 )
-async def test_a_claim_that_waits_says_why(
-    world: Any, spec: Any, reason: str, word: str
-) -> None:
+async def test_a_claim_that_waits_says_why(world: Any, spec: Any, reason: str, word: str) -> None:
     lazy = {"provisioner": volume_binding.PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"}
     await world.create(kinds.STORAGE_CLASSES, {"metadata": {"name": "lazy"}, **lazy})
     await world.create(kinds.STORAGE_CLASSES, {"metadata": {"name": "cloud"}, "provisioner": "ebs"})
@@ -358,7 +356,9 @@ async def test_what_lost_its_owner_while_nobody_looked_goes(bare: Any) -> None:
 async def test_roles_are_aggregated(world: Any) -> None:
     rule = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}
     selector = {"clusterRoleSelectors": [{"matchLabels": {"part": "of-all"}}]}
-    await world.create(kinds.CLUSTER_ROLES, {"metadata": {"name": "all"}, "aggregationRule": selector})
+    await world.create(
+        kinds.CLUSTER_ROLES, {"metadata": {"name": "all"}, "aggregationRule": selector}
+    )
     labels = {"name": "pods", "labels": {"part": "of-all"}}
     await world.create(kinds.CLUSTER_ROLES, {"metadata": labels, "rules": [rule]})
 

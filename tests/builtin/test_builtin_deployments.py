@@ -59,9 +59,7 @@ async def test_scaling_up_and_down(world: Any, make: Any) -> None:
 
 
 async def test_a_broken_template_leaves_the_old_pods_serving(world: Any, make: Any) -> None:
-    await world.create(
-        kinds.DEPLOYMENTS, make.workload("web", 4, progressDeadlineSeconds=1)
-    )
+    await world.create(kinds.DEPLOYMENTS, make.workload("web", 4, progressDeadlineSeconds=1))
     await settled(world, "web", 4)
     await retouch(world, "web", "bad", **{"test/play": "unready"})
 

@@ -102,7 +102,9 @@ async def test_a_broken_update_is_mended_by_a_better_one(world: Any, make: Any) 
 
 
 async def test_on_delete_waits_for_somebody(world: Any, make: Any) -> None:
-    body = make.workload("db", 2, updateStrategy={"type": "OnDelete"}, podManagementPolicy="Parallel")
+    body = make.workload(
+        "db", 2, updateStrategy={"type": "OnDelete"}, podManagementPolicy="Parallel"
+    )
     await world.create(kinds.STATEFUL_SETS, body)
     await world.until_status(kinds.STATEFUL_SETS, "db", readyReplicas=2)
     await world.patch(kinds.STATEFUL_SETS, "db", env("2"))

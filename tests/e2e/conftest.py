@@ -239,12 +239,12 @@ class World:
         except errors.NotFoundError:
             return None
 
-    def list(self, resource: Resource, labels: str = "") -> list[Object]:
+    def all(self, resource: Resource, labels: str = "") -> list[Object]:
         found = self.platform.call(self.client.list(resource, self.namespace, labels=labels))
         return list(found.items)
 
     def names(self, resource: Resource, labels: str = "") -> list[str]:
-        return [obj["metadata"]["name"] for obj in self.list(resource, labels)]
+        return [obj["metadata"]["name"] for obj in self.all(resource, labels)]
 
     def phase(self, pod: str) -> str:
         return str(self.get(kinds.PODS, pod).get("status", {}).get("phase"))
