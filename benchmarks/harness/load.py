@@ -11,15 +11,18 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
 
 from harness import control_plane, exchange
 
+_P = TypeVar("_P", bound=asyncio.Protocol)
+
 
 async def _throughput(job: dict[str, Any]) -> dict[str, object]:
-    requests = exchange.shared([base64.b64decode(one) for one in job["requests"]])
+    # One iterator for all: a connection that is done takes the next request from it.
+    requests = iter([base64.b64decode(one) for one in job["requests"]])
     workers = [await _connect(job, exchange.Worker(requests)) for _ in range(job["connections"])]
     await _go()
     started, cpu = time.perf_counter(), time.process_time()
@@ -52,17 +55,15 @@ async def _watch(job: dict[str, Any]) -> dict[str, object]:
         await _connect(job, watcher, base64.b64decode(job["watch"]))
         watchers.append(watcher)
     await asyncio.gather(*(watcher.opened for watcher in watchers))
-    queue: list[bytes] = []
-    writer = await _connect(job, exchange.Worker(iter(queue)))
+    writer = await _connect(job, exchange.Worker(iter(())))
     await _go()
     delays: list[float] = []
     for index, text in enumerate(job["requests"]):
         missing[0] = len(watchers)
         all_arrived.clear()
-        worker_requests = iter([base64.b64decode(text)])
+        request = base64.b64decode(text)
         sent = time.perf_counter()
-        writer.restart(worker_requests)
-        await writer.finished
+        await writer.one(request)
         if watchers:
             async with asyncio.timeout(10):
                 await all_arrived.wait()
@@ -71,7 +72,7 @@ async def _watch(job: dict[str, Any]) -> dict[str, object]:
     return {"delays": delays, "failure": writer.failed.decode("utf-8", "replace")}
 
 
-async def _connect[P: asyncio.Protocol](job: dict[str, Any], protocol: P, first: bytes = b"") -> P:
+async def _connect(job: dict[str, Any], protocol: _P, first: bytes = b"") -> _P:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(
         lambda: protocol,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -150,9 +151,7 @@ class PlayKubelet:
             return
 
 
-def _now() -> Any:
-    import datetime
-
+def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
@@ -205,10 +204,12 @@ class World:
     async def kill(self) -> None:
         """End the controllers wherever they are."""
         assert self.manager is not None
-        # What a process that dies leaves: no reconcile is finished.
-        for task in (*self.manager._tasks.values(), *self.manager._background, *self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What a process that dies leaves: no reconcile is finished, and nothing is wound up.
+        tasks = {*self.manager._tasks.values(), *self.manager._background, *self._tasks}
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.005)
         self.manager, self._tasks = None, []
 
     async def stop(self) -> None:
@@ -303,7 +304,7 @@ class World:
         return found
 
 
-NODE = {
+NODE: Object = {
     "metadata": {"name": "node", "labels": {"kubernetes.io/hostname": "node"}},
     "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "2000"}},
 }

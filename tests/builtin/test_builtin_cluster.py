@@ -368,4 +368,4 @@ async def test_roles_are_aggregated(world: Any) -> None:
 
     await world.until(lambda: has(rule))
     await world.delete(kinds.CLUSTER_ROLES, "pods")
-    await world.until(lambda: has())
+    await world.until(has)

@@ -109,9 +109,8 @@ async def test_the_same_time_is_not_run_twice(bare: Any, clock: FakeClock, make:
     await bare.client.update(kinds.CRON_JOBS, {**found, "status": {}}, subresource="status")
     before = await jobs(bare)
     await bare.start(clock)
-    await bare.until_status(
-        kinds.CRON_JOBS, "once", **{"lastScheduleTime": found["status"]["lastScheduleTime"]}
-    )
+    last = found["status"]["lastScheduleTime"]
+    await bare.until_status(kinds.CRON_JOBS, "once", lastScheduleTime=last)
     assert await jobs(bare) == before
 
 

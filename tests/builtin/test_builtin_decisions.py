@@ -332,12 +332,12 @@ def test_host_ports_are_given_once() -> None:
     assert "free ports" in room.shortages(demand)[0]
 
 
-def ready_pod(name: str, *, ready: bool = True, deleting: bool = False, **labels: str) -> Any:
+def ready_pod(name: str, *, ready: bool = True, deleting: bool = False, revision: str = "") -> Any:
     status = "True" if ready else "False"
     fields: Any = {
         "name": name,
         "uid": name,
-        "labels": labels,
+        "labels": {revisions.POD_LABEL: revision},
         "creationTimestamp": "2026-01-01T00:00:00Z",
     }
     if deleting:
@@ -372,7 +372,7 @@ def scene(count: int, pods: Any, **spec: Any) -> stateful_decisions.Scene:
 
 
 def member(number: int, revision: str = "new", **state: bool) -> Any:
-    return ready_pod(f"s-{number}", **state, **{revisions.POD_LABEL: revision})
+    return ready_pod(f"s-{number}", **state, revision=revision)
 
 
 PARALLEL = {"podManagementPolicy": "Parallel"}
@@ -438,7 +438,7 @@ def test_ordinals(name: str, ordinal: int) -> None:
 
 
 def test_a_daemon_update_leaves_enough_running() -> None:
-    pods = {f"n{n}": [ready_pod(f"p{n}", **{revisions.POD_LABEL: "old"})] for n in range(4)}
+    pods = {f"n{n}": [ready_pod(f"p{n}", revision="old")] for n in range(4)}
     rolling = {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "50%"}}}
     daemon_set = {"metadata": {"name": "d"}, "spec": rolling}
     found = daemon_decisions.Scene(daemon_set, "new", frozenset(pods), pods, NOW)

@@ -160,12 +160,12 @@ class Following:
 
     def sees(self, words: str, seconds: float = 15) -> None:
         """Wait until the output has these words."""
-        eventually(lambda: words in self._read(), seconds, what=f"{words!r} in the output")
+        eventually(lambda: words in self.read(), seconds, what=f"{words!r} in the output")
 
     def ends(self, seconds: float = 15) -> int:
         """Wait until the command ends by itself; return its exit code."""
-        eventually(lambda: self._read() is not None and self._process.poll() is not None, seconds)
-        self._read()
+        eventually(lambda: self.read() is not None and self._process.poll() is not None, seconds)
+        self.read()
         return self._process.returncode
 
     def _read(self) -> str:
@@ -213,6 +213,12 @@ def kubectl(
     home = kubectl_home / Path(binary).parent.name
     home.mkdir(exist_ok=True)
     return Kubectl(binary, shared_platform.kubeconfig, home, namespace)
+
+
+@pytest.fixture
+def own_kubectl(binary: str, platform: InProcessPlatform, tmp_path: Path) -> Kubectl:
+    """Give kubectl on a platform of the test's own, for what others would feel."""
+    return Kubectl(binary, platform.kubeconfig, tmp_path, "default")
 
 
 class World:

@@ -4,18 +4,42 @@ A request without either is `system:anonymous`; what that may see is for the rol
 """
 
 import datetime
+import functools
+import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from wherry.apiserver.identity import AUTHENTICATED, User
 from wherry.apiserver.tokens import Claims, TokenSigner
 from wherry.objects import errors, kinds
 
 _REMEMBERED_TOKENS = 1024
+_EXTRA = "authentication.kubernetes.io/"
+_BOUND_KINDS = {"Pod": kinds.PODS, "Secret": kinds.SECRETS, "Node": kinds.NODES}
 
-UidLookup = Callable[[str, str, str], str | None]
-"""(resource key, namespace, name) → uid of the object, or None where there is none."""
+
+class Accounts(Protocol):
+    """What authentication looks up, in the committed state, at every request."""
+
+    def uid_of(self, resource: str, namespace: str, name: str) -> str | None:
+        """Return the uid of an object; None where there is none, or it is long being deleted.
+
+        Args:
+            resource: `Resource.key`.
+            namespace: Empty for kinds without.
+            name: Of the object.
+        """
+        ...
+
+    def holds_token(self, namespace: str, secret: str, token: str) -> bool:
+        """Return whether a service-account Secret holds exactly this token."""
+        ...
+
+
+class _Known(NamedTuple):
+    claims: Claims
+    user: User
 
 
 class RequestAuthenticator:
@@ -24,20 +48,20 @@ class RequestAuthenticator:
     def __init__(
         self,
         signer: TokenSigner,
-        uid_of: UidLookup,
+        accounts: Accounts,
         now: Callable[[], datetime.datetime],
     ) -> None:
         """Take what authentication depends on.
 
         Args:
             signer: Verifies service-account tokens.
-            uid_of: Finds the objects that a token is bound to, in the committed state.
+            accounts: Finds the objects that a token is bound to.
             now: Current time, aware.
         """
         self._signer = signer
-        self._uid_of = uid_of
+        self._accounts = accounts
         self._now = now
-        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._verified: OrderedDict[str, _Known] = OrderedDict()
 
     async def authenticate(
         self, headers: Mapping[str, str], peer_certificate: dict[str, Any] | None
@@ -53,6 +77,7 @@ class RequestAuthenticator:
             UnauthorizedError: credentials were given and are not good.
         """
         if peer_certificate:
+            self._check_still_valid(peer_certificate)
             user = user_of_certificate(peer_certificate)
             if user is not None:
                 return user
@@ -66,61 +91,100 @@ class RequestAuthenticator:
             )
         return self.user_of_token(token.strip())
 
-    def user_of_token(self, token: str, audiences: Sequence[str] = ()) -> User:
-        """Return the service account that a token stands for.
+    def user_of_token(self, token: str) -> User:
+        """Return the service account that a token for this server stands for.
 
         Args:
             token: The JWT.
-            audiences: Any one of these must be among the token's; by default the API server.
 
         Raises:
             UnauthorizedError: the token is not good, or what it is bound to is gone.
         """
-        claims = self._signer.verify(token, audiences) if audiences else self._claims(token)
-        place = f"{claims.namespace}:{claims.account.name}"
-        account = self._uid_of(kinds.SERVICE_ACCOUNTS.key, claims.namespace, claims.account.name)
-        if account != claims.account.uid:
-            raise errors.UnauthorizedError(f"the service account {place} of the token is gone")
-        extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.identifier}",)}
-        if claims.pod is not None:
-            pod = self._uid_of(kinds.PODS.key, claims.namespace, claims.pod.name)
-            if pod != claims.pod.uid:
-                raise errors.UnauthorizedError(
-                    f"the pod {claims.namespace}/{claims.pod.name} of the token is gone"
-                )
-            extra["authentication.kubernetes.io/pod-name"] = (claims.pod.name,)
-            extra["authentication.kubernetes.io/pod-uid"] = (claims.pod.uid,)
-        return User(
-            name=f"system:serviceaccount:{place}",
-            uid=claims.account.uid,
-            groups=(
-                "system:serviceaccounts",
-                f"system:serviceaccounts:{claims.namespace}",
-                AUTHENTICATED,
-            ),
-            extra=extra,
-        )
-
-    def _claims(self, token: str) -> Claims:
         # Verifying a signature costs ten times what the rest of a request does: once per token.
         known = self._verified.get(token)
-        if known is not None:
-            if known.expires <= self._now().timestamp():
-                del self._verified[token]
-                raise errors.UnauthorizedError("the bearer token has expired")
-            return known
-        claims = self._signer.verify(token)
-        self._verified[token] = claims
-        if len(self._verified) > _REMEMBERED_TOKENS:
-            self._verified.popitem(last=False)
-        return claims
+        if known is None:
+            claims = self._signer.verify(token)
+            known = self._verified[token] = _Known(claims, _user_of(claims))
+            if len(self._verified) > _REMEMBERED_TOKENS:
+                self._verified.popitem(last=False)
+        elif known.claims.expires <= self._now().timestamp():
+            del self._verified[token]
+            raise errors.UnauthorizedError("the bearer token has expired")
+        self._check_bound(known.claims, token)
+        return known.user
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
+        """Return the user of a token and for which of some audiences it is meant.
+
+        Args:
+            token: The JWT.
+            audiences: Who may ask; empty for this server.
+
+        Raises:
+            UnauthorizedError: the token is not good, for none of them, or what it is bound to is gone.
+        """
+        claims = self._signer.verify(token, audiences)
+        self._check_bound(claims, token)
+        wanted = tuple(audiences) or (self._signer.issuer,)
+        return _user_of(claims), tuple(each for each in wanted if each in claims.audiences)
+
+    def _check_bound(self, claims: Claims, token: str) -> None:
+        """Refuse a token whose account or other bound object is gone, or another of that name."""
+        namespace, account = claims.namespace, claims.account
+        uid = self._accounts.uid_of(kinds.SERVICE_ACCOUNTS.key, namespace, account.name)
+        if uid != account.uid:
+            place = f"{namespace}/{account.name}"
+            raise errors.UnauthorizedError(f"the service account {place} of the token is gone")
+        if claims.secret and not self._accounts.holds_token(namespace, claims.secret, token):
+            place = f"{namespace}/{claims.secret}"
+            raise errors.UnauthorizedError(f"the secret {place} does not hold the token any more")
+        if claims.bound is not None:
+            resource, bound = _BOUND_KINDS[claims.bound.kind], claims.bound.object
+            home = namespace if resource.namespaced else ""
+            if self._accounts.uid_of(resource.key, home, bound.name) != bound.uid:
+                kind = claims.bound.kind.lower()
+                raise errors.UnauthorizedError(f"the {kind} {bound.name} of the token is gone")
+
+    def _check_still_valid(self, certificate: Mapping[str, Any]) -> None:
+        # TLS looks at the start of a connection only, and those of watches last for hours.
+        if _ends(str(certificate.get("notAfter", ""))) <= self._now().timestamp():
+            raise errors.UnauthorizedError("the client certificate has expired")
+
+
+@functools.lru_cache(maxsize=256)
+def _ends(text: str) -> float:
+    try:
+        return float(ssl.cert_time_to_seconds(text))
+    except ValueError:
+        return 0.0
+
+
+def _user_of(claims: Claims) -> User:
+    extra: dict[str, tuple[str, ...]] = {}
+    if claims.identifier:
+        extra[f"{_EXTRA}credential-id"] = (f"JTI={claims.identifier}",)
+    if claims.bound is not None and claims.bound.kind != "Secret":
+        kind = claims.bound.kind.lower()
+        extra[f"{_EXTRA}{kind}-name"] = (claims.bound.object.name,)
+        extra[f"{_EXTRA}{kind}-uid"] = (claims.bound.object.uid,)
+    return User(
+        name=f"system:serviceaccount:{claims.namespace}:{claims.account.name}",
+        uid=claims.account.uid,
+        groups=(
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{claims.namespace}",
+            AUTHENTICATED,
+        ),
+        extra=extra,
+    )
 
 
 def user_of_certificate(certificate: Mapping[str, Any]) -> User | None:
     """Return the user a verified client certificate names: CN the user, each O a group."""
     fields = [pair for group in certificate.get("subject", ()) for pair in group]
-    names = [value for key, value in fields if key == "commonName"]
-    if not names:
+    # Of several names the last counts, as in Go.
+    name = [value for key, value in fields if key == "commonName"][-1:]
+    if not name or not name[0]:
         return None
     groups = tuple(value for key, value in fields if key == "organizationName")
-    return User(name=names[0], uid="", groups=(*groups, AUTHENTICATED), extra={})
+    return User(name=name[0], uid="", groups=(*groups, AUTHENTICATED), extra={})

@@ -6,6 +6,7 @@ the next, because every call of every client asks. Semantics are those of
 """
 
 import dataclasses
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -14,7 +15,10 @@ from wherry.apiserver.identity import MASTERS, Attributes, Decision, User
 from wherry.objects import kinds, selectors
 from wherry.objects.requests import Object
 
+_LOG = logging.getLogger(__name__)
 _REMEMBERED = 20_000
+# Callers choose names and paths: long ones are decided anew, so that they cannot fill the memory.
+_LONGEST_REMEMBERED = 512
 
 
 class RoleSource(Protocol):
@@ -54,7 +58,7 @@ class Rule:
         """Return whether the rule grants what is asked."""
         if "*" not in self.verbs and asked.verb not in self.verbs:
             return False
-        if not asked.resource:
+        if asked.path:
             return any(_path_matches(path, asked.path) for path in self.paths)
         return (
             ("*" in self.groups or asked.group in self.groups)
@@ -97,6 +101,7 @@ class RoleAuthorizer:
     def __init__(self, source: RoleSource) -> None:
         self._source = source
         self._compiled_at = -1
+        self._roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._grants: dict[str, list[Grant]] = {}
         self._decisions: dict[tuple[object, ...], Decision] = {}
 
@@ -124,9 +129,11 @@ class RoleAuthorizer:
         )
         known = self._decisions.get(key)
         if known is None:
-            if len(self._decisions) >= _REMEMBERED:
-                self._decisions.clear()
-            known = self._decisions[key] = self._decide(attributes)
+            known = self._decide(attributes)
+            if _is_short(attributes):
+                if len(self._decisions) >= _REMEMBERED:
+                    self._decisions.clear()
+                self._decisions[key] = known
         return known
 
     def rules(self, user: User, namespace: str) -> list[Rule]:
@@ -147,6 +154,17 @@ class RoleAuthorizer:
                 return Decision(allowed=True, reason=f"RBAC: allowed by {grant.source}")
         return Decision(allowed=False, reason="")
 
+    def role_rules(self, kind: str, name: str, namespace: str) -> tuple[Rule, ...] | None:
+        """Return the rules of a role, those it aggregates included; None where there is none.
+
+        Args:
+            kind: ``Role`` or ``ClusterRole``.
+            name: Of the role.
+            namespace: Of a Role; ignored for a ClusterRole.
+        """
+        self._refresh()
+        return self._roles.get((namespace if kind == "Role" else "", name))
+
     def _granted(self, user: User) -> Iterator[Grant]:
         yield from self._grants.get(f"User/{user.name}", ())
         for group in user.groups:
@@ -156,12 +174,20 @@ class RoleAuthorizer:
         revision = self._source.revision()
         if revision == self._compiled_at:
             return
-        self._grants = _compile(self._source)
+        self._roles = _compile_roles(self._source)
+        self._grants = _compile_grants(self._source, self._roles)
         self._decisions.clear()
         self._compiled_at = revision
 
 
-def _compile(source: RoleSource) -> dict[str, list[Grant]]:
+def _is_short(asked: Attributes) -> bool:
+    user = asked.user
+    parts = (asked.verb, asked.group, asked.resource, asked.subresource, asked.namespace)
+    length = sum(map(len, (*parts, asked.name, asked.path, user.name, *user.groups)))
+    return length <= _LONGEST_REMEMBERED
+
+
+def _compile_roles(source: RoleSource) -> dict[tuple[str, str], tuple[Rule, ...]]:
     cluster_roles = source.list(kinds.CLUSTER_ROLES.key)
     rules = {
         ("", role["metadata"]["name"]): rules_of(role, cluster_roles) for role in cluster_roles
@@ -169,6 +195,12 @@ def _compile(source: RoleSource) -> dict[str, list[Grant]]:
     for role in source.list(kinds.ROLES.key):
         place = (role["metadata"]["namespace"], role["metadata"]["name"])
         rules[place] = rules_of(role, ())
+    return rules
+
+
+def _compile_grants(
+    source: RoleSource, rules: Mapping[tuple[str, str], tuple[Rule, ...]]
+) -> dict[str, list[Grant]]:
     grants: dict[str, list[Grant]] = defaultdict(list)
     for binding in source.list(kinds.CLUSTER_ROLE_BINDINGS.key):
         _add_grants(grants, binding, rules, namespace="")
@@ -180,18 +212,41 @@ def _compile(source: RoleSource) -> dict[str, list[Grant]]:
 def rules_of(role: Object, cluster_roles: Iterable[Object]) -> tuple[Rule, ...]:
     """Return the compiled rules of a role, those it aggregates included.
 
+    An aggregated role that is among those another one aggregates brings what it is made of, as it
+    does once the controller has written its rules.
+
     Args:
         role: A Role or ClusterRole.
         cluster_roles: All ClusterRoles, among which an `aggregationRule` selects.
     """
-    own = [Rule.compile(rule) for rule in role.get("rules") or ()]
+    roles = list(cluster_roles)
+    seen = {role["metadata"]["name"]}
+    found: dict[Rule, None] = {}
+    waiting = [role]
+    while waiting:
+        current = waiting.pop(0)
+        found.update((Rule.compile(rule), None) for rule in current.get("rules") or ())
+        for other in _aggregated(current, roles):
+            if other["metadata"]["name"] not in seen:
+                seen.add(other["metadata"]["name"])
+                waiting.append(other)
+    return tuple(found)
+
+
+def _aggregated(role: Object, cluster_roles: Iterable[Object]) -> Iterator[Object]:
     wanted = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
-    compiled = [selectors.from_object(selector) for selector in wanted]
+    try:
+        compiled = [selectors.from_object(selector) for selector in wanted]
+    except ValueError as error:
+        # A role that was stored under laxer rules must not take all others with it.
+        _LOG.warning("ClusterRole %s aggregates nothing: %s", role["metadata"]["name"], error)
+        return
+    if not compiled:
+        return
     for other in cluster_roles:
         labels = other["metadata"].get("labels") or {}
-        if other is not role and any(selector.matches(labels) for selector in compiled):
-            own.extend(Rule.compile(rule) for rule in other.get("rules") or ())
-    return tuple(own)
+        if any(selector.matches(labels) for selector in compiled):
+            yield other
 
 
 def _add_grants(
@@ -201,22 +256,36 @@ def _add_grants(
     *,
     namespace: str,
 ) -> None:
-    reference = binding["roleRef"]
-    role_namespace = namespace if reference["kind"] == "Role" else ""
-    granted = rules.get((role_namespace, reference["name"]))
+    reference = binding.get("roleRef") or {}
+    kind, role = reference.get("kind"), str(reference.get("name"))
+    if kind not in {"Role", "ClusterRole"} or (kind == "Role" and not namespace):
+        return
+    granted = rules.get((namespace if kind == "Role" else "", role))
     if not granted:
         return
     name = binding["metadata"]["name"]
-    where = f"{namespace}/{name}" if namespace else name
-    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
-    source = f'{kind} "{where}" of {reference["kind"]} "{reference["name"]}"'
-    grant = Grant(namespace, granted, source)
-    for subject in binding.get("subjects") or ():
-        grants[_subject_key(subject, namespace)].append(grant)
+    where = f"{name}/{namespace}" if namespace else name
+    binding_kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    subjects = binding.get("subjects") or ()
+    for subject in subjects:
+        key = _subject_key(subject, namespace)
+        if key is not None:
+            source = f'{binding_kind} "{where}" of {kind} "{role}" to {_described(subject, namespace)}'
+            grants[key].append(Grant(namespace, granted, source))
 
 
-def _subject_key(subject: Mapping[str, str], namespace: str) -> str:
-    if subject["kind"] == "ServiceAccount":
+def _subject_key(subject: Mapping[str, str], namespace: str) -> str | None:
+    kind, name = subject.get("kind"), subject.get("name")
+    if not name:
+        return None
+    if kind == "ServiceAccount":
         home = subject.get("namespace") or namespace
-        return f"User/system:serviceaccount:{home}:{subject['name']}"
-    return f"{subject['kind']}/{subject['name']}"
+        return f"User/system:serviceaccount:{home}:{name}" if home else None
+    return f"{kind}/{name}" if kind in {"User", "Group"} else None
+
+
+def _described(subject: Mapping[str, str], namespace: str) -> str:
+    name = subject["name"]
+    if subject["kind"] == "ServiceAccount":
+        name = f"{name}/{subject.get('namespace') or namespace}"
+    return f'{subject["kind"]} "{name}"'

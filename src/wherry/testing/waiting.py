@@ -28,6 +28,7 @@ def eventually(check: Callable[[], T], seconds: float = 10.0, *, what: str = "")
         AssertionError: ``check`` had not become true in time; it tells what was seen last, and
             chains the last assertion that failed.
     """
+    __tracebackhide__ = True  # what pytest shows is the line that waits
     deadline = time.monotonic() + seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:

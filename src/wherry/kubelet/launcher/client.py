@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
-from wherry.kubelet.launcher import protocol, starter, types
+from wherry.kubelet.launcher import protocol, sessions, starter, types
 
 DEFAULT_IDLE_SECONDS = 600.0
 

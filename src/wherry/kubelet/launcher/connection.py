@@ -1,18 +1,31 @@
 """One control plane's connection, as the launcher sees it."""
 
 import base64
+import contextlib
 import dataclasses
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from wherry.kubelet.launcher import execution, loop, processes, protocol, supervisor, types
+from wherry.kubelet.launcher import (
+    execution,
+    interaction,
+    loop,
+    processes,
+    protocol,
+    supervisor,
+    taps,
+    types,
+)
 
 _MAX_UNSENT_BYTES = 64 * 1024 * 1024
 _MAX_TIMEOUT_SECONDS = 24 * 3600.0
 _READ_BYTES = 256 * 1024
+_MAX_DESCRIPTORS = 3
+_RECEIVE_FLAGS = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
 
 Answer = Callable[[Any], None]
 
@@ -54,7 +67,13 @@ class Connection:
         self._unsent = bytearray()
         self._blocked = False
         self._open = True
+        self._descriptors: list[int] = []
+        self._interactions: list[interaction.Interaction] = []
+        self._taps: list[taps.Tap] = []
+        self._input_ends = ""
         self.welcomed = False
+        self.listens = False
+        """Whether it wants to hear of exits."""
         self._methods: dict[str, Callable[[dict[str, Any], Answer], None]] = {
             "start": self._start,
             "signal": self._signal,
@@ -62,6 +81,8 @@ class Connection:
             "forget": self._forget,
             "execute": self._execute,
             "write_stdin": self._write_stdin,
+            "interact": self._interact,
+            "attach": self._attach,
             "shutdown": self._shutdown,
         }
         peer.settimeout(0)
@@ -73,6 +94,14 @@ class Connection:
             self._open = False
             self._loop.unwatch(self._peer.fileno())
             self._peer.close()
+            self._close_descriptors()
+            for running in self._interactions:
+                running.hang_up()
+            for tap in self._taps:
+                tap.close()
+            if self._input_ends:
+                with contextlib.suppress(types.LauncherError):  # it has finished
+                    self._table.write_stdin(self._input_ends, b"", close=True)
             self._owner.closed(self)
 
     def send(self, message: protocol.Message) -> None:
@@ -105,14 +134,17 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            data = self._peer.recv(_READ_BYTES)
+            data, descriptors, _, _ = socket.recv_fds(
+                self._peer, _READ_BYTES, _MAX_DESCRIPTORS, _RECEIVE_FLAGS
+            )
+            self._descriptors += descriptors
             messages = self._decoder.feed(data)
         except BlockingIOError:
             return
         except (OSError, protocol.ProtocolError):
             self.close()
             return
-        if not data:
+        if not data or len(self._descriptors) > _MAX_DESCRIPTORS:
             self.close()
             return
         for message in messages:
@@ -138,7 +170,7 @@ class Connection:
         if not isinstance(params, dict):
             raise types.LauncherError("params: an object is needed")
         if method == "hello":
-            self._hello(answer)
+            self._hello(params, answer)
             return
         if not self.welcomed:
             raise types.LauncherError("say hello first")
@@ -147,9 +179,10 @@ class Connection:
             raise types.LauncherError(f"no method {method!r}; there are {', '.join(self._methods)}")
         serve(params, answer)
 
-    def _hello(self, answer: Answer) -> None:
+    def _hello(self, params: dict[str, Any], answer: Answer) -> None:
         features = dataclasses.asdict(self._owner.features)
         self.welcomed = True
+        self.listens = bool(params.get("events", True))
         answer({"version": protocol.VERSION, "pid": os.getpid(), "features": features})
 
     def _start(self, params: dict[str, Any], answer: Answer) -> None:
@@ -188,6 +221,44 @@ class Connection:
     def _write_stdin(self, params: dict[str, Any], answer: Answer) -> None:
         data = base64.b64decode(params["data"])
         answer(self._table.write_stdin(params["id"], data, close=bool(params["close"])))
+
+    def _interact(self, params: dict[str, Any], answer: Answer) -> None:
+        argv = tuple(str(part) for part in params["argv"])
+        if not argv or any("\0" in part for part in argv):
+            raise types.LauncherError("argv: at least the program is needed, and no NUL characters")
+        if len(self._descriptors) != _MAX_DESCRIPTORS:
+            raise types.LauncherError("send standard input, output and error along")
+
+        def reply(outcome: interaction.Ended) -> None:
+            self._interactions.remove(running)
+            answer(outcome._asdict())
+
+        try:
+            running = self._table.interact(
+                params["id"],
+                argv,
+                self._descriptors,
+                terminal=bool(params["terminal"]),
+                reply=reply,
+            )
+            self._interactions.append(running)
+        finally:
+            self._close_descriptors()
+
+    def _attach(self, params: dict[str, Any], answer: Answer) -> None:
+        added, stdin = self._table.attach(params["id"], self._descriptors)
+        self._taps += added
+        self._descriptors = []
+        if bool(params["once"]):
+            self._input_ends = params["id"]
+        if stdin is not None:
+            # Goes ahead of the answer, which a fresh connection has room for.
+            socket.send_fds(self._peer, [protocol.encode({"event": "input"})], [stdin])
+        answer({"terminal": self._table.has_terminal(params["id"])})
+
+    def _close_descriptors(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def _shutdown(self, _params: dict[str, Any], answer: Answer) -> None:
         self._owner.shutdown(lambda: answer(None))

@@ -18,6 +18,7 @@ from wherry.kubelet.launcher import (
     processes,
     records,
     spawn,
+    taps,
     types,
 )
 
@@ -56,6 +57,7 @@ class Container:
             directory=around.directory,
             token=token,
             nofile=around.nofile,
+            terminal=spec.tty,
         )
         self.record = records.Record(
             state=types.ProcessState(id=spec.id, started_at=time.time()),
@@ -119,15 +121,20 @@ class Container:
         log = logs.LogFile(
             spec.log_path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files
         )
-        self._output = output.LoggedOutput(self._around.events, log)
+        remember = spec.stdin or spec.tty
+        self._output = output.LoggedOutput(
+            self._around.events, log, terminal=spec.tty, remember=remember
+        )
 
     def _fork(self) -> None:
         assert self._output is not None
         if self.record.links:
             self._around.records.save(self.record)
             links.make(self.record.links)
-        stdin = self._open_stdin()
         stdout, stderr = self._output.writers
+        stdin = self._open_stdin(self._output.terminal, stdout)
+        if self.spec.tty:
+            spawn.own([stdout], self.spec)
         try:
             forked = spawn.fork(self.plan, stdin=stdin, stdout=stdout, stderr=stderr)
         finally:
@@ -142,7 +149,10 @@ class Container:
         self._around.records.save(self.record)
         self._starting.go()
 
-    def _open_stdin(self) -> int:
+    def _open_stdin(self, terminal: int | None, writer: int) -> int:
+        if terminal is not None:
+            self._stdin = os.dup(terminal)
+            return os.dup(writer)
         if not self.spec.stdin:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         reader, self._stdin = os.pipe()
@@ -239,17 +249,30 @@ class Container:
         Raises:
             LauncherError: There is no standard input, or nobody reads it any more.
         """
-        if self._stdin is None:
+        if self._stdin is None or not self.spec.stdin:
             raise types.LauncherError(f"{self.spec.id}: standard input is closed")
         try:
             taken = os.write(self._stdin, data) if data else 0
         except BlockingIOError:
             return 0
-        except BrokenPipeError as error:
+        except OSError as error:
             raise types.LauncherError(f"{self.spec.id}: nobody reads standard input") from error
-        if close and taken == len(data):
+        if close and taken == len(data) and not self.spec.tty:
             self._close_stdin()
         return taken
+
+    def attach(self, descriptors: list[int]) -> tuple[list[taps.Tap], int | None]:
+        """Let somebody watch, and write.
+
+        Args:
+            descriptors: See ``LoggedOutput.attach``; owned from now on.
+
+        Returns:
+            What ends the watching, and the descriptor of standard input (of the terminal, if there is one), which
+            stays the container's own.
+        """
+        assert self._output is not None
+        return self._output.attach(descriptors), self._stdin
 
     def _close_stdin(self) -> None:
         if self._stdin is not None:

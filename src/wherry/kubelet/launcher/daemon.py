@@ -27,7 +27,8 @@ from wherry.kubelet.launcher import (
     types,
 )
 
-_MAX_CONNECTIONS = 64
+_MAX_CONNECTIONS = 1024
+"""Everyone who attaches or runs a command has one."""
 _MAX_LOG_BYTES = 1024 * 1024
 _ACCEPT_PAUSE_SECONDS = 0.5
 
@@ -123,7 +124,7 @@ class Daemon:
     def _announce(self, state: types.ProcessState) -> None:
         message = {"event": "exit", "state": types.state_values(state)}
         for peer in list(self._connections):
-            if peer.welcomed:
+            if peer.listens:
                 peer.send(message)
 
     def _watch_idleness(self) -> None:
@@ -163,7 +164,7 @@ def _listen(directory: str) -> socket.socket:
     listener.bind(protocol.SOCKET_NAME)
     os.umask(mask)
     os.chdir("/")
-    listener.listen(_MAX_CONNECTIONS)
+    listener.listen(128)
     return listener
 
 

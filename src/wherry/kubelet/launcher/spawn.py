@@ -6,12 +6,14 @@ exec it waits for one byte, so that the launcher has the process on record befor
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import signal
 import socket
-from collections.abc import Mapping
+import termios
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from wherry.kubelet.launcher import interception, processes, sandbox, syscalls, types
@@ -46,6 +48,8 @@ class Plan(NamedTuple):
     """The limits that the launcher was started with."""
     join: int | None = None
     """Pid of a container whose namespaces are entered instead of making new ones."""
+    terminal: bool = False
+    """Standard input is a terminal, which is to control the process."""
 
 
 class Child(NamedTuple):
@@ -76,6 +80,13 @@ def fork(plan: Plan, *, stdin: int, stdout: int, stderr: int) -> Child:
     theirs.close()
     ours.settimeout(0)
     return Child(pid, ours)
+
+
+def own(descriptors: Sequence[int], spec: types.ProcessSpec) -> None:
+    """Let the user of a process open its streams by name (``/dev/stdout``, ``/dev/tty``)."""
+    if os.geteuid() == 0 and spec.uid is not None:
+        for descriptor in descriptors:
+            os.fchown(descriptor, spec.uid, -1)
 
 
 def _become(
@@ -109,6 +120,8 @@ def _prepare(
             signal.signal(number, signal.SIG_DFL)
     for target, descriptor in enumerate(standard):
         os.dup2(descriptor, target)
+    if plan.terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.umask(0o022)
     _view(plan, status)
     _limit(plan)

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
-from wherry.kubelet.launcher import container, execution, processes, types
+from wherry.kubelet.launcher import container, execution, interaction, processes, taps, types
 
 _SETTLE_POLL_SECONDS = 0.25
 _SHUTDOWN_SECONDS = 5.0
@@ -32,7 +32,7 @@ class Supervisor:
         self._announce = announce
         self._containers: dict[str, container.Container] = {}
         self._mains: dict[int, container.Container] = {}
-        self._executions: dict[int, execution.Running] = {}
+        self._executions: dict[int, execution.Running | interaction.Interaction] = {}
         self._settling: list[container.Container] = []
 
     @property
@@ -95,11 +95,50 @@ class Supervisor:
             UnknownProcessError: There is no such process.
             LauncherError: It does not run.
         """
+        inside = self._alive(process_id)
+        running = execution.Running(self._around.events, inside, command, reply)
+        self._executions[running.pid] = running
+
+    def interact(
+        self,
+        process_id: str,
+        argv: tuple[str, ...],
+        descriptors: list[int],
+        *,
+        terminal: bool,
+        reply: interaction.Reply,
+    ) -> interaction.Interaction:
+        """Run a command inside a container on somebody's own descriptors; see ``Interaction``.
+
+        Raises:
+            UnknownProcessError: There is no such process.
+            LauncherError: It does not run.
+        """
+        inside, events = self._alive(process_id), self._around.events
+        fresh = interaction.Interaction(
+            events, inside, argv, descriptors, terminal=terminal, reply=reply
+        )
+        self._executions[fresh.pid] = fresh
+        return fresh
+
+    def attach(self, process_id: str, descriptors: list[int]) -> tuple[list[taps.Tap], int | None]:
+        """Let somebody watch a container; see ``Container.attach``.
+
+        Raises:
+            UnknownProcessError: There is no such process.
+            LauncherError: It does not run.
+        """
+        return self._alive(process_id).attach(descriptors)
+
+    def has_terminal(self, process_id: str) -> bool:
+        """Whether a container's streams are a terminal."""
+        return self._running(process_id).spec.tty
+
+    def _alive(self, process_id: str) -> container.Container:
         inside = self._running(process_id)
         if inside.exited or inside.starting:
             raise types.LauncherError(f"{process_id} does not run")
-        running = execution.Running(self._around.events, inside, command, reply)
-        self._executions[running.pid] = running
+        return inside
 
     def _running(self, process_id: str) -> container.Container:
         held = self._containers.get(process_id)

@@ -63,6 +63,8 @@ class ProcessSpec:
     """Counts the file that is being written."""
     stdin: bool = False
     """A pipe that ``Launcher.write_stdin`` feeds; otherwise ``/dev/null``."""
+    tty: bool = False
+    """The standard streams are one terminal; its output goes to the log as standard output."""
     rlimits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """By lower-case name (``nofile``, ``nproc`` …). They only ever lower the launcher's own."""
     cgroup_parent: str = ""
