@@ -170,3 +170,19 @@ async def test_a_refused_pod_is_told(world: Any, make: Any) -> None:
     found = await world.until_condition(kinds.DEPLOYMENTS, "web", "ReplicaFailure")
     assert "nobody" in (conditions.get(found, "ReplicaFailure") or {})["message"]
     assert isinstance(errors.ForbiddenError("x"), errors.ApiError)
+
+
+async def test_the_foreground_takes_sets_and_pods_first(world: Any, make: Any) -> None:
+    await world.create(kinds.DEPLOYMENTS, make.workload("web", 2, "linger"))
+    await settled(world, "web", 2)
+    await world.delete(kinds.DEPLOYMENTS, "web", "Foreground")
+
+    async def leaving() -> bool:
+        pods = await world.list(kinds.PODS, "app=web")
+        return len(pods) == 2 and all(map(metadata.is_deleting, pods))
+
+    await world.until(leaving)
+    assert await world.find(kinds.DEPLOYMENTS, "web")
+    world.kubelet.release()
+    await world.until_gone(kinds.DEPLOYMENTS, "web")
+    assert not await world.list(kinds.PODS, "app=web")

@@ -169,3 +169,29 @@ async def test_a_daemon_on_every_node_that_suits(world: Any, make: Any) -> None:
     assert {value_of(pod) for pod in found if not metadata.is_deleting(pod)} == {"2"}
     await world.client.patch(kinds.NODES, "tainted", {"spec": {"taints": None}})
     await world.until_status(kinds.DAEMON_SETS, "agent", numberAvailable=3)
+
+
+async def test_a_pod_comes_back_with_a_new_claim_after_its_claim_was_dropped(
+    world: Any, make: Any
+) -> None:
+    requests = {"requests": {"storage": "1Gi"}}
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": requests},
+    }
+    body = make.workload(
+        "db",
+        2,
+        volumeClaimTemplates=[claim],
+        persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
+    )
+    await world.create(kinds.STATEFUL_SETS, body)
+    await rolled(world, "db", 2)
+    first = await world.get(kinds.PERSISTENT_VOLUME_CLAIMS, "data-db-1")
+    await world.patch(kinds.STATEFUL_SETS, "db", {"spec": {"replicas": 1}})
+    await rolled(world, "db", 1)
+    await world.patch(kinds.STATEFUL_SETS, "db", {"spec": {"replicas": 2}})
+    await rolled(world, "db", 2)
+    second = await world.get(kinds.PERSISTENT_VOLUME_CLAIMS, "data-db-1")
+    assert metadata.uid(first) != metadata.uid(second)
+    assert not metadata.owner_references(second)

@@ -68,7 +68,7 @@ async def test_repeats_are_counted(api: Any, writer: EventWriter, clock: FakeClo
     assert event["lastTimestamp"] == "2026-01-01T00:01:00Z"
 
 
-async def test_a_new_process_goes_on_counting(
+async def test_another_process_loses_nothing_that_it_says_in_the_same_moment(
     api: Any, client: Client, writer: EventWriter, clock: FakeClock
 ) -> None:
     await Recorder(writer, "tester").event(POD, "Normal", "Started", "It started")
@@ -78,7 +78,17 @@ async def test_a_new_process_goes_on_counting(
     await Recorder(other, "tester").event(POD, "Normal", "Started", "It started")
     await other.flush()
     task.cancel()
-    assert [event["count"] for event in events(api)] == [2]
+    assert [event["count"] for event in events(api)] == [1, 1]
+
+
+async def test_names_sort_by_time(api: Any, writer: EventWriter) -> None:
+    recorder = Recorder(writer, "tester")
+    reasons = ["Scheduled", "Pulled", "Created", "Started"]
+    for reason in reasons:
+        await recorder.event(POD, "Normal", reason, "It did")
+    await writer.flush()
+    by_name = sorted(events(api), key=lambda event: event["metadata"]["name"])
+    assert [event["reason"] for event in by_name] == reasons
 
 
 async def test_an_event_that_was_deleted_is_made_again(api: Any, writer: EventWriter) -> None:

@@ -270,7 +270,9 @@ def _add_grants(
     for subject in subjects:
         key = _subject_key(subject, namespace)
         if key is not None:
-            source = f'{binding_kind} "{where}" of {kind} "{role}" to {_described(subject, namespace)}'
+            source = (
+                f'{binding_kind} "{where}" of {kind} "{role}" to {_described(subject, namespace)}'
+            )
             grants[key].append(Grant(namespace, granted, source))
 
 

@@ -11,13 +11,17 @@ import os
 import secrets
 import socket
 import ssl
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from wherry.apiserver.tokens import SigningKeyError, TokenSigner
 
 _AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 _LEAF_LIFETIME = datetime.timedelta(days=365)
@@ -70,8 +74,9 @@ class Pki:
 def load_or_create(directory: Path, addresses: Sequence[str], now: datetime.datetime) -> Pki:
     """Return the authority and certificates of ``directory``, making what is not there yet.
 
-    The server's and the administrator's certificates are renewed when they have less than 30 days
-    left; the server's also when ``addresses`` names one that it does not cover.
+    The server's and the administrator's certificates are made anew when they have less than 30 days
+    left, are damaged or of another authority; the server's also when ``addresses`` names one that
+    it does not cover. The authority's is never replaced: all that clients were given hangs on it.
 
     Args:
         directory: Created with mode 0700 when missing.
@@ -83,19 +88,17 @@ def load_or_create(directory: Path, addresses: Sequence[str], now: datetime.date
         CertificateError: a file is unreadable or damaged; the message names it.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    authority = _load(directory, "ca") or _store(directory, "ca", _make_authority(now))
-    server = _load(directory, "apiserver")
+    _make_private(directory)
+    authority = _authority(directory, now)
     wanted = _subject_alternative_names(addresses)
-    if server is None or _expires(server, now) or not _covers(server, wanted):
+    server = _leaf(directory, "apiserver", authority, now)
+    if server is None or not _covers(server, wanted):
         server = _store(directory, "apiserver", _issue_server(authority, wanted, now))
-    admin = _load(directory, "admin")
-    if admin is None or _expires(admin, now):
+    admin = _leaf(directory, "admin", authority, now)
+    if admin is None:
         made = issue_client(authority, "kubernetes-admin", ("system:masters",), now=now)
         admin = _store(directory, "admin", made)
-    signing = directory / "sa.key"
-    if not signing.exists():
-        _write_private(signing, _pem_key(ec.generate_private_key(ec.SECP256R1())))
-    return Pki(directory, authority, server, admin, _read(signing))
+    return Pki(directory, authority, server, admin, _signing_key(directory))
 
 
 def issue_client(
@@ -110,6 +113,87 @@ def issue_client(
         usage, critical=False
     )
     return _sign(builder, key, authority)
+
+
+def _authority(directory: Path, now: datetime.datetime) -> KeyPair:
+    certificate, key = directory / "ca.crt", directory / "ca.key"
+    if not certificate.exists():
+        # Also after a first start that was cut off: the key is written first.
+        return _store(directory, "ca", _make_authority(now))
+    if not key.exists():
+        message = (
+            f"{key} is missing, but {certificate} is there. Restore it, or remove {certificate} to "
+            f"have a new authority made; all kubeconfigs that were given out end then"
+        )
+        raise CertificateError(message)
+    pair = KeyPair(_read(certificate), _read(key))
+    try:
+        parsed = _matching(pair)
+    except ValueError as error:
+        message = (
+            f"{certificate} or {key} is damaged: {error}. "
+            f"Restore them, or remove both to have new ones made"
+        )
+        raise CertificateError(message) from error
+    if parsed.not_valid_after_utc <= now:
+        message = f"{certificate} has expired; remove {directory} to have a new authority made"
+        raise CertificateError(message)
+    _make_private(key)
+    return pair
+
+
+def _leaf(directory: Path, name: str, authority: KeyPair, now: datetime.datetime) -> KeyPair | None:
+    """Return a stored certificate that is still good for a while, or None."""
+    certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
+    if not certificate.exists() or not key.exists():
+        return None
+    pair = KeyPair(_read(certificate), _read(key))
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    try:
+        parsed = _matching(pair)
+        parsed.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return None
+    if parsed.not_valid_after_utc - now < _RENEW_BEFORE or now < parsed.not_valid_before_utc:
+        return None
+    _make_private(key)
+    return pair
+
+
+def _matching(pair: KeyPair) -> x509.Certificate:
+    """Return the certificate of a pair whose key is its own.
+
+    Raises:
+        ValueError: one of the two is damaged, or they do not belong together.
+    """
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    if certificate.public_key() != _private_key(pair.key).public_key():
+        raise ValueError("the certificate does not belong to the key")
+    return certificate
+
+
+def _private_key(data: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the key is not an elliptic-curve key")  # noqa: TRY004 - of a file's content
+    return key
+
+
+def _signing_key(directory: Path) -> bytes:
+    path = directory / "sa.key"
+    if not path.exists():
+        _write_private(path, _pem_key(ec.generate_private_key(ec.SECP256R1())))
+    data = _read(path)
+    try:
+        TokenSigner(data)
+    except SigningKeyError as error:
+        message = f"{path}: {error}. Restore it, or remove it: then all tokens given out end"
+        raise CertificateError(message) from error
+    _make_private(path)
+    return data
 
 
 def _make_authority(now: datetime.datetime) -> KeyPair:
@@ -160,9 +244,13 @@ def _builder(
 def _sign(
     builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, authority: KeyPair
 ) -> KeyPair:
+    return KeyPair(_certify(builder, authority), _pem_key(key))
+
+
+def _certify(builder: x509.CertificateBuilder, authority: KeyPair) -> bytes:
+    """Return a leaf certificate, PEM, signed by the authority."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)
-    issuer_key = serialization.load_pem_private_key(authority.key, password=None)
-    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    issuer_key = _private_key(authority.key)
     public = issuer_key.public_key()
     certificate = (
         builder.issuer_name(issuer.subject)
@@ -171,7 +259,7 @@ def _sign(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
-    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem_key(key))
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
@@ -202,20 +290,19 @@ def _subject_alternative_names(addresses: Sequence[str]) -> list[x509.GeneralNam
         try:
             found[text] = x509.IPAddress(ipaddress.ip_address(text))
         except ValueError:
-            found[text] = x509.DNSName(text)
+            # Machines may be called anything; what no certificate can say is left out.
+            if text and text.isascii():
+                found[text] = x509.DNSName(text)
     return list(found.values())
 
 
 def _covers(pair: KeyPair, wanted: Sequence[x509.GeneralName]) -> bool:
-    certificate = x509.load_pem_x509_certificate(pair.certificate)
-    have = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
+    try:
+        have = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     return set(wanted) <= set(have)
-
-
-def _expires(pair: KeyPair, now: datetime.datetime) -> bool:
-    return (
-        x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc - now < _RENEW_BEFORE
-    )
 
 
 def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -224,26 +311,6 @@ def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _load(directory: Path, name: str) -> KeyPair | None:
-    certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
-    if not certificate.exists() or not key.exists():
-        return None
-    pair = KeyPair(_read(certificate), _read(key))
-    try:
-        parsed = x509.load_pem_x509_certificate(pair.certificate)
-        private = serialization.load_pem_private_key(pair.key, password=None)
-    except ValueError as error:
-        message = (
-            f"{certificate} or {key} is damaged: {error}. "
-            f"Restore them, or remove both to have new ones made"
-        )
-        raise CertificateError(message) from error
-    if parsed.public_key() != private.public_key():
-        message = f"{certificate} does not belong to {key}; remove both to have new ones made"
-        raise CertificateError(message)
-    return pair
 
 
 def _store(directory: Path, name: str, pair: KeyPair) -> KeyPair:
@@ -257,6 +324,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CertificateError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _make_private(path: Path) -> None:
+    """Take from others what rights they have on a file or folder that was put there by hand."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        path.chmod(mode & 0o700)
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -205,7 +205,7 @@ class TokenSigner:
             raise errors.UnauthorizedError("the bearer token has expired") from error
         except jwt.InvalidAudienceError as error:
             raise _other_audience() from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise errors.UnauthorizedError("the bearer token is not valid") from error
         return _read_claims(claims)
 
@@ -241,13 +241,15 @@ class TokenSigner:
         Args:
             jwks_uri: Where `jwks` is served.
         """
-        return orjson.dumps({
-            "issuer": self.issuer,
-            "jwks_uri": jwks_uri,
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [_ALGORITHM],
-        })
+        return orjson.dumps(
+            {
+                "issuer": self.issuer,
+                "jwks_uri": jwks_uri,
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [_ALGORITHM],
+            }
+        )
 
     def jwks(self) -> bytes:
         """Return `/openid/v1/jwks`: the public key, by which others verify tokens."""

@@ -9,7 +9,6 @@ Source: client-go `tools/record` (aggregation, spam filter: 25 at once, then one
 
 import asyncio
 import collections
-import hashlib
 import logging
 import re
 from dataclasses import dataclass
@@ -61,6 +60,7 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class _Written:
+    name: str
     count: int
     at: float
 
@@ -81,17 +81,18 @@ class EventWriter:
         self._client = client
         self._clock = clock
         self._limits = limits or EventLimits()
-        self._queue: asyncio.Queue[_Said] = asyncio.Queue(self._limits.waiting)
+        self._queue: asyncio.Queue[tuple[int, _Said]] = asyncio.Queue(self._limits.waiting)
         self._written: collections.OrderedDict[str, _Written] = collections.OrderedDict()
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
         self._dropped = 0
+        self._latest_nanoseconds = 0
 
     def say(self, said: _Said) -> None:
         """Queue an event unless its object has said too much or too many wait."""
         if not self._allowed(said):
             return
         try:
-            self._queue.put_nowait(said)
+            self._queue.put_nowait((self._nanoseconds(), said))
         except asyncio.QueueFull:
             if self._dropped == 0:
                 logger.warning(
@@ -102,9 +103,9 @@ class EventWriter:
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
-            said = await self._queue.get()
+            nanoseconds, said = await self._queue.get()
             try:
-                await self._write(said)
+                await self._write(said, nanoseconds)
             except errors.ApiError as error:
                 # The namespace is going, the API is away: nobody will miss this event enough.
                 logger.debug("event %s was not written: %s", said.reason, error)
@@ -134,26 +135,36 @@ class EventWriter:
         bucket.tokens -= 1
         return True
 
-    async def _write(self, said: _Said) -> None:
-        event = _event(said, metadata.format_time(self._clock.now()))
-        name, namespace = event["metadata"]["name"], event["metadata"]["namespace"]
-        written = _recall(self._written, f"{namespace}/{name}", self._limits.remembered)
+    def _nanoseconds(self) -> int:
+        """Return the time since the epoch, later than any that was returned before."""
+        now = int(self._clock.now().timestamp() * 1e6) * 1000
+        self._latest_nanoseconds = max(now, self._latest_nanoseconds + 1)
+        return self._latest_nanoseconds
+
+    async def _write(self, said: _Said, nanoseconds: int) -> None:
+        when = metadata.format_time(self._clock.now())
+        key = _key(said)
+        written = _recall(self._written, key, self._limits.remembered)
         now = self._clock.monotonic()
         if written is not None and now - written.at <= self._limits.repeat_window_seconds:
+            event = _event(said, written.name, when)
             count = await self._repeat(event, written.count)
         else:
-            count = await self._create(event)
-        self._written[f"{namespace}/{name}"] = _Written(count, now)
+            # Named by its time, as upstream does: `kubectl describe` shows events of one second in
+            # the order of their names.
+            event = await self._create(said, nanoseconds, when)
+            count = 1
+        self._written[key] = _Written(event["metadata"]["name"], count, now)
 
-    async def _create(self, event: Object) -> int:
-        try:
-            await self._client.create(kinds.EVENTS, event)
-        except errors.AlreadyExistsError:
-            # Said before this process started; names are made from what is said.
-            fields = event["metadata"]
-            there = await self._client.get(kinds.EVENTS, fields["name"], fields["namespace"])
-            return await self._repeat(event, int(there.get("count") or 1))
-        return 1
+    async def _create(self, said: _Said, nanoseconds: int, when: str) -> Object:
+        while True:
+            event = _event(said, f"{_name_part(said)}.{nanoseconds:x}", when)
+            try:
+                await self._client.create(kinds.EVENTS, event)
+            except errors.AlreadyExistsError:
+                nanoseconds += 1  # another process spoke of the object in this very moment
+                continue
+            return event
 
     async def _repeat(self, event: Object, count: int) -> int:
         fields = event["metadata"]
@@ -210,19 +221,18 @@ def _involved(obj: Object, field_path: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in reference.items() if value)
 
 
-def _event(said: _Said, when: str) -> Object:
-    involved = dict(said.involved)
-    # The resourceVersion is left out: the same thing said of a later state is a repeat.
+def _key(said: _Said) -> str:
+    """Return what makes two events the same: who said what of which object, whatever its version."""
     same = [value for name, value in said.involved if name != "resourceVersion"]
-    seed = "\0".join([said.component, said.type, said.reason, said.message, *same])
-    digest = hashlib.sha256(seed.encode()).hexdigest()[:16]
+    return "\0".join([said.component, said.type, said.reason, said.message, *same])
+
+
+def _event(said: _Said, name: str, when: str) -> Object:
+    involved = dict(said.involved)
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
-            "name": f"{_name_part(involved.get('name', ''))}.{digest}",
-            "namespace": involved.get("namespace", "default"),
-        },
+        "metadata": {"name": name, "namespace": involved.get("namespace", "default")},
         "involvedObject": involved,
         "type": said.type,
         "reason": said.reason,
@@ -236,9 +246,9 @@ def _event(said: _Said, when: str) -> Object:
     }
 
 
-def _name_part(name: str) -> str:
+def _name_part(said: _Said) -> str:
     """Return what of an object's name may stand in an event's, which is a DNS subdomain."""
-    part = name[:230].rstrip("-.")
+    part = dict(said.involved).get("name", "")[:230].rstrip("-.")
     if names.dns_subdomain(part):
         part = _NOT_IN_NAMES.sub("-", part.lower()).strip("-")
     return part or "unnamed"

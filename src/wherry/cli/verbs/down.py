@@ -8,6 +8,7 @@ from argparse import Namespace
 from wherry.cli import failures, launchers, processes
 from wherry.cli.home import Home, Running
 from wherry.cli.progress import Progress
+from wherry.kubelet.launcher.types import LauncherError
 
 _STOP_SECONDS = 30.0
 _STEP_SECONDS = 0.2
@@ -36,7 +37,7 @@ def _said_of_containers(count: int | None, *, kept: bool) -> str:
     what = f"{count} container{'' if count == 1 else 's'}"
     if kept:
         return f"{what} go on; `wherry up` takes them back" if count else ""
-    return f"{what} ended" if count else "no containers were left"
+    return f"{what} ended" if count else "the launcher has stopped"
 
 
 def _stop(running: Running) -> None:
@@ -70,7 +71,15 @@ def _waited(pid: int) -> bool:
 
 async def _containers(home: Home, *, stop: bool) -> int | None:
     """Return how many containers run, or ran before they were stopped; None without a launcher."""
-    launcher = await launchers.connect(home.launcher)
+    try:
+        launcher = await launchers.connect(home.launcher)
+    except LauncherError:
+        if not stop:
+            raise
+        # Of another version: it cannot be talked to, but it knows the signal.
+        if not await asyncio.to_thread(launchers.terminate, home.launcher):
+            raise
+        return 0
     if launcher is None:
         return None
     count = sum(state.running for state in await launcher.list())

@@ -15,6 +15,7 @@ from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
 from wherry.kubelet.environments import kinds as environment_kinds
+from wherry.kubelet.launcher.types import LauncherError
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
 
@@ -61,7 +62,17 @@ async def _state(home: Home, running: Running | None) -> dict[str, Any]:
 
 
 async def _launcher(home: Home) -> dict[str, Any] | None:
-    launcher = await launchers.connect(home.launcher)
+    try:
+        launcher = await launchers.connect(home.launcher)
+    except LauncherError as error:
+        pid = launchers.process_id(home.launcher)
+        used = processes.resident_bytes(pid)
+        return {
+            "pid": pid,
+            "memoryBytes": used,
+            "containers": None,
+            "limits": {"control": str(error)},
+        }
     if launcher is None:
         return None
     try:
@@ -167,7 +178,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"Wherry {told['version']} is {state}"
     yield f"  pid {told['pid']}, up {_duration(told['uptimeSeconds'])}, {_mib(told['memoryBytes'])}"
     if launcher:
-        count = launcher["containers"]
+        count = "unknown" if launcher["containers"] is None else launcher["containers"]
         yield f"  launcher: pid {launcher['pid']}, {_mib(launcher['memoryBytes'])}, {count} containers"
         for limit, why in launcher["limits"].items():
             yield f"  this machine has no {limit.replace('_', ' ')}: {why}"

@@ -154,6 +154,25 @@ class Launcher:
         values = await self._call("execute", params)
         return types.Execution(**{**values, "output": base64.b64decode(values["output"])})
 
+    async def interact(
+        self, process_id: str, argv: Sequence[str], *, stdin: bool, terminal: bool
+    ) -> sessions.Session:
+        """Run a command inside a container and watch it; see `sessions.interact`."""
+        return await sessions.interact(
+            self._directory,
+            process_id,
+            argv,
+            stdin=stdin,
+            terminal=terminal,
+            idle_seconds=self._idle_seconds,
+        )
+
+    async def attach(self, process_id: str, *, stdin: bool, once: bool) -> sessions.Session:
+        """Watch a container; see `sessions.attach`."""
+        return await sessions.attach(
+            self._directory, process_id, stdin=stdin, once=once, idle_seconds=self._idle_seconds
+        )
+
     async def write_stdin(self, process_id: str, data: bytes, *, close: bool = False) -> int:
         """Feed the standard input of a process that was started with ``stdin``.
 

@@ -6,6 +6,7 @@ own; when that ends, so does what it watches over.
 
 import asyncio
 import contextlib
+import dataclasses
 import fcntl
 import os
 import pathlib
@@ -20,47 +21,80 @@ from wherry.kubelet.launcher import descriptors, interaction, protocol, starter,
 _READ_BYTES = 64 * 1024
 _QUEUE_CHUNKS = 4
 _MOST_CELLS = 65535
+_BROKEN = "the connection to the launcher broke"
 STDOUT, STDERR = 1, 2
+
+
+@dataclasses.dataclass(slots=True)
+class Streams:
+    """The control plane's ends."""
+
+    input: descriptors.Descriptor | None = None
+    terminal: descriptors.Descriptor | None = None
+    """What takes a size; it may be ``input`` and the only one of ``outputs`` too."""
+    outputs: dict[int, descriptors.Descriptor] = dataclasses.field(default_factory=dict)
+
+    def finish(self) -> None:
+        """Let the outputs end with what is there."""
+        for output in self.outputs.values():
+            output.finish()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for one in (self.input, self.terminal, *self.outputs.values()):
+            if one is not None:
+                one.close()
 
 
 class Session:
     """Three streams of a process. For one consumer; close it in the end."""
 
-    def __init__(self, wire: "_Wire", *, inputs_owner: str = "") -> None:
+    def __init__(
+        self,
+        wire: "_Wire",
+        streams: Streams,
+        *,
+        ended: asyncio.Task[interaction.Ended] | None = None,
+        inputs_owner: str = "",
+    ) -> None:
         """Use `interact` or `attach`.
 
         Args:
             wire: The session's connection.
+            streams: What it reads and writes.
+            ended: Waits for a command's end.
             inputs_owner: The container whose standard input ends with that of the session; empty for none.
         """
         self._wire = wire
+        self._streams = streams
+        self._ended = ended
         self._inputs_owner = inputs_owner
-        self._input: descriptors.Descriptor | None = None
-        self._terminal: descriptors.Descriptor | None = None
-        self._outputs: dict[int, descriptors.Descriptor] = {}
-        self._ended: asyncio.Task[interaction.Ended] | None = None
+        if ended is not None:
+            ended.add_done_callback(self._finish)
 
     async def write(self, data: bytes) -> None:
         """Write to standard input, waiting while it is full; lost if nobody reads it any more."""
-        if self._input is not None and not await self._input.write(data):
+        target = self._streams.input
+        if target is not None and not await target.write(data):
             self.end_input()
 
     def end_input(self) -> None:
         """Nothing more will be written. A terminal goes on all the same."""
-        source, self._input = self._input, None
-        if source is None or source is self._terminal:
+        target, self._streams.input = self._streams.input, None
+        if target is None or target is self._streams.terminal:
             return
-        source.close()
+        target.close()
         if self._inputs_owner:
             self._wire.end_input(self._inputs_owner)
 
     def resize(self, width: int, height: int) -> None:
         """Tell the terminal its size in characters; nothing without one."""
-        if self._terminal is None:
+        terminal = self._streams.terminal
+        if terminal is None:
             return
         size = [min(max(0, cells), _MOST_CELLS) for cells in (height, width)]
         with contextlib.suppress(OSError):
-            fcntl.ioctl(self._terminal.number, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
+            fcntl.ioctl(terminal.number, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield pieces of standard output (1) and error (2) as they come, to the end of both."""
@@ -71,7 +105,7 @@ class Session:
                 await queue.put((number, data))
             await queue.put((number, b""))
 
-        pumps = [asyncio.create_task(pump(*entry)) for entry in self._outputs.items()]
+        pumps = [asyncio.create_task(pump(*entry)) for entry in self._streams.outputs.items()]
         left = len(pumps)
         try:
             while left:
@@ -101,15 +135,12 @@ class Session:
             await asyncio.gather(self._ended, return_exceptions=True)
         self.end_input()
         self._wire.close()
-        for source in {*self._outputs.values(), self._terminal}:
-            if source is not None:
-                source.close()
+        self._streams.close()
 
     def _finish(self, ended: asyncio.Task[interaction.Ended]) -> None:
         if not ended.cancelled():
             ended.exception()  # whoever waits is told; nobody may be
-        for source in self._outputs.values():
-            source.finish()
+        self._streams.finish()
 
 
 class _Wire:
@@ -143,19 +174,18 @@ class _Wire:
                     return _result(message)
 
     async def _receive(self) -> bytes:
-        while True:
-            try:
-                data, received, _, _ = socket.recv_fds(self._peer, _READ_BYTES, 4)
-                break
-            except BlockingIOError:
-                await descriptors.readable(self._peer.fileno())
-            except OSError as error:
-                raise types.LauncherGoneError("the connection to the launcher broke") from error
+        try:
+            data, received, _, _ = socket.recv_fds(self._peer, _READ_BYTES, 4)
+        except BlockingIOError:
+            await descriptors.readable(self._peer.fileno())
+            return await self._receive()
+        except OSError as error:
+            raise types.LauncherGoneError(_BROKEN) from error
         for number in received:
-            os.set_inheritable(number, False)
+            os.set_inheritable(number, False)  # noqa: FBT003 - the standard library's own form
         self.descriptors += received
         if not data:
-            raise types.LauncherGoneError("the connection to the launcher broke")
+            raise types.LauncherGoneError(_BROKEN)
         return data
 
     def end_input(self, process_id: str) -> None:
@@ -218,9 +248,9 @@ async def interact(
         LauncherError: The launcher cannot be reached.
     """
     wire = await _connect(directory, idle_seconds)
-    session = Session(wire)
+    streams = Streams()
     try:
-        theirs = _terminal(session, stdin=stdin) if terminal else _pipes(session, stdin=stdin)
+        theirs = _terminal(streams, stdin=stdin) if terminal else _pipes(streams, stdin=stdin)
         try:
             params = {"id": process_id, "argv": [*argv], "terminal": terminal}
             await wire.send("interact", params, theirs)
@@ -228,41 +258,39 @@ async def interact(
             for number in set(theirs):
                 os.close(number)
     except BaseException:
-        await session.close()
+        streams.close()
+        wire.close()
         raise
 
     async def ended() -> interaction.Ended:
         return interaction.Ended(**await wire.answer())
 
-    session._ended = asyncio.create_task(ended())  # noqa: SLF001 - made here
-    session._ended.add_done_callback(session._finish)  # noqa: SLF001 - made here
-    return session
+    return Session(wire, streams, ended=asyncio.create_task(ended()))
 
 
-def _pipes(session: Session, *, stdin: bool) -> list[int]:
-    """Give the session its ends of three pipes; return the others."""
+def _pipes(streams: Streams, *, stdin: bool) -> list[int]:
+    """Make three pipes; return the process's ends."""
     if stdin:
-        input_end, writer = os.pipe()
-        session._input = descriptors.Descriptor(writer)  # noqa: SLF001 - this makes sessions
+        theirs, writer = os.pipe()
+        streams.input = descriptors.Descriptor(writer)
     else:
-        input_end = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    return [input_end, *_outputs(session)]
+        theirs = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return [theirs, *_output_pipes(streams)]
 
 
-def _outputs(session: Session) -> list[int]:
+def _output_pipes(streams: Streams) -> list[int]:
     theirs = []
     for number in (STDOUT, STDERR):
         reader, writer = os.pipe()
-        session._outputs[number] = descriptors.Descriptor(reader)  # noqa: SLF001 - this makes sessions
+        streams.outputs[number] = descriptors.Descriptor(reader)
         theirs.append(writer)
     return theirs
 
 
-def _terminal(session: Session, *, stdin: bool) -> list[int]:
+def _terminal(streams: Streams, *, stdin: bool) -> list[int]:
     ours, theirs = os.openpty()
-    terminal = descriptors.Descriptor(ours)
-    session._outputs[STDOUT] = session._terminal = terminal  # noqa: SLF001 - this makes sessions
-    session._input = terminal if stdin else None  # noqa: SLF001 - this makes sessions
+    streams.terminal = streams.outputs[STDOUT] = descriptors.Descriptor(ours)
+    streams.input = streams.terminal if stdin else None
     return [theirs, theirs, theirs]
 
 
@@ -284,28 +312,23 @@ async def attach(
     """
     wire = await _connect(directory, idle_seconds)
     once = once and stdin
-    session = Session(wire, inputs_owner=process_id if once else "")
+    streams = Streams()
     try:
-        theirs = _outputs(session)
+        theirs = _output_pipes(streams)
         try:
             answer = await wire.call("attach", {"id": process_id, "once": once}, theirs)
         finally:
             for number in theirs:
                 os.close(number)
         for number in wire.descriptors:
-            _adopt(session, number, stdin=stdin, terminal=bool(answer["terminal"]))
+            target = descriptors.Descriptor(number)
+            streams.terminal = target if answer["terminal"] else None
+            streams.input = target if stdin else None
+            if not stdin and not answer["terminal"]:
+                target.close()
         wire.descriptors.clear()
     except BaseException:
-        await session.close()
+        streams.close()
+        wire.close()
         raise
-    return session
-
-
-def _adopt(session: Session, number: int, *, stdin: bool, terminal: bool) -> None:
-    found = descriptors.Descriptor(number)
-    if terminal:
-        session._terminal = found  # noqa: SLF001 - this makes sessions
-    if stdin:
-        session._input = found  # noqa: SLF001 - this makes sessions
-    elif not terminal:
-        found.close()
+    return Session(wire, streams, inputs_owner=process_id if once else "")
