@@ -1,12 +1,10 @@
 """Requests a second and CPU time a request over TLS, against a bare server of the same stack."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from harness import drive, objects
+from harness import control_plane, drive, objects
 from harness.control_plane import NAMESPACE, ControlPlane
 from harness.exchange import request
 from harness.rows import Row, median
@@ -32,17 +30,15 @@ def bench(*, quick: bool) -> list[Row]:
     """Measure reads and writes."""
     rounds, share = (1, 0.05) if quick else (5, 1.0)
     listed = 100 if quick else _LISTED
-    with tempfile.TemporaryDirectory(prefix="wherry-bench-") as folder:
-        with ControlPlane(Path(folder) / "platform") as plane:
-            plane.make_namespace()
-            target = drive.Target(plane.pid, plane.port, plane.directory / "pki")
-            seeds = objects.names("seed", listed)
-            drive.throughput(target, [objects.create(name) for name in seeds])
-            return [
-                row
-                for case in _cases(seeds)
-                for row in _rows(plane, target, case, rounds=rounds, share=share)
-            ]
+    with control_plane.fresh() as plane:
+        target = drive.Target(plane.pid, plane.port, plane.directory / "pki")
+        seeds = objects.names("seed", listed)
+        drive.throughput(target, [objects.create(name) for name in seeds])
+        return [
+            row
+            for case in _cases(seeds)
+            for row in _rows(plane, target, case, rounds=rounds, share=share)
+        ]
 
 
 def _cases(seeds: list[str]) -> Iterator[_Case]:
@@ -65,8 +61,8 @@ def _cases(seeds: list[str]) -> Iterator[_Case]:
     everything = request("GET", objects.PATH + "?labelSelector=app.kubernetes.io%2Fname%3Dbench")
     plain = request("GET", objects.PATH)
     yield _Case("get", 4000, lambda _, count: [one] * count)
-    yield _Case("list 1000", 200, lambda _, count: [plain] * count)
-    yield _Case("list 1000 by label", 100, lambda _, count: [everything] * count)
+    yield _Case(f"list {len(seeds)}", 200, lambda _, count: [plain] * count)
+    yield _Case(f"list {len(seeds)} by label", 100, lambda _, count: [everything] * count)
     yield _Case("merge patch", 1000, patches("application/merge-patch+json"))
     yield _Case("strategic patch", 1000, patches("application/strategic-merge-patch+json"))
     # Last: what it creates would lengthen the lists.

@@ -21,14 +21,16 @@ class _Bare:
         self._body = answers["body"].encode()
         self._event = answers.get("event", "").encode()
         self._watchers: list[web.StreamResponse] = []
+        self._pushing: set[asyncio.Task[None]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "GET":
             await request.read()
-            if self._watchers:
-                # Each connection is served on its own, as watchers of a real server are.
-                tasks = [asyncio.create_task(one.write(self._event)) for one in self._watchers]
-                del tasks
+            # Each connection is served on its own, as the watchers of a real server are.
+            for watcher in self._watchers:
+                task = asyncio.create_task(watcher.write(self._event))
+                self._pushing.add(task)
+                task.add_done_callback(self._pushing.discard)
         elif "watch" in request.query:
             return await self._watch(request)
         headers = {"Content-Type": "application/json"}
@@ -53,7 +55,8 @@ async def _serve(answers: dict[str, Any]) -> None:
     context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
     context.load_verify_locations(cafile=str(pki / "ca.crt"))
     context.verify_mode = ssl.CERT_OPTIONAL
-    server = web.Server(_Bare(answers).handle, access_log=None)
+    # A watcher that has gone must not be served on.
+    server = web.Server(_Bare(answers).handle, access_log=None, handler_cancellation=True)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(server, "127.0.0.1", 0, ssl=context)
     print(listener.sockets[0].getsockname()[1], flush=True)

@@ -9,8 +9,10 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,17 @@ class ControlPlane:
         directory: Its state.
         pid: Of the process.
         port: Of the API on 127.0.0.1.
-        ready_seconds: From starting the process to its own word that it is ready.
+        started: When the process was started, on the clock of `time.monotonic`.
+        ready_seconds: From then to its own word that it is ready.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port = 0
         self.ready_seconds = 0.0
+        self.started = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self._connection: http.client.HTTPSConnection | None = None
 
     @property
     def pid(self) -> int:
@@ -55,11 +60,10 @@ class ControlPlane:
 
     def start(self) -> None:
         reading, writing = os.pipe()
-        # A bench that is broken off must not leave a server behind for long: `timeout` ends it.
         arguments = ["--directory", str(self.directory), "--port", "0", "--ready-fd", str(writing)]
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         with self.directory.with_suffix(".log").open("ab") as log:
-            started = time.monotonic()
+            self.started = time.monotonic()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "wherry.embedded", *arguments],
                 env=processes.environment(),
@@ -71,13 +75,16 @@ class ControlPlane:
         with os.fdopen(reading, "rb") as pipe:
             readable, _, _ = select.select([pipe], [], [], _START_SECONDS)
             answer = json.loads(pipe.readline() or b"{}") if readable else {}
-        self.ready_seconds = time.monotonic() - started
+        self.ready_seconds = time.monotonic() - self.started
         if "url" not in answer:
             raise RuntimeError(f"the platform did not start: {answer or self._log_tail()}")
         self.port = urllib.parse.urlsplit(answer["url"]).port or 0
 
     def stop(self) -> None:
         """End the platform and its launcher, which would otherwise wait for the next start."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -101,32 +108,27 @@ class ControlPlane:
                     return int(entry.parent.name)
         return None
 
-    def client_context(self) -> ssl.SSLContext:
-        """Return TLS settings of the administrator, who is known by a client certificate."""
-        return admin_context(self.directory / "pki")
-
     def call(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, Any]:
-        """Make one request on a connection of its own and return the decoded answer."""
+        """Make one request and return the decoded answer."""
         answer: dict[str, Any] = json.loads(self.raw(method, path, body, **headers)[1])
         return answer
 
-    def raw(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> tuple[int, bytes]:
-        """Make one request and return status and body.
+    def raw(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
+        """Make one request, on a connection that is kept, and return status and body.
 
         Raises:
             RuntimeError: it was refused; the message has the answer.
         """
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, context=self.client_context(), timeout=30
-        )
         fields = {"Content-Type": "application/json", **headers}
         data = None if body is None else json.dumps(body)
-        with contextlib.closing(connection):
-            connection.request(method, path, data, fields)
-            response = connection.getresponse()
-            answer = response.read()
+        if self._connection is None:
+            context = admin_context(self.directory / "pki")
+            self._connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, context=context, timeout=30
+            )
+        self._connection.request(method, path, data, fields)
+        response = self._connection.getresponse()
+        answer = response.read()
         if response.status >= 300:
             raise RuntimeError(f"{method} {path}: {response.status} {answer[:400]!r}")
         return response.status, answer
@@ -141,6 +143,17 @@ class ControlPlane:
 
     def _log_tail(self) -> str:
         return self.directory.with_suffix(".log").read_text(errors="replace")[-2000:]
+
+
+@contextlib.contextmanager
+def fresh() -> Iterator[ControlPlane]:
+    """Run a platform in a new folder, with the namespace of the benches, for a `with` block."""
+    with (
+        tempfile.TemporaryDirectory(prefix="wherry-bench-") as folder,
+        ControlPlane(Path(folder) / "platform") as plane,
+    ):
+        plane.make_namespace()
+        yield plane
 
 
 def admin_context(pki: Path) -> ssl.SSLContext:

@@ -75,9 +75,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         of_peer = "" if row.peer_value is None else f"{row.peer_value:.4g}"
         ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
-        lines.append(
-            (row.bench, row.case, f"{row.value:.4g}", row.unit, row.peer, of_peer, ratio)
-        )
+        lines.append((row.bench, row.case, f"{row.value:.4g}", row.unit, row.peer, of_peer, ratio))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -338,9 +338,10 @@ async def bare(store: Store, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def world(bare: World) -> AsyncIterator[World]:
+async def world(bare: World) -> World:
+    """A world whose controllers run."""
     await bare.start()
-    yield bare
+    return bare
 
 
 def template(play: str = "run", labels: Object | None = None, **spec: Any) -> Object:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from wherry.builtin import volume_binding
+from wherry.builtin import scheduler, volume_binding
+from wherry.controller.manager import Manager
+from wherry.controller.requests import Request
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.resources import Resource
 
@@ -370,3 +372,26 @@ async def test_roles_are_aggregated(world: Any) -> None:
     await world.until(lambda: has(rule))
     await world.delete(kinds.CLUSTER_ROLES, "pods")
     await world.until(has)
+
+
+async def test_room_given_away_is_gone_before_the_cache_shows_it(bare: Any, make: Any) -> None:
+    # A manager that does not run: its caches show what the test puts there.
+    manager = Manager(bare.client)
+    scheduling = scheduler.SchedulerReconciler(manager, bare.settings)
+    pods, nodes = manager.cache(kinds.PODS), manager.cache(kinds.NODES)
+    nodes.put(("", "node"), await bare.get(kinds.NODES, "node"))
+    for name in ("first", "second"):
+        await pod(bare, make, name, cpu="3")
+        pods.put(("default", name), await bare.get(kinds.PODS, name))
+        await scheduling.reconcile(Request("", "pass"))
+    placed = [
+        bool((await bare.get(kinds.PODS, name))["spec"].get("nodeName"))
+        for name in ("first", "second")
+    ]
+    assert placed == [True, False]
+    # The first is shown at last, finished: its room is the second's.
+    await until_phase(bare, kinds.PODS, "first", "Running")
+    await bare.kubelet.finish("first")
+    pods.put(("default", "first"), await bare.get(kinds.PODS, "first"))
+    await scheduling.reconcile(Request("", "pass"))
+    assert (await bare.get(kinds.PODS, "second"))["spec"]["nodeName"] == "node"

@@ -178,16 +178,15 @@ def test_every_pod_is_counted_once_whatever_dies_in_between(
     job: Any = {"metadata": {"name": "j"}, "spec": {"completions": count, **mode}, "status": {}}
     pods = [tracked(n, "Running", index=n if indexed else None) for n in range(count)]
     shown = [dict(pod) for pod in pods]
-    released: set[str] = set()
     for _ in range(80):
         for pod in pods:
             if pod["status"]["phase"] == "Running" and rng.random() < 0.1:
                 pod["status"] = {"phase": rng.choice(["Succeeded", "Failed"])}
-        # The cache shows pods late, but a controller knows what it released itself.
+        # The cache shows pods late.
         shown = [
             _copy(pod) if rng.random() < 0.6 else old for pod, old in zip(pods, shown, strict=True)
         ]
-        tally = job_counting.tally(job, shown, released)
+        tally = job_counting.tally(job, shown)
         if rng.random() < 0.2:
             continue  # killed before the status was written
         job["status"] = tally.status
@@ -195,13 +194,11 @@ def test_every_pod_is_counted_once_whatever_dies_in_between(
             if rng.random() < 0.5:
                 real = next(pod for pod in pods if metadata.uid(pod) == metadata.uid(seen))
                 real["metadata"]["finalizers"] = []
-                released.add(metadata.uid(seen))
         if rng.random() < 0.1:
             # A new process: it knows nothing and has listed everything.
-            released.clear()
             shown = [_copy(pod) for pod in pods]
     for _ in range(3):
-        tally = job_counting.tally(job, [_copy(pod) for pod in pods], released)
+        tally = job_counting.tally(job, [_copy(pod) for pod in pods])
         job["status"] = tally.status
         for pod in tally.release:
             real = next(one for one in pods if metadata.uid(one) == metadata.uid(pod))

@@ -1,15 +1,18 @@
 """The whole of Wherry as its users meet it: over HTTPS, by stock clients, with real pods."""
 
 import dataclasses
+import http.client
 import itertools
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +23,7 @@ from wherry.objects.resources import Resource
 from wherry.testing import builders
 from wherry.testing.fixtures import platform, running, shared_platform
 from wherry.testing.in_process import InProcessPlatform
+from wherry.testing.running import RunningPlatform
 from wherry.testing.waiting import eventually
 
 __all__ = ["platform", "running", "shared_platform"]
@@ -168,7 +172,7 @@ class Following:
         self.read()
         return self._process.returncode
 
-    def _read(self) -> str:
+    def read(self) -> str:
         while chunk := self._pipe.read(65536):
             self.text += chunk.decode()
         return self.text
@@ -277,3 +281,103 @@ class World:
 def world(shared_platform: InProcessPlatform, namespace: str) -> World:
     """Give a view past HTTP of what is in the test's namespace."""
     return World(shared_platform, namespace)
+
+
+class Answer:
+    """A status code and a body."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.code = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+
+    @property
+    def status(self) -> Any:
+        """The Status object; there must be one."""
+        found = json.loads(self.text)
+        assert (found["apiVersion"], found["kind"]) == ("v1", "Status"), self.text
+        assert found["status"] == "Failure"
+        assert found["code"] == self.code
+        assert found["message"]
+        return found
+
+    def is_refusal(self, code: int, reason: str) -> Any:
+        """Assert that this is a Status with that code and reason; return it."""
+        assert (self.code, self.status["reason"]) == (code, reason), self.text
+        return self.status
+
+
+class Wire:
+    """Raw HTTPS to a platform, as administrator unless told otherwise."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        self.address = urlsplit(url)
+        self.directory = directory
+
+    def context(self, certificate: tuple[Path, Path] | None) -> ssl.SSLContext:
+        made = ssl.create_default_context(cafile=str(self.directory / "pki" / "ca.crt"))
+        if certificate:
+            made.load_cert_chain(*map(str, certificate))
+        return made
+
+    @property
+    def admin(self) -> tuple[Path, Path]:
+        return self.directory / "pki" / "admin.crt", self.directory / "pki" / "admin.key"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        *,
+        type_: str = "application/json",
+        token: str = "",
+        anonymous: bool = False,
+        **headers: str,
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        certificate = None if token or anonymous else self.admin
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            sent["Content-Type"] = type_
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        data = body.encode() if isinstance(body, str) else body
+        assert self.address.hostname
+        assert self.address.port
+        connection = http.client.HTTPSConnection(
+            self.address.hostname, self.address.port, context=self.context(certificate), timeout=20
+        )
+        try:
+            connection.request(method, path, data, sent)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def wire(shared_platform: InProcessPlatform) -> Wire:
+    return Wire(shared_platform.directory, shared_platform.url)
+
+
+@pytest.fixture(scope="session")
+def wire_to() -> Callable[[RunningPlatform], Wire]:
+    """Give what makes a `Wire` to a platform in a process of its own."""
+    return lambda running: Wire(running.directory, running.url)
+
+
+@pytest.fixture
+def space(namespace: str) -> str:
+    """The path of the test's namespace."""
+    return f"/api/v1/namespaces/{namespace}"
+
+
+@pytest.fixture
+def alive_and_unchanged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After whatever a test sends, the server answers, and holds no ConfigMap or Pod from it."""
+    world = request.getfixturevalue("world")
+    wire = request.getfixturevalue("wire")
+    yield
+    assert wire.send("GET", "/readyz").code == 200
+    assert world.names(kinds.CONFIG_MAPS) in ([], ["kube-root-ca.crt"])
+    assert world.names(kinds.PODS) == []

@@ -1,7 +1,7 @@
 """The one place where it is asked whether a request may be done."""
 
 from wherry.apiserver.identity import MASTERS, Attributes, Authorizer, Decision, User
-from wherry.objects import errors
+from wherry.objects import errors, selectors
 from wherry.objects.requests import Request
 
 
@@ -22,11 +22,11 @@ def check(authorizer: Authorizer, user: User, request: Request) -> None:
         resource=resource.plural,
         subresource=request.subresource or "",
         namespace=(request.namespace or "") if resource.namespaced else _own_namespace(request),
-        name=request.name or "",
+        name=request.name or _selected_name(request),
     )
     decision = authorizer.authorize(attributes)
     if not decision.allowed:
-        raise _forbidden(attributes, decision)
+        raise forbidden(attributes, decision)
 
 
 def check_path(authorizer: Authorizer, user: User, method: str, path: str) -> None:
@@ -44,12 +44,26 @@ def check_path(authorizer: Authorizer, user: User, method: str, path: str) -> No
         )
 
 
+def _selected_name(request: Request) -> str:
+    # Who may read objects of some names only lists and watches them one by one.
+    text = request.options.get("fieldSelector", "")
+    if request.verb not in {"list", "watch"} or "metadata.name" not in text:
+        return ""
+    try:
+        terms = selectors.parse_fields(text).requirements
+    except ValueError:
+        return ""  # refused with its reason when the list is made
+    wanted = [term.value for term in terms if term.path == "metadata.name" and term.operator == "="]
+    return wanted[0] if len(wanted) == 1 else ""
+
+
 def _own_namespace(request: Request) -> str:
     # A namespace is asked for in itself, so that a Role in it can grant reading it.
     return (request.name or "") if request.resource.key == "namespaces" else ""
 
 
-def _forbidden(asked: Attributes, decision: Decision) -> errors.ForbiddenError:
+def forbidden(asked: Attributes, decision: Decision) -> errors.ForbiddenError:
+    """Return the refusal of a request for a resource."""
     resource = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
     where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     why = (

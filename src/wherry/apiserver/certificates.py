@@ -12,7 +12,7 @@ import secrets
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -28,6 +28,11 @@ _LEAF_LIFETIME = datetime.timedelta(days=365)
 _RENEW_BEFORE = datetime.timedelta(days=30)
 # Clients whose clock is a little behind must accept a certificate made a moment ago.
 _BACKDATE = datetime.timedelta(minutes=5)
+
+_EXTENDED_USAGES = {
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+}
 
 
 class CertificateError(Exception):
@@ -115,6 +120,41 @@ def issue_client(
     return _sign(builder, key, authority)
 
 
+def certify_request(
+    authority: KeyPair,
+    request: x509.CertificateSigningRequest,
+    *,
+    usages: Collection[str],
+    names: Collection[x509.GeneralName],
+    lifetime: datetime.timedelta,
+    now: datetime.datetime,
+) -> bytes:
+    """Return a certificate for the subject and key of a request, PEM.
+
+    Args:
+        authority: Signs.
+        request: Whose subject and key are taken; nothing else of it is.
+        usages: ``client auth``, ``server auth``, ``key encipherment``.
+        names: Subject alternative names.
+        lifetime: How long it is valid, at most as long as the authority.
+        now: Current time, aware.
+    """
+    ends = x509.load_pem_x509_certificate(authority.certificate).not_valid_after_utc
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATE)
+        .not_valid_after(min(now + lifetime, ends))
+    )
+    extended = [oid for usage, oid in _EXTENDED_USAGES.items() if usage in usages]
+    builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return _certify(builder, authority, key_encipherment="key encipherment" in usages)
+
+
 def _authority(directory: Path, now: datetime.datetime) -> KeyPair:
     certificate, key = directory / "ca.crt", directory / "ca.key"
     if not certificate.exists():
@@ -178,7 +218,7 @@ def _private_key(data: bytes) -> ec.EllipticCurvePrivateKey:
     except (TypeError, UnsupportedAlgorithm) as error:
         raise ValueError(str(error)) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("the key is not an elliptic-curve key")  # noqa: TRY004 - of a file's content
+        raise ValueError("the key is not an elliptic-curve key")
     return key
 
 
@@ -247,7 +287,9 @@ def _sign(
     return KeyPair(_certify(builder, authority), _pem_key(key))
 
 
-def _certify(builder: x509.CertificateBuilder, authority: KeyPair) -> bytes:
+def _certify(
+    builder: x509.CertificateBuilder, authority: KeyPair, *, key_encipherment: bool = False
+) -> bytes:
     """Return a leaf certificate, PEM, signed by the authority."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     issuer_key = _private_key(authority.key)
@@ -255,18 +297,18 @@ def _certify(builder: x509.CertificateBuilder, authority: KeyPair) -> bytes:
     certificate = (
         builder.issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign_certificates=False), critical=True)
+        .add_extension(_key_usage(key_encipherment=key_encipherment), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, sign_certificates: bool = False, key_encipherment: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=sign_certificates,

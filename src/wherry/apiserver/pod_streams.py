@@ -3,7 +3,8 @@
 The API server knows which pod and container are meant; who runs them is given at construction.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +56,88 @@ class PodStreams(Protocol):
 
         Raises:
             BadRequestError: There is nothing to read (the container waits, or did not run before).
+        """
+        ...
+
+
+class Ended(Protocol):
+    """How a command ended."""
+
+    @property
+    def exit_code(self) -> int:
+        """128 + signal if one ended it."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why it could not be started; None if it ran."""
+        ...
+
+
+class Session(Protocol):
+    """A command in a container, or a container itself, with its three streams. For one consumer."""
+
+    async def write(self, data: bytes) -> None:
+        """Write to standard input, waiting while it is full; lost if nobody reads it any more."""
+        ...
+
+    def end_input(self) -> None:
+        """Nothing more will be written. Idempotent."""
+        ...
+
+    def resize(self, width: int, height: int) -> None:
+        """Tell the terminal its size in characters; nothing without one."""
+        ...
+
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield pieces of standard output (1) and error (2) as they come, to the end of both."""
+        ...
+
+    async def wait(self) -> Ended:
+        """Return how it ended; to be asked after the output.
+
+        Raises:
+            Exception: Nobody knows; the message says why.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop watching; ends a command that still runs, but no container. Idempotent."""
+        ...
+
+
+class PodNode(Protocol):
+    """What the node does with running containers.
+
+    All raise BadRequestError for a container that does not run, ServiceUnavailableError where the
+    node cannot be asked.
+    """
+
+    async def execute(
+        self, pod: Object, container: str, command: Sequence[str], *, stdin: bool, terminal: bool
+    ) -> Session:
+        """Run a command in a container.
+
+        Args:
+            pod: The pod.
+            container: Its container; the pod has it.
+            command: Program and arguments.
+            stdin: Whether something will be written to it.
+            terminal: Whether its streams are a terminal.
+        """
+        ...
+
+    async def attach(self, pod: Object, container: str, *, stdin: bool) -> Session:
+        """Watch a container, and write to it where it takes input."""
+        ...
+
+    async def open_port(
+        self, pod: Object, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a port of a pod.
+
+        Raises:
+            OSError: Nobody listens there.
         """
         ...
 

@@ -1,28 +1,19 @@
-"""Access reviews, token reviews and token requests: the questions clients ask about identity.
+"""Access reviews and token reviews: the questions clients ask about rights and identity.
 
 Each class answers the creation of one virtual resource (`virtual.Virtual`). Source:
 `authorization.k8s.io/v1`, `authentication.k8s.io/v1`.
 """
 
-import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from wherry.apiserver.authentication import RequestAuthenticator, UidLookup
+from wherry.apiserver.authentication import RequestAuthenticator
 from wherry.apiserver.authorization import RoleAuthorizer, Rule
 from wherry.apiserver.identity import Attributes, User
-from wherry.apiserver.tokens import (
-    MAXIMUM_LIFETIME_SECONDS,
-    MINIMUM_LIFETIME_SECONDS,
-    Reference,
-    TokenSigner,
-)
 from wherry.apiserver.virtual import Virtual
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-
-_DEFAULT_LIFETIME_SECONDS = 3600
 
 
 class AccessReview:
@@ -45,12 +36,25 @@ class AccessReview:
             InvalidError: it does not say who or what is asked about.
         """
         spec = obj.get("spec") or {}
+        if namespace := metadata.namespace(obj):
+            _check_local(obj, spec, namespace)
         subject = user if self._of_self else _subject(obj, spec)
         decision = self._authorizer.authorize(_asked(obj, spec, subject))
         status: Object = {"allowed": decision.allowed}
         if decision.reason:
             status["reason"] = decision.reason
         return {**obj, "status": status}
+
+
+def _check_local(obj: Object, spec: Mapping[str, Any], namespace: str) -> None:
+    # Who may ask about one namespace may not therefore ask about others.
+    if spec.get("nonResourceAttributes"):
+        message = "Invalid value: disallowed on this kind of request"
+        raise _invalid(obj, "spec.nonResourceAttributes", message)
+    asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if asked != namespace:
+        message = f'Invalid value: "{asked}": must match metadata.namespace'
+        raise _invalid(obj, "spec.resourceAttributes.namespace", message)
 
 
 def _subject(obj: Object, spec: Mapping[str, Any]) -> User:
@@ -76,7 +80,7 @@ def _asked(obj: Object, spec: Mapping[str, Any], user: User) -> Attributes:
         version=resource.get("version", ""),
         resource=resource.get("resource", ""),
         subresource=resource.get("subresource", ""),
-        namespace=resource.get("namespace", "") or metadata.namespace(obj),
+        namespace=resource.get("namespace", ""),
         name=resource.get("name", ""),
     )
 
@@ -144,9 +148,8 @@ def _user_info(user: User) -> Object:
 class TokenReview:
     """TokenReview: whose a token is."""
 
-    def __init__(self, authenticator: RequestAuthenticator, issuer: str) -> None:
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
         self._authenticator = authenticator
-        self._issuer = issuer
 
     async def create(self, obj: Object, user: User) -> Object:
         """Return the review with the user of the token, or why there is none.
@@ -162,93 +165,19 @@ class TokenReview:
         # The token is a secret: it is not sent back.
         answer = {**obj, "spec": {key: value for key, value in spec.items() if key != "token"}}
         try:
-            found = self._authenticator.user_of_token(token, audiences)
+            found, meant = self._authenticator.review(token, audiences)
         except errors.UnauthorizedError as error:
             return {**answer, "status": {"authenticated": False, "error": error.message}}
         status = {
             "authenticated": True,
             "user": _user_info(found),
-            "audiences": list(audiences) or [self._issuer],
+            "audiences": list(meant),
         }
         return {**answer, "status": status}
 
 
-class TokenRequest:
-    """TokenRequest: a new token of a service account."""
-
-    def __init__(
-        self, signer: TokenSigner, uid_of: UidLookup, now: Callable[[], datetime.datetime]
-    ) -> None:
-        self._signer = signer
-        self._uid_of = uid_of
-        self._now = now
-
-    async def create(self, obj: Object, user: User) -> Object:
-        """Return the request with a token.
-
-        Raises:
-            InvalidError: the lifetime is out of range or the bound object is of another kind.
-            NotFoundError: the bound pod is not there.
-            ConflictError: the bound pod is another one of that name.
-        """
-        spec = obj.get("spec") or {}
-        namespace, name = metadata.namespaced_name(obj)
-        lifetime = spec.get("expirationSeconds", _DEFAULT_LIFETIME_SECONDS)
-        if not isinstance(lifetime, int) or not (
-            MINIMUM_LIFETIME_SECONDS <= lifetime <= MAXIMUM_LIFETIME_SECONDS
-        ):
-            message = (
-                f"Invalid value: {lifetime!r}: must be between 600 (10 minutes) and 2^32 seconds"
-            )
-            raise _invalid(obj, "spec.expirationSeconds", message)
-        uid = self._uid_of(kinds.SERVICE_ACCOUNTS.key, namespace, name)
-        if uid is None:
-            raise errors.not_found(kinds.SERVICE_ACCOUNTS.plural, name)
-        token, expires = self._signer.issue(
-            namespace,
-            Reference(name, uid),
-            audiences=_audiences(obj, spec),
-            lifetime_seconds=lifetime,
-            pod=self._bound_pod(obj, spec, namespace),
-            now=self._now(),
-        )
-        status = {"token": token, "expirationTimestamp": metadata.format_time(expires)}
-        wanted = {**spec, "audiences": list(_audiences(obj, spec)) or [self._signer.issuer]}
-        return {**obj, "spec": wanted, "status": status}
-
-    def _bound_pod(self, obj: Object, spec: Mapping[str, Any], namespace: str) -> Reference | None:
-        bound = spec.get("boundObjectRef")
-        if not bound:
-            return None
-        if (bound.get("apiVersion", "v1"), bound.get("kind")) != ("v1", "Pod"):
-            message = f'Unsupported value: "{bound.get("kind")}": supported values: "Pod"'
-            raise _invalid(obj, "spec.boundObjectRef.kind", message)
-        name = bound.get("name", "")
-        uid = self._uid_of(kinds.PODS.key, namespace, name)
-        if uid is None:
-            raise errors.not_found(kinds.PODS.plural, name)
-        if bound.get("uid") not in {None, "", uid}:
-            why = f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record ({uid})"
-            raise errors.conflict(kinds.PODS.plural, name, why)
-        return Reference(name, uid)
-
-
-def _audiences(obj: Object, spec: Mapping[str, Any]) -> Sequence[str]:
-    audiences = spec.get("audiences") or ()
-    if not all(isinstance(audience, str) and len(audience) <= 1024 for audience in audiences):
-        raise _invalid(obj, "spec.audiences", "Invalid value: must be a list of strings")
-    return tuple(audiences)
-
-
-def virtuals(
-    authorizer: RoleAuthorizer,
-    authenticator: RequestAuthenticator,
-    signer: TokenSigner,
-    *,
-    uid_of: UidLookup,
-    now: Callable[[], datetime.datetime],
-) -> dict[str, Virtual]:
-    """Return who answers each virtual resource, by resource key."""
+def virtuals(authorizer: RoleAuthorizer, authenticator: RequestAuthenticator) -> dict[str, Virtual]:
+    """Return who answers each review, by resource key."""
     access = AccessReview(authorizer)
     return {
         kinds.SUBJECT_ACCESS_REVIEWS.key: access,
@@ -256,6 +185,5 @@ def virtuals(
         kinds.SELF_SUBJECT_ACCESS_REVIEWS.key: AccessReview(authorizer, of_self=True),
         kinds.SELF_SUBJECT_RULES_REVIEWS.key: RulesReview(authorizer),
         kinds.SELF_SUBJECT_REVIEWS.key: SelfReview(),
-        kinds.TOKEN_REVIEWS.key: TokenReview(authenticator, signer.issuer),
-        "serviceaccounts/token": TokenRequest(signer, uid_of, now),
+        kinds.TOKEN_REVIEWS.key: TokenReview(authenticator),
     }

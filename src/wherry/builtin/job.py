@@ -40,7 +40,6 @@ class JobReconciler:
         self._jobs = manager.cache(kinds.JOBS)
         self._pods = manager.cache(kinds.PODS)
         self._pods.add_index(_BY_JOB, _job_of_tracked)
-        self._released: dict[Request, set[str]] = {}
 
     async def reconcile(self, request: Request) -> Result | None:
         """Count, decide, make or stop pods, write the status, let counted pods go."""
@@ -48,7 +47,6 @@ class JobReconciler:
         tracked = self._pods.by_index(_BY_JOB, request.path)
         if job is None or metadata.is_deleting(job):
             # Nobody is left to count its pods: they must not be held for that.
-            self._released.pop(request, None)
             await self._release(tracked)
             return None
         await self._release([pod for pod in tracked if not is_controlled_by(pod, job)])
@@ -57,13 +55,12 @@ class JobReconciler:
         owned = self._pods.owned_by(metadata.uid(job))
         pods = [pod for pod in owned if is_controlled_by(pod, job)]
         if job_decisions.is_finished(job):
-            self._released.pop(request, None)
             return await self._after_end(job, pods)
-        return await self._step(request, job, pods)
+        return await self._step(job, pods)
 
-    async def _step(self, request: Request, job: Object, pods: list[Object]) -> Result | None:
+    async def _step(self, job: Object, pods: list[Object]) -> Result | None:
         now = self._clock.now()
-        tally = job_counting.tally(job, pods, self._released.get(request, ()))
+        tally = job_counting.tally(job, pods)
         end = job_decisions.verdict(job, tally, now)
         waits = [await self._act(job, tally, end)]
         if end is None:
@@ -71,10 +68,7 @@ class JobReconciler:
         status = job_decisions.status(job, tally, end, now)
         await write_status(self._client, kinds.JOBS, job, status)
         await self._tell(job, status)
-        # What the caches tell of released pods from now on may be older than the status.
-        still = {metadata.uid(pod) for pod in pods if job_counting.is_tracked(pod)}
-        known = self._released[request] = self._released.get(request, set()) & still
-        await self._release(tally.release, known)
+        await self._release(tally.release)
         wait = min((wait for wait in waits if wait is not None), default=None)
         return Result(requeue_after_seconds=wait) if wait is not None else None
 
@@ -120,13 +114,13 @@ class JobReconciler:
         await self._release(pods)
         await self._control.delete(job, pods)
 
-    async def _release(self, pods: list[Object], known: set[str] | None = None) -> None:
-        await asyncio.gather(*(self._release_one(pod, known) for pod in pods))
-
-    async def _release_one(self, pod: Object, known: set[str] | None) -> None:
-        await remove_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
-        if known is not None:
-            known.add(metadata.uid(pod))
+    async def _release(self, pods: list[Object]) -> None:
+        await asyncio.gather(
+            *(
+                remove_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
+                for pod in pods
+            )
+        )
 
     async def _after_end(self, job: Object, pods: list[Object]) -> Result | None:
         await self._release([pod for pod in pods if job_counting.is_tracked(pod)])

@@ -7,7 +7,7 @@ Source: `pkg/controller/job` of Kubernetes (KEP-2307).
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from wherry.builtin import indexes, pod_failure_policy
 from wherry.objects import metadata
@@ -94,14 +94,13 @@ def is_tracked(pod: Object) -> bool:
     return TRACKING in (pod["metadata"].get("finalizers") or ())
 
 
-def tally(job: Object, pods: Sequence[Object], released: Collection[str] = ()) -> Tally:
+def tally(job: Object, pods: Sequence[Object]) -> Tally:
     """Count a Job's pods on top of what its status says has been counted.
 
     Args:
         job: The Job with its stored status.
-        pods: The pods it controls.
-        released: Uids of pods whose finalizer is known to be gone, whatever ``pods`` tells: it may
-            be older than the status, and a pod that is counted must not be noted again.
+        pods: The pods it controls. They may be older than the status: a noted pod is counted only
+            once it is seen without its finalizer, and is then never seen with it again.
     """
     status = job.get("status") or {}
     total = job["spec"].get("completions")
@@ -109,7 +108,7 @@ def tally(job: Object, pods: Sequence[Object], released: Collection[str] = ()) -
         completed=_within(indexes.parse(status.get("completedIndexes", "")), total),
         failed_indexes=_within(indexes.parse(status.get("failedIndexes", "")), total),
     )
-    held = {metadata.uid(pod) for pod in pods if is_tracked(pod)}.difference(released)
+    held = {metadata.uid(pod) for pod in pods if is_tracked(pod)}
     noted = status.get("uncountedTerminatedPods") or {}
     waiting = {kind: [uid for uid in noted.get(kind) or () if uid in held] for kind in _KINDS}
     counts = {

@@ -20,6 +20,7 @@ _INT = re.compile(r"^(?:[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_
 _FLOAT = re.compile(
     r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
+_STRING = "tag:yaml.org,2002:str"
 _REPLACED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp", "value")}
 
 
@@ -32,23 +33,26 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[str] = set()
-        for key, _ in node.value:
+        for place, (key, value) in enumerate(node.value):
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(
-                    problem="a key must be a scalar", problem_mark=key.start_mark
-                )
-            if key.value in seen:
-                problem = f"key {key.value!r} is there twice"
+                problem = "a key must be a scalar"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        found = super().construct_mapping(node, deep=deep)
-        return {_key(key): value for key, value in found.items()}
+            name = self._name(key)
+            if name in seen:
+                problem = f"key {name!r} is there twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+            named = yaml.ScalarNode(_STRING, name, key.start_mark, key.end_mark)
+            node.value[place] = (named, value)
+        found: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return found
 
-
-def _key(key: Any) -> str:
-    return key if isinstance(key, str) else json.dumps(key)
+    def _name(self, key: yaml.ScalarNode) -> str:
+        # 1 and true are keys of JSON as "1" and "true", and one and the same key to Python.
+        value = self.construct_object(key)
+        return value if isinstance(value, str) else json.dumps(value)
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -34,6 +34,16 @@ def short(resource: Resource, name: str) -> str:
     return f"{resource.singular or resource.kind.lower()}/{name}"
 
 
+def demand(words: Sequence[str]) -> None:
+    """Check that something was typed at all, before any cluster is asked.
+
+    Raises:
+        UsageError: nothing was.
+    """
+    if not words:
+        raise UsageError("which objects? for example: pods, deployment/web, or job train")
+
+
 async def parse(words: Sequence[str], resources: Resources) -> list[Target]:
     """Return what is meant.
 
@@ -44,8 +54,7 @@ async def parse(words: Sequence[str], resources: Resources) -> list[Target]:
     Raises:
         UsageError: a word makes no sense, or no kind is called so.
     """
-    if not words:
-        raise UsageError("which objects? for example: pods, deployment/web, or job train")
+    demand(words)
     if not any("/" in word for word in words):
         found = await kinds(words[0], resources)
         if len(found) > 1 and len(words) > 1:

@@ -113,7 +113,8 @@ class EventWriter:
                 logger.exception("event %s was not written", said.reason)
             finally:
                 self._queue.task_done()
-            self._dropped = 0
+            if self._queue.empty():
+                self._dropped = 0  # the burst is over: the next one is worth a warning again
 
     async def flush(self) -> None:
         """Return once everything said so far is written or given up. Needs `run` to run."""

@@ -139,7 +139,12 @@ class Platform:
             authenticator=self._identity.authenticator,
             authorizer=self._identity.authorizer,
             ssl_context=self._identity.pki.ssl_context(),
-            extensions=Extensions(virtuals=self._identity.virtuals, pod_streams=self._logs),
+            extensions=Extensions(
+                strategies=self._identity.strategies,
+                virtuals=self._identity.virtuals,
+                documents=self._identity.documents(lambda: self.url),
+                pod_streams=self._logs,
+            ),
             service_range=settings.service_range,
         )
         self._stack.push_async_callback(self.server.stop)
@@ -179,6 +184,9 @@ class Platform:
         )
         self._stack.push_async_callback(self._proxy.close)
         for controller in component.controllers(manager, builtin, self._proxy):
+            manager.add(controller)
+        legacy = settings.legacy_service_account_tokens
+        for controller in self._identity.controllers(manager, legacy_tokens=legacy):
             manager.add(controller)
         node = KubeletSettings(
             data=settings.directory,

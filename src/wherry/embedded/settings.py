@@ -51,6 +51,11 @@ class Settings:
     """Loopback range of cluster IPs; empty takes 4,096 addresses of 127.96.0.0/12 that depend on the
     directory, so that platforms of one machine do not get in one another's way."""
 
+    legacy_service_account_tokens: bool = True
+    """Whether the accounts `default`, `default-editor` and `default-viewer` of each namespace are
+    given a token Secret, as before Kubernetes 1.24; guides of that time read it. Others get one by
+    the annotation `wherry.dev/token-secret: "true"`."""
+
     store: StoreSettings = dataclasses.field(default_factory=StoreSettings)
     """Bounds of the store."""
 

@@ -25,6 +25,7 @@ from wherry.kubelet.pod_worker import PodWorker
 from wherry.kubelet.runtimes.process import ProcessRuntime
 from wherry.kubelet.settings import KubeletSettings
 from wherry.kubelet.shared import Caches, Shared
+from wherry.kubelet.streams.node_streams import NodeStreams
 from wherry.kubelet.tokens import Tokens
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
@@ -47,6 +48,7 @@ class Agent:
 
     Attributes:
         logs: Answers log requests.
+        streams: Lets people into running pods.
         node_name: The Node's name.
     """
 
@@ -61,6 +63,7 @@ class Agent:
         self._found: _Processes = {}
         self.node_name = shared.node_name
         self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes)
+        self.streams = NodeStreams(shared.runtime, self._process_id)
 
     @classmethod
     async def start(
@@ -267,6 +270,10 @@ class Agent:
             worker.exited(name, process)
         elif name.uid in self._found:
             self._found[name.uid][name.container][name.attempt] = process
+
+    def _process_id(self, uid: str, container: str) -> str | None:
+        worker = self._workers.get(uid)
+        return None if worker is None else worker.process_id(container)
 
     def _writes(self, uid: str, container: str, attempt: int) -> bool:
         worker = self._workers.get(uid)

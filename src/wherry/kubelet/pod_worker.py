@@ -138,6 +138,13 @@ class PodWorker:
                 return record.attempt < attempt or (record.attempt == attempt and record.running)
         return False
 
+    def process_id(self, container: str) -> str | None:
+        """Return the launcher's id of a container while it runs."""
+        for record in self._records:
+            if record.name == container and record.process is not None and record.running:
+                return record.process.id
+        return None
+
     def close(self) -> None:
         """Stop working; containers go on."""
         self._closed = True

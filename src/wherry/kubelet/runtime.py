@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from wherry.kubelet.launcher.sessions import Session
 from wherry.kubelet.launcher.types import Execution, Mount, ProcessState
 from wherry.kubelet.users import Identity
 from wherry.objects.requests import Object
@@ -126,6 +127,24 @@ class PodRuntime(Protocol):
         timeout_seconds: float,
     ) -> Execution:
         """Run a command inside a running container."""
+        ...
+
+    async def interact(
+        self, process_id: str, argv: tuple[str, ...], *, stdin: bool, terminal: bool
+    ) -> Session:
+        """Run a command inside a running container for somebody who watches.
+
+        Raises:
+            LauncherError: the launcher could not be asked.
+        """
+        ...
+
+    async def attach(self, process_id: str, *, stdin: bool, once: bool) -> Session:
+        """Watch a running container; `once`: its standard input ends with the session's.
+
+        Raises:
+            LauncherError: it does not run.
+        """
         ...
 
     def exits(self) -> AsyncIterator[ProcessState]:

@@ -25,6 +25,12 @@ def all_containers(pod: Object) -> Iterator[Object]:
     yield from containers(pod)
 
 
+def every_container(pod: Object) -> Iterator[Object]:
+    """Yield all containers, ephemeral ones last."""
+    yield from all_containers(pod)
+    yield from pod["spec"].get("ephemeralContainers") or []
+
+
 def is_sidecar(container: Object) -> bool:
     """Return whether an init container keeps running beside the main ones."""
     return container.get("restartPolicy") == "Always"

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+from wherry.apiserver import access
 from wherry.apiserver.identity import (
     ANONYMOUS,
     AUTHENTICATED,
     MASTERS,
+    UNAUTHENTICATED,
     Attributes,
     Authorizer,
     User,
 )
-from wherry.objects import errors
+from wherry.objects import errors, names
 
 _USER = "Impersonate-User"
 _EXTRA = "impersonate-extra-"
@@ -47,18 +49,32 @@ def impersonated(authorizer: Authorizer, user: User, headers: Mapping[str, str])
     ]
     for group, resource, namespace, target in asked:
         _check(authorizer, user, (group, resource, namespace, target))
-    if name != ANONYMOUS.name and AUTHENTICATED not in groups:
-        groups = (*groups, AUTHENTICATED)
-    if name.startswith(_SERVICE_ACCOUNT) and name.count(":") == 3:
-        namespace = name.split(":")[2]
-        groups = (*groups, "system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-    return User(name, uid, groups, extra)
+    return User(name, uid, _completed(name, groups), extra)
+
+
+def _completed(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the groups that go with a user without being named."""
+    if not groups and _account(name):
+        namespace, _ = name.removeprefix(_SERVICE_ACCOUNT).split(":")
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    if AUTHENTICATED in groups or UNAUTHENTICATED in groups:
+        return groups
+    return (*groups, UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED)
+
+
+def _account(name: str) -> tuple[str, str] | None:
+    """Return the namespace and name of the service account that a user is."""
+    if not name.startswith(_SERVICE_ACCOUNT):
+        return None
+    namespace, _, account = name.removeprefix(_SERVICE_ACCOUNT).partition(":")
+    if names.dns_label(namespace) or names.dns_subdomain(account):
+        return None
+    return namespace, account
 
 
 def _subject(name: str) -> tuple[str, str, str, str]:
-    if name.startswith(_SERVICE_ACCOUNT) and name.count(":") == 3:
-        namespace, account = name.split(":")[2:]
-        return ("", "serviceaccounts", namespace, account)
+    if place := _account(name):
+        return ("", "serviceaccounts", *place)
     return ("", "users", "", name)
 
 
@@ -77,9 +93,6 @@ def _check(authorizer: Authorizer, user: User, target: tuple[str, str, str, str]
         namespace=namespace,
         name=name,
     )
-    if not authorizer.authorize(attributes).allowed:
-        why = (
-            f'User "{user.name}" cannot impersonate resource "{resource}" in API group "{group}" '
-            "at the cluster scope"
-        )
-        raise errors.forbidden(plural, name, why, group)
+    decision = authorizer.authorize(attributes)
+    if not decision.allowed:
+        raise access.forbidden(attributes, decision)

@@ -18,6 +18,7 @@ _PAGE = 500
 
 def run(options: Namespace) -> int:
     """Print what was asked for; fail if one of the named objects is not there."""
+    targets.demand(options.objects)
     return session.run(options, _get)
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from wherry.kubelet import expansion
 from wherry.kubelet.environments import builder, catalog, interpreters, recipe
 from wherry.kubelet.launcher.client import Launcher
+from wherry.kubelet.launcher.sessions import Session
 from wherry.kubelet.launcher.types import (
     Execution,
     LauncherError,
@@ -116,6 +117,16 @@ class ProcessRuntime:
             process_id, argv, timeout_seconds=timeout_seconds, max_output_bytes=_MAX_OUTPUT_BYTES
         )
 
+    async def interact(
+        self, process_id: str, argv: tuple[str, ...], *, stdin: bool, terminal: bool
+    ) -> Session:
+        """Run a command inside a container for somebody who watches."""
+        return await self._launcher.interact(process_id, argv, stdin=stdin, terminal=terminal)
+
+    async def attach(self, process_id: str, *, stdin: bool, once: bool) -> Session:
+        """Watch a container."""
+        return await self._launcher.attach(process_id, stdin=stdin, once=once)
+
     def exits(self) -> AsyncIterator[ProcessState]:
         """Yield processes as they end."""
         return self._launcher.exits()
@@ -202,6 +213,7 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
         log_max_bytes=settings.logs.max_bytes,
         log_max_files=settings.logs.max_files,
         stdin=bool(spec.get("stdin")),
+        tty=bool(spec.get("tty")),
         memory_limit_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
         cpu_limit_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
     )

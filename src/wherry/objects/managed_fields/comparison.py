@@ -91,7 +91,9 @@ class _Difference:
                 self._replaced(name, inner, was, items)
         for name, items in before.items():
             if name not in after:
-                self.removed[name] = reading.everything(inner, items[0]) if len(items) == 1 else LEAF
+                self.removed[name] = (
+                    reading.everything(inner, items[0]) if len(items) == 1 else LEAF
+                )
         return self._done()
 
     def _came(self, name: str, inner: Node, items: list[Any]) -> None:
@@ -112,12 +114,9 @@ class _Difference:
 
     def _changed(self, name: str, inner: Node, before: Any, after: Any) -> None:
         found = _between(inner, before, after)
-        if found is _MODIFIED:
-            self.modified[name] = LEAF
-            return
         if found.removed:
             self.removed[name] = found.removed
-        if found.modified:
+        if found.modified or found.modified is LEAF:
             self.modified[name] = found.modified
         if found.added:
             self.added[name] = found.added
@@ -133,7 +132,13 @@ def _between(node: Node, before: Any, after: Any) -> Comparison:
         return _Difference().maps(node, before or {}, after or {})
     if _is(list, before, after) and (keys := views.list_keys(node)) is not None:
         return _Difference().lists(node, keys, before or [], after or [])
-    return _MODIFIED
+    return Comparison(_below(node, before), LEAF, _below(node, after))
+
+
+def _below(node: Node, value: Any) -> Fields:
+    """Return the fields inside a value whose place is taken by one of another type."""
+    found = reading.everything(node, value)
+    return {name: inside for name, inside in found.items() if name != fields.SELF}
 
 
 def _is(kind: type, before: Any, after: Any) -> bool:

@@ -74,9 +74,11 @@ def _in_order(
     shared = [name for name in names if name in present]
     made: list[Any] = []
     done: set[str] = set()
-    left, right = 0, 0
+    left, right, following = 0, 0, 0
     while left < len(old) or right < len(names):
-        next_shared = next((name for name in shared if name not in done), None)
+        while following < len(shared) and shared[following] in done:
+            following += 1
+        next_shared = shared[following] if following < len(shared) else None
         if left < len(old):
             name, item = old[left]
             if name is None or name not in merged:

@@ -124,10 +124,9 @@ def with_named(node: Node, fields: Fields) -> Fields:
         if not below or element == SELF:
             made[element] = below
             continue
-        below = with_named(inner, below)
-        if SELF not in below and element[:2] == "f:" and element[2:] in node.properties:
-            below = {SELF: LEAF, **below}
-        made[element] = below
+        named = element[:2] == "f:" and element[2:] in node.properties
+        inside = with_named(inner, below)
+        made[element] = _as_member(inside) if named else inside
     return made
 
 
@@ -145,7 +144,7 @@ def reconciled(node: Node, fields: Fields) -> Fields:
             made[element] = below
             continue
         inner = _inner(node, element)
-        atomic = inner.map_type == "atomic" or inner.list_type == "atomic"
+        atomic_list = inner.types == ("array",) and views.list_keys(inner) is None
+        atomic = atomic_list or inner.map_type == "atomic"
         made[element] = LEAF if atomic else reconciled(inner, below)
     return made if made != fields else fields
-

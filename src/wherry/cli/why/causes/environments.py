@@ -21,8 +21,9 @@ def look(look: Look) -> Finding:
     if condition.get("status") == "True":
         return fine(look.name, f"is built (Python {look.status.get('python', '?')})")
     message = str(condition.get("message") or "")
-    if conditions.is_true(look.obj, environment_kinds.BUILDING):
-        return Finding(look.name, f"is being built: {message}", "waiting")
+    building = conditions.get(look.obj, environment_kinds.BUILDING) or {}
+    if building.get("status") == "True":
+        return Finding(look.name, f"is being built: {building.get('message') or '…'}", "waiting")
     hint = _HINT.search(message)
     lines = [line for line in message.splitlines() if line.strip() and not line.startswith("hint:")]
     reason = str(condition.get("reason") or "")

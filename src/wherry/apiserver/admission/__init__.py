@@ -1,0 +1,1 @@
+"""What may stop or change a write besides the rules of its kind: quotas, policies, webhooks."""

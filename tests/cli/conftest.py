@@ -1,0 +1,141 @@
+"""A real API server over TLS in a thread, and the command line run in this process against it."""
+
+import asyncio
+import datetime
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry.apiserver.server import ApiServer, Extensions
+from wherry.cli import main
+from wherry.client import kubeconfig
+from wherry.client.client import Client
+from wherry.client.connections import Connection
+from wherry.embedded.identity import CONTROL_PLANE, Identity
+from wherry.objects import kinds
+from wherry.objects.requests import Object
+from wherry.store import Store
+
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+class Cluster:
+    """A server without controllers or node: what a test writes stays as it is."""
+
+    def __init__(self, directory: Path) -> None:
+        self.kubeconfig = directory / "kubeconfig"
+        self._directory = directory
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.client: Client
+        self.run(self._start())
+
+    def run(self, work: Any) -> Any:
+        """Run a coroutine on the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _start(self) -> None:
+        self._store = Store.in_memory()
+        await self._store.start()
+        identity = Identity.load(self._directory, self._store, ("127.0.0.1",))
+        self._server = ApiServer(
+            self._store,
+            authenticator=identity.authenticator,
+            authorizer=identity.authorizer,
+            ssl_context=identity.pki.ssl_context(),
+            extensions=Extensions(virtuals=identity.virtuals),
+        )
+        await self._server.start()
+        self.client = Client(self._server.transport(CONTROL_PLANE))
+        connection = Connection(
+            server=f"https://127.0.0.1:{self._server.port}",
+            certificate_authority=identity.pki.authority.certificate,
+            client_certificate=identity.pki.admin.certificate,
+            client_key=identity.pki.admin.key,
+        )
+        kubeconfig.write(self.kubeconfig, kubeconfig.entry("test", connection))
+
+    async def _stop(self) -> None:
+        await self._server.stop()
+        await self._store.close()
+
+    def stop(self) -> None:
+        self.run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def make_namespace(self, name: str) -> None:
+        """Create a namespace with the account that pods run as."""
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        account = {"name": "default", "namespace": name}
+        self.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+
+    def create(self, obj: Object) -> Object:
+        resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
+        assert resource is not None
+        made: Object = self.run(self.client.create(resource, obj))
+        return made
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own."""
+    name = request.node.name.lower().replace("_", "-").replace("[", "-").replace("]", "")[:50]
+    cluster.make_namespace(name)
+    return str(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home: no kubeconfig of anyone's is near."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WHERRY_HOME", str(tmp_path / "wherry"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    return tmp_path
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def typed(home: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs `wherry` with some words."""
+
+    def run(*words: str) -> Outcome:
+        capfd.readouterr()
+        code = main(words)
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def wherry(typed: Run, cluster: Cluster, namespace: str) -> Run:
+    """Return a function that runs a command against the server, in the test's namespace."""
+
+    def run(verb: str, *words: str) -> Outcome:
+        return typed(verb, "--kubeconfig", str(cluster.kubeconfig), "-n", namespace, *words)
+
+    return run
