@@ -21,7 +21,7 @@ _LISTED = 1000
 
 class _Case(NamedTuple):
     name: str
-    count: int
+    repeats: int
     requests: Callable[[int, int], list[bytes]]
     """Takes the number of the round and the count."""
 
@@ -78,7 +78,7 @@ def _cases(seeds: list[str]) -> Iterator[_Case]:
 def _rows(
     plane: ControlPlane, target: drive.Target, case: _Case, *, rounds: int, share: float
 ) -> Iterator[Row]:
-    count = max(drive.CONNECTIONS, int(case.count * share))
+    count = max(drive.CONNECTIONS, int(case.repeats * share))
     status, body = _answer(plane, case.name)
     ours: list[drive.Throughput] = []
     bare: list[drive.Throughput] = []
@@ -104,7 +104,10 @@ def _rows(
 def _answer(plane: ControlPlane, case: str) -> tuple[int, bytes]:
     """Return what the real server answers, for the peer to repeat."""
     if case.startswith("list"):
-        return plane.raw("GET", objects.PATH)
+        status, body = plane.raw("GET", objects.PATH)
+        if len(json.loads(body)["items"]) < int(case.split()[1]):
+            raise RuntimeError(f"{case}: the list is shorter than what was created")
+        return status, body
     if case == "create":
         name = "answer"
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"

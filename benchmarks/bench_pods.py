@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from harness import control_plane, pods, processes
 from harness.control_plane import NAMESPACE, ControlPlane
@@ -49,12 +50,13 @@ def _through(plane: ControlPlane, count: int) -> Iterator[Row]:
 def _run_job(plane: ControlPlane, count: int) -> float:
     template = {"spec": pods.pod_spec(["true"])}
     spec = {"completions": count, "parallelism": min(count, _PARALLELISM), "template": template}
+    status: dict[str, Any] = {}
     started = time.monotonic()
     plane.call("POST", _JOBS, {"metadata": {"name": "through"}, "spec": spec})
     while time.monotonic() - started < _LIMIT_SECONDS:
         status = plane.call("GET", f"{_JOBS}/through").get("status", {})
         ended = {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
-        if "Complete" in ended:
+        if "Complete" in ended and status["succeeded"] == count:
             return time.monotonic() - started
         if "Failed" in ended:
             raise RuntimeError(f"the job failed: {status}")

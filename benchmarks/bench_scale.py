@@ -30,6 +30,8 @@ def _rows(target: drive.Target, count: int, rounds: int) -> Iterator[Row]:
     with _client(target) as fetch:
         first = f"{objects.PATH}?limit={_PAGE}"
         page, whole = fetch(first), fetch(objects.PATH)
+    if len(json.loads(whole)["items"]) < count:
+        raise RuntimeError(f"the list has fewer than the {count} objects that were created")
     with _client(target, _TABLE) as fetch:
         table = fetch(first)
     pages = count // _PAGE

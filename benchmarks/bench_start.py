@@ -1,9 +1,11 @@
 """From nothing to an API that answers and to the first pod's process: cold, and with state there."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness import pods, processes
@@ -18,16 +20,15 @@ def bench(*, quick: bool) -> list[Row]:
     measured: dict[str, list[float]] = {}
     bare: list[float] = []
     for _ in range(1 if quick else 5):
-        with tempfile.TemporaryDirectory(prefix="wherry-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="wherry-bench-") as folder, _down(folder):
             directory = Path(folder) / "platform"
             for kind in ("cold", "warm"):
                 bare.append(_bare())
                 for case, seconds in _start(directory, kind).items():
                     measured.setdefault(f"{kind}, {case}", []).append(seconds)
                 bare.append(_bare())
-                up = _command_line(Path(folder) / "command", kind)
+                up = _command_line(_commanded(folder), kind)
                 measured.setdefault(f"{kind}, wherry up", []).append(up)
-            _wherry("down", Path(folder) / "command")
     peer = median(bare)
     return [Row(case, median(values), "s", _PYTHON, peer) for case, values in measured.items()]
 
@@ -40,6 +41,20 @@ def _start(directory: Path, kind: str) -> dict[str, float]:
         elapsed = time.monotonic() - plane.started
         first = elapsed + pods.seconds_to_start(plane, f"first-{kind}")
         return {"API ready": plane.ready_seconds, "first pod's process": first}
+
+
+def _commanded(folder: str) -> Path:
+    return Path(folder) / "command"
+
+
+@contextlib.contextmanager
+def _down(folder: str) -> Iterator[None]:
+    """Stop what `wherry up` left running, whatever happens in the `with` block."""
+    try:
+        yield
+    finally:
+        if _commanded(folder).exists():
+            _wherry("down", _commanded(folder))
 
 
 def _command_line(directory: Path, kind: str) -> float:

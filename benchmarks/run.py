@@ -10,6 +10,7 @@ A bench is a file ``bench_NAME.py`` with a function ``bench(*, quick: bool) -> l
 import argparse
 import dataclasses
 import importlib
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; return 1 when a bench failed."""
     known = sorted(path.stem.removeprefix("bench_") for path in _FOLDER.glob("bench_*.py"))
     options = _parser(known).parse_args(arguments)
+    # As an exception it takes the platforms along that are running.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     found: list[Row] = []
     failed = []
     for name in options.only or known:

@@ -38,6 +38,7 @@ def seconds_to_start(plane: ControlPlane, name: str) -> float:
     pod = {"metadata": {"name": name}, "spec": pod_spec(DATE)}
     called = time.time_ns()
     plane.call("POST", PATH, pod)
+    status: dict[str, Any] = {}
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         status = plane.call("GET", f"{PATH}/{name}")["status"]

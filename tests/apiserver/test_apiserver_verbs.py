@@ -213,11 +213,6 @@ async def test_patch_with_stale_version_conflicts(api: Any) -> None:
         await send_to(api, "patch", "a", body={"metadata": {"resourceVersion": "1"}})
 
 
-async def test_apply_patch_is_not_supported_yet(api: Any) -> None:
-    with pytest.raises(errors.UnsupportedMediaTypeError):
-        await send_to(api, "patch", "a", body={}, content_type=requests.APPLY_PATCH)
-
-
 async def test_finalizers_hold_an_object(api: Any) -> None:
     await api.create(kinds.CONFIG_MAPS, "a", metadata={"finalizers": ["example.com/hold"]})
     going = await send_to(api, "delete", "a")

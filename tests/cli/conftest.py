@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ import pytest
 
 from wherry.apiserver.server import ApiServer, Extensions
 from wherry.cli import main
+from wherry.cli.why import inquiry
+from wherry.cli.why.inquiry import Report
+from wherry.cli.why.world import Question
 from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.connections import Connection
 from wherry.embedded.identity import CONTROL_PLANE, Identity
-from wherry.objects import kinds
+from wherry.kubelet.environments import kinds as environment_kinds
+from wherry.objects import kinds, metadata, selectors
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
 from wherry.store import Store
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -137,5 +142,71 @@ def wherry(typed: Run, cluster: Cluster, namespace: str) -> Run:
 
     def run(verb: str, *words: str) -> Outcome:
         return typed(verb, "--kubeconfig", str(cluster.kubeconfig), "-n", namespace, *words)
+
+    return run
+
+
+KINDS = {
+    (one.api_version, one.kind): one for one in (*kinds.BUILTIN, environment_kinds.ENVIRONMENTS)
+}
+
+Logs = Mapping[tuple[str, str], list[str]]
+
+
+class InMemory:
+    """Answers questions from a list of objects, as a cluster would."""
+
+    def __init__(self, objects: list[tuple[Resource, Object]], logs: Logs) -> None:
+        self.objects = objects
+        self.logs = logs
+
+    async def answer(self, question: Question) -> Any:
+        if question.about == "log":
+            return self.logs.get((question.name, question.detail), [])
+        if question.about == "children":
+            return [pair for pair in self.objects if _is_owned(pair[1], question.name)]
+        if question.about == "events":
+            return [
+                obj
+                for obj in self.of(kinds.EVENTS)
+                if obj.get("involvedObject", {}).get("uid") == question.name
+            ]
+        if question.about == "object":
+            place = (question.namespace, question.name)
+            found = [
+                obj for obj in self.of(question.resource) if metadata.namespaced_name(obj) == place
+            ]
+            return found[0] if found else None
+        return self.listed(question)
+
+    def of(self, resource: Resource) -> list[Object]:
+        return [obj for kind, obj in self.objects if kind.key == resource.key]
+
+    def listed(self, question: Question) -> list[Object]:
+        selector = selectors.parse_labels(question.detail)
+        return [
+            obj
+            for obj in self.of(question.resource)
+            if question.namespace in {"", metadata.namespace(obj)}
+            and selector.matches(metadata.labels(obj))
+        ]
+
+
+def _is_owned(obj: Object, uid: str) -> bool:
+    return any(one["uid"] == uid for one in metadata.owner_references(obj))
+
+
+@pytest.fixture
+def explain() -> Callable[..., Any]:
+    """Return a function that walks from an object over objects in memory."""
+
+    async def run(
+        resource: Resource, name: str, *objects: Object, logs: Logs | None = None
+    ) -> Report:
+        namespace = "default" if resource.namespaced else ""
+        known = {**KINDS, (resource.api_version, resource.kind): resource}
+        there = [(known[obj["apiVersion"], obj["kind"]], obj) for obj in objects]
+        answer = InMemory(there, logs or {}).answer
+        return await inquiry.investigate(resource, namespace, name, answer=answer, now=NOW)
 
     return run

@@ -1,17 +1,15 @@
 """The walk from an object to its cause, over objects in memory."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from wherry.cli.why import inquiry
 from wherry.cli.why.finding import Finding
 from wherry.cli.why.inquiry import Report
-from wherry.cli.why.world import Question
 from wherry.kubelet.environments import kinds as environment_kinds
-from wherry.objects import kinds, metadata, selectors
+from wherry.objects import kinds, metadata
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 
@@ -23,50 +21,7 @@ KNOWN = {
     for one in (*kinds.BUILTIN, environment_kinds.ENVIRONMENTS, BOATS)
 }
 
-Logs = Mapping[tuple[str, str], list[str]]
-
-
-class InMemory:
-    """Answers questions from a list of objects, as a cluster would."""
-
-    def __init__(self, objects: list[Object], logs: Logs) -> None:
-        self.objects = [(KNOWN[obj["apiVersion"], obj["kind"]], obj) for obj in objects]
-        self.logs = logs
-
-    async def answer(self, question: Question) -> Any:
-        if question.about == "log":
-            return self.logs.get((question.name, question.detail), [])
-        if question.about == "children":
-            return [pair for pair in self.objects if _is_owned(pair[1], question.name)]
-        if question.about == "events":
-            return [
-                obj
-                for obj in self.of(kinds.EVENTS)
-                if obj.get("involvedObject", {}).get("uid") == question.name
-            ]
-        if question.about == "object":
-            place = (question.namespace, question.name)
-            found = [
-                obj for obj in self.of(question.resource) if metadata.namespaced_name(obj) == place
-            ]
-            return found[0] if found else None
-        return self.listed(question)
-
-    def of(self, resource: Resource) -> list[Object]:
-        return [obj for kind, obj in self.objects if kind.key == resource.key]
-
-    def listed(self, question: Question) -> list[Object]:
-        selector = selectors.parse_labels(question.detail)
-        return [
-            obj
-            for obj in self.of(question.resource)
-            if question.namespace in {"", metadata.namespace(obj)}
-            and selector.matches(metadata.labels(obj))
-        ]
-
-
-def _is_owned(obj: Object, uid: str) -> bool:
-    return any(one["uid"] == uid for one in metadata.owner_references(obj))
+Explain = Callable[..., Any]
 
 
 def make(kind: str, name: str, /, *, owner: Object | None = None, **fields: Any) -> Object:
@@ -158,21 +113,6 @@ def chain(report: Report) -> list[str]:
         names.append(found.object)
         found = found.causes[0] if found.causes else None
     return names
-
-
-Explain = Callable[..., Any]
-
-
-@pytest.fixture
-def explain() -> Explain:
-    async def run(
-        resource: Resource, name: str, *objects: Object, logs: Logs | None = None
-    ) -> Report:
-        namespace = "default" if resource.namespaced else ""
-        answer = InMemory(list(objects), logs or {}).answer
-        return await inquiry.investigate(resource, namespace, name, answer=answer, now=NOW)
-
-    return run
 
 
 # Pods
@@ -292,7 +232,7 @@ async def test_a_node_that_is_not_ready(explain: Explain) -> None:
 
 
 REFERENCES: list[tuple[Object, Object, str]] = [
-    ({"envFrom": [{"configMapRef": {"name": "settigs"}}]}, {}, "configmap/settigs"),
+    ({"envFrom": [{"configMapRef": {"name": "setting"}}]}, {}, "configmap/setting"),
     (
         {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
         {},
@@ -322,7 +262,7 @@ async def test_what_a_pod_refers_to_is_missing(
     report = await explain(kinds.PODS, "web", held, settings, *WORLD)
     assert last(report).object == missing
     assert last(report).statement == "does not exist in namespace default"
-    assert ("did you mean settings?" in last(report).mend) is (missing == "configmap/settigs")
+    assert ("did you mean settings?" in last(report).mend) is (missing == "configmap/setting")
 
 
 async def test_optional_references_may_be_missing(explain: Explain) -> None:
@@ -459,7 +399,7 @@ async def test_jobs_that_rest_work_or_are_done(explain: Explain) -> None:
     assert not (await explain(kinds.JOBS, "a", done, *WORLD)).finding.holds_back
     busy = make("Job", "a", spec={"completions": 3}, status={"succeeded": 1})
     report = await explain(kinds.JOBS, "a", busy, running("a-x", owner=busy), *WORLD)
-    assert report.finding.statement == "is at work: 1 pods run, 1 of 3 pods have succeeded"
+    assert report.finding.statement == "is at work, 1 pod running: 1 of 3 pods have succeeded"
 
 
 async def test_cron_jobs(explain: Explain) -> None:

@@ -112,9 +112,9 @@ def test_tokens_that_are_no_good(wire, space, good, how):
     assert wire.send("GET", f"{space}/pods", token=good).code == 403  # known, without rights
     pem = (wire.directory / "pki" / "sa.key").read_bytes()
     forger = Forger(good, serialization.load_pem_private_key(pem, None))
-    answer = wire.send("GET", f"{space}/pods", token=FORGERIES[how](forger))
-    status = answer.is_refusal(401, "Unauthorized")
-    assert status["message"] == "Unauthorized"
+    token = FORGERIES[how](forger)
+    answer = wire.send("GET", f"{space}/pods", token=token)
+    assert token not in answer.is_refusal(401, "Unauthorized")["message"]
 
 
 def test_a_token_ends_with_its_account(wire, world, space):

@@ -129,11 +129,11 @@ def test_apply(kubectl, tmp_path):
         "apply", "view-last-applied", "cm", "c", "-o", "json"
     ).out.replace(" ", "")
     (tmp_path / "a.yaml").write_text(
-        yaml.safe_dump_all(json.loads(config_map(name)) for name in "xyz")
+        yaml.safe_dump_all(json.loads(config_map(name)) for name in "uvx")
     )
     (tmp_path / "b.json").write_text(config_map("w"))
     applied = kubectl("apply", "-f", str(tmp_path)).lines
-    assert sorted(applied) == [f"configmap/{name} created" for name in "wxyz"]
+    assert sorted(applied) == [f"configmap/{name} created" for name in "uvwx"]
     assert len(kubectl("delete", "-f", str(tmp_path)).lines) == 4
 
 

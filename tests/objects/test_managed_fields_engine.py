@@ -6,8 +6,19 @@ from typing import Any
 import pytest
 
 from wherry.objects import managed_fields, openapi
-from wherry.objects.managed_fields import FieldConflictsError, Identity, TypingError, View, Write
-from wherry.objects.managed_fields import comparison, elements, fields, merging, reading, removal
+from wherry.objects.managed_fields import (
+    FieldConflictsError,
+    Identity,
+    TypingError,
+    View,
+    Write,
+    comparison,
+    elements,
+    fields,
+    merging,
+    reading,
+    removal,
+)
 from wherry.objects.schemas import Node, Schema
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -172,7 +183,17 @@ def test_lists_that_cannot_be_told_apart_are_refused(
 
 
 def test_elements_have_upstreams_order_and_form() -> None:
-    names = ["v:10", "v:9", 'k:{"name":"b"}', "f:z", "i:10", "i:9", 'v:"a"', 'k:{"name":"a"}', "f:a"]
+    names = [
+        "v:10",
+        "v:9",
+        'k:{"name":"b"}',
+        "f:z",
+        "i:10",
+        "i:9",
+        'v:"a"',
+        'k:{"name":"a"}',
+        "f:a",
+    ]
     assert elements.ordered(names) == [
         "f:a",
         "f:z",
@@ -187,9 +208,22 @@ def test_elements_have_upstreams_order_and_form() -> None:
     assert elements.key({"b": 1, "a": "x"}) == 'k:{"a":"x","b":1}'
     assert elements.canonical('k:{ "b": 1, "a": "x" }') == 'k:{"a":"x","b":1}'
     assert elements.canonical("z:new") is None
-    for wrong in ("k:[]", "k:{", "i:x", "v:", "f", ""):
-        with pytest.raises(ValueError):
-            elements.canonical(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("k:[]", "has no object of key fields"),
+        ("k:{", "unexpected end of data|EOF"),
+        ("i:x", "has no index"),
+        ("v:", "zero-length|EOF|empty"),
+        ("f", "is no path element"),
+        ("", "is no path element"),
+    ],
+)
+def test_what_is_no_element_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        elements.canonical(text)
 
 
 def test_a_comparison_tells_removed_modified_and_added(node: Node) -> None:
@@ -259,9 +293,7 @@ def test_removal_takes_members_and_all_below_them(node: Node) -> None:
     obj = {"spec": {"number": 1, "places": [{"name": "a", "value": 1}, {"name": "b"}]}}
     item = elements.key({"name": "a", "protocol": "TCP"})
     unwanted = fields.of_path(("f:spec", "f:places", item))
-    assert removal.remove(obj, unwanted, node) == {
-        "spec": {"number": 1, "places": [{"name": "b"}]}
-    }
+    assert removal.remove(obj, unwanted, node) == {"spec": {"number": 1, "places": [{"name": "b"}]}}
 
 
 def test_a_dropped_field_goes_when_nobody_else_owns_it(world: World) -> None:
@@ -414,7 +446,12 @@ def test_entries_survive_the_wire(world: World) -> None:
         {"operation": "Eat", "apiVersion": "v1", "fieldsType": "FieldsV1"},
         {"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV2"},
         {"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "manager": 3},
-        {"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:a": 1}},
+        {
+            "operation": "Apply",
+            "apiVersion": "v1",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:a": 1},
+        },
         {"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"a": {}}},
         "text",
     ],
@@ -501,7 +538,9 @@ def test_owners_in_another_version_see_the_change_in_theirs(node: Node) -> None:
     with pytest.raises(FieldConflictsError, match=r'conflict with "a": \.spec\.count'):
         managed_fields.apply(now, thing(number=2), managers, write("b", **circumstances))
     # The applier moves on to the other version, and drops what it had in the first.
-    obj, managers = managed_fields.apply(now, thing(number=1), managers, write("a", **circumstances))
+    obj, managers = managed_fields.apply(
+        now, thing(number=1), managers, write("a", **circumstances)
+    )
     assert obj["spec"] == {"number": 1}
     # Owners in a version that is served no more are forgotten.
     gone = {Identity("z", "Apply", "", ""): managed_fields.Manager({"f:spec": {}}, "e/v0")}

@@ -369,3 +369,16 @@ def test_the_store_of_a_finished_loop_can_be_abandoned(tmp_path: Path) -> None:
     asyncio.run(abandon())
     assert pending[0].cancelled()
     assert opened[0].revision == 1
+
+
+async def test_who_is_refused_can_read_why(tmp_path: Path) -> None:
+    """Retrying at once must end: a refusal is only told when the state behind it can be read."""
+    async with Store.open(tmp_path) as s:
+        first = await s.create(key("a"), obj("a", spec=0))
+        writing = asyncio.ensure_future(s.update(key("a"), obj("a", spec=1), expected=None))
+        await asyncio.sleep(0)
+        with pytest.raises(store.RevisionConflictError):
+            await s.update(key("a"), obj("a", spec=2), expected=first.revision)
+        record = s.get(key("a"))
+        assert record is not None
+        assert record.revision == (await writing).revision

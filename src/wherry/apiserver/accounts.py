@@ -9,6 +9,7 @@ from wherry.objects import kinds, metadata
 from wherry.store import Key, Record, Store
 
 TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
+_REMEMBERED = 1024
 _LEEWAY = timedelta(seconds=60)
 """For how long after its deletion time an object still counts: clocks and kubelets lag."""
 
@@ -25,6 +26,7 @@ class StoredAccounts:
         """
         self._store = store
         self._now = now
+        self._found: dict[str, Record] = {}
 
     def uid_of(self, resource: str, namespace: str, name: str) -> str | None:
         """Return the uid of an object; None where there is none, or it is long being deleted."""
@@ -36,11 +38,18 @@ class StoredAccounts:
         record = self._store.get(Key(kinds.SECRETS.key, namespace, secret))
         if record is None or not self._counts(record):
             return False
+        # A record is replaced when its object changes: this very one has been looked at before.
+        if self._found.get(token) is record:
+            return True
         value = record.value()
-        if value.get("type") != TOKEN_SECRET:
-            return False
         held = str((value.get("data") or {}).get("token", ""))
-        return hmac.compare_digest(held.encode(), base64.b64encode(token.encode()))
+        same = hmac.compare_digest(held.encode(), base64.b64encode(token.encode()))
+        if value.get("type") != TOKEN_SECRET or not same:
+            return False
+        if len(self._found) >= _REMEMBERED:
+            self._found.clear()
+        self._found[token] = record
+        return True
 
     def _counts(self, record: Record) -> bool:
         # Most objects are not being deleted: only those that may be are worth parsing.

@@ -1,5 +1,6 @@
 """One request on its way through the registry: what is asked, by whom, and what to tell them besides."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wherry.apiserver.identity import User
@@ -20,12 +21,17 @@ class Call:
         user: Who asks.
         duplicates: Paths that occur twice in the body; a parsed body cannot tell any more.
         warnings: Collected on the way, for ``Warning`` headers.
+        agent: The client's ``User-Agent``; empty where it has none.
+        check: Refuses, with `ForbiddenError`, what the user may not do: for requests that turn out to be
+            others too. None where nobody is asked.
     """
 
     request: Request
     user: User
     duplicates: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    agent: str = ""
+    check: Callable[[Request], None] | None = None
 
     @property
     def dry_run(self) -> bool:

@@ -3,13 +3,14 @@
 import uuid
 
 from wherry.apiserver import core as cores
-from wherry.apiserver import intake, writing
+from wherry.apiserver import intake, managed_fields, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
 from wherry.objects import errors, kinds, names
 from wherry.objects.errors import Cause
+from wherry.objects.managed_fields import Managers
 from wherry.objects.requests import Object
 from wherry.store import Key
 
@@ -26,9 +27,24 @@ async def create(core: Core, call: Call) -> One:
         InvalidError: A rule is broken.
         BadRequestError: The body cannot be read as an object of the kind.
     """
+    managed_fields.check_options(call)
+    return await store(core, call, intake.body(core.served(call), call))
+
+
+async def store(core: Core, call: Call, obj: Object, managers: Managers | None = None) -> One:
+    """Create an object that the request's body has become.
+
+    Args:
+        core: The state.
+        call: The request.
+        obj: The object; consumed.
+        managers: Who owns its fields; None for the writer.
+
+    Raises:
+        ApiError: As `create`.
+    """
     write = writing.Write.of(core, call)
     served = write.served
-    obj = intake.body(served, call)
     intake.decode(served, call, obj)
     if obj["metadata"].get("resourceVersion"):
         raise errors.BadRequestError("resourceVersion should not be set on objects to be created")
@@ -38,6 +54,10 @@ async def create(core: Core, call: Call) -> One:
     key = _name(core, served, obj)
     _own(core, served, obj)
     writing.shape(served, obj, None)
+    if managers is None:
+        managed_fields.track_create(write, obj)
+    else:
+        managed_fields.put(obj, managers)
     try:
         served.strategy.prepare_create(obj, write.context)
         writing.judge(write, obj, None)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 import orjson
 
@@ -33,7 +34,8 @@ class InProcessTransport:
             ApiError: The request is refused.
         """
         access.check(self._authorizer, self._user, request)
-        answer = await self._registry.run(Call(_owned(request), self._user))
+        check = partial(access.check, self._authorizer, self._user)
+        answer = await self._registry.run(Call(_owned(request), self._user, check=check))
         return value_of(answer)
 
     async def watch(self, request: Request) -> AsyncGenerator[WatchEvent, None]:

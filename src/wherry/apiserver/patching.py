@@ -1,6 +1,6 @@
 """patch: the three kinds of patch, applied to the head and then stored as an update."""
 
-from wherry.apiserver import updating, writing
+from wherry.apiserver import applying, managed_fields, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -27,9 +27,12 @@ async def patch(core: Core, call: Call) -> One:
         ConflictError: The patch names a resource version or uid that is not the object's.
         BadRequestError: The patch cannot be read.
     """
+    if call.request.content_type == APPLY_PATCH:
+        return await applying.apply(core, call)
     write = writing.Write.of(core, call)
     served = write.served
     _check_media_type(served, call.request.content_type)
+    managed_fields.check_options(call)
     record = core.head(served, call.request.name or "", call.request.namespace)
     obj = served.from_storage(record.value())
     schema = None if served.custom else served.schema()
@@ -39,14 +42,13 @@ async def patch(core: Core, call: Call) -> One:
 
 
 def _check_media_type(served: Served, media_type: str) -> None:
-    accepted = [JSON_PATCH, MERGE_PATCH]
+    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
     if not served.custom:
-        accepted.append(STRATEGIC_MERGE_PATCH)
+        accepted.insert(2, STRATEGIC_MERGE_PATCH)
     if media_type not in accepted:
         raise errors.UnsupportedMediaTypeError(
             "the body of the request was in an unknown format - accepted media types include: "
             + ", ".join(accepted)
-            + (": server-side apply is not supported" if media_type == APPLY_PATCH else "")
         )
 
 

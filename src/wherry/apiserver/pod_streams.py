@@ -113,6 +113,10 @@ class PodNode(Protocol):
     node cannot be asked.
     """
 
+    def check(self, pod: Object, container: str) -> None:
+        """Refuse a container that does not run."""
+        ...
+
     async def execute(
         self, pod: Object, container: str, command: Sequence[str], *, stdin: bool, terminal: bool
     ) -> Session:

@@ -1,9 +1,8 @@
-"""The subresources of pods that are verbs of their own: binding to a node, and eviction."""
+"""The subresource of pods that places them on a node."""
 
-import dataclasses
 from typing import Any
 
-from wherry.apiserver import deleting, writing
+from wherry.apiserver import deleting
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -20,18 +19,18 @@ async def bind(core: Core, call: Call) -> One:
         ConflictError: It has a node already, or is being deleted.
         BadRequestError: The body names no node.
     """
-    body = _body(call, "Binding")
-    metadata = _part(body, "metadata")
+    body = body_of(call, "Binding")
+    metadata = part(body, "metadata")
     name = call.request.name or str(metadata.get("name") or "")
-    served = _pods(core)
-    node = _node(_part(body, "target"))
+    served = served_pods(core)
+    node = _node(part(body, "target"))
     record = core.head(served, name, call.request.namespace)
     pod = record.value()
     _check_free(pod, name)
     pod["spec"]["nodeName"] = node
     if metadata.get("annotations"):
         before = pod["metadata"].get("annotations") or {}
-        pod["metadata"]["annotations"] = before | _part(metadata, "annotations")
+        pod["metadata"]["annotations"] = before | part(metadata, "annotations")
     listed = pod.setdefault("status", {}).setdefault("conditions", [])
     conditions.set(listed, "PodScheduled", "True", reason="", message="", now=core.clock())
     if not call.dry_run:
@@ -54,41 +53,39 @@ def _node(target: dict[str, Any]) -> str:
     return name
 
 
-async def evict(core: Core, call: Call) -> One:
-    """Delete a pod, gracefully, on behalf of whoever drains its node.
+def served_pods(core: Core) -> Served:
+    """Return how pods are served.
 
     Raises:
-        NotFoundError: There is no such pod.
-        ConflictError: A precondition fails.
+        NotFoundError: They are not.
     """
-    options = _part(_body(call, "Eviction"), "deleteOptions")
-    request = dataclasses.replace(call.request, verb="delete", subresource=None, body=options)
-    served = _pods(core)
-    record = core.head(served, request.name or "", request.namespace)
-    asked = Call(request, call.user)
-    write = writing.Write.of(core, asked, served)
-    await deleting.delete_record(write, record, deleting.options(asked))
-    return One(deleting.success(code=201), code=201)
-
-
-def _pods(core: Core) -> Served:
     served = core.resources.by_key(kinds.PODS.key)
     if served is None:
         raise errors.NotFoundError("the server could not find the requested resource")
     return served
 
 
-def _body(call: Call, kind: str) -> dict[str, Any]:
+def body_of(call: Call, kind: str) -> dict[str, Any]:
+    """Return the request's body.
+
+    Raises:
+        BadRequestError: It is no object of the kind.
+    """
     body = call.request.body
     if not isinstance(body, dict) or body.get("kind") not in (None, "", kind):
         raise errors.BadRequestError(f"the body must be one {kind} object")
     return body
 
 
-def _part(obj: dict[str, Any], name: str) -> dict[str, Any]:
-    part = obj.get(name)
-    if part is None:
+def part(obj: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object within an object; an empty one where it is left out.
+
+    Raises:
+        BadRequestError: It is something else.
+    """
+    value = obj.get(name)
+    if value is None:
         return {}
-    if not isinstance(part, dict):
+    if not isinstance(value, dict):
         raise errors.BadRequestError(f"{name} must be an object")
-    return part
+    return value

@@ -12,6 +12,7 @@ import orjson
 from wherry.apiserver import (
     creating,
     deleting,
+    evicting,
     intake,
     patching,
     pod_verbs,
@@ -45,7 +46,7 @@ _SUBRESOURCES: Final[Mapping[tuple[str, str], _Run]] = {
     ("update", "scale"): scaling.write,
     ("patch", "scale"): scaling.write,
     ("create", "pods/binding"): pod_verbs.bind,
-    ("create", "pods/eviction"): pod_verbs.evict,
+    ("create", "pods/eviction"): evicting.evict,
 }
 _STREAMS: Final = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 

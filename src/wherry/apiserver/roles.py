@@ -22,13 +22,17 @@ class StoredRoles:
         self._store = store
         self._seen: list[Sequence[Record]] = []
         self._revision = 0
+        self._looked_at = -1
 
     def revision(self) -> int:
         """Return a number that is another one after any role or binding has changed.
 
-        The store hands out the very same list until one of its objects changes, so four identity
-        tests are all that a request pays.
+        The store hands out the very same list until one of its objects changes: a write of anything
+        else costs the next request four identity tests.
         """
+        if self._store.revision == self._looked_at:
+            return self._revision
+        self._looked_at = self._store.revision
         now = [self._store.list(key).records for key in _KEYS]
         same = len(self._seen) == len(now) and all(
             before is after for before, after in zip(self._seen, now, strict=True)

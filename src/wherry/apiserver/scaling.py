@@ -5,14 +5,15 @@ from typing import Any
 
 import orjson
 
-from wherry.apiserver import patching, updating, writing
+from wherry.apiserver import applying, managed_fields, patching, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import ScalePaths, Served
 from wherry.objects import errors, openapi, selectors
 from wherry.objects.errors import Cause
-from wherry.objects.requests import STRATEGIC_MERGE_PATCH, Object
+from wherry.objects.requests import APPLY_PATCH, STRATEGIC_MERGE_PATCH, Object
+from wherry.store import Record
 
 _API_VERSION, _KIND = "autoscaling/v1", "Scale"
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -76,9 +77,12 @@ async def write(core: Core, call: Call) -> One:
     Raises:
         ApiError: As for an update of the object itself.
     """
+    managed_fields.check_options(call)
     served, paths = _paths(core, call)
     record = core.head(served, call.request.name or "", call.request.namespace)
     obj = served.from_storage(record.value())
+    if call.request.content_type == APPLY_PATCH and call.request.verb == "patch":
+        return await _apply(writing.Write.of(core, call), record, obj, paths)
     obj["metadata"].pop("resourceVersion", None)
     scale = scale_of(obj, paths)
     wanted = call.request.body
@@ -92,12 +96,31 @@ async def write(core: Core, call: Call) -> One:
     version = _check(served, record.key.name, wanted)
     if version and version != str(record.revision):
         raise errors.conflict(served.resource.plural, record.key.name, group=served.resource.group)
-    holder = obj
-    for name in paths.replicas[:-1]:
-        holder = holder.setdefault(name, {})
-    holder[paths.replicas[-1]] = (wanted.get("spec") or {}).get("replicas") or 0
+    _set(obj, paths.replicas, (wanted.get("spec") or {}).get("replicas") or 0)
     answer = await updating.replace(writing.Write.of(core, call), record, obj)
     return One(orjson.dumps(scale_of(orjson.loads(answer.raw), paths)))
+
+
+async def _apply(write: writing.Write, record: Record, obj: Object, paths: ScalePaths) -> One:
+    """Apply a `Scale`: the applier owns the replicas of the object itself."""
+    served, wanted = write.served, write.call.request.body
+    version = _check(served, record.key.name, wanted)
+    config: Object = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}
+    if version:
+        config["metadata"]["resourceVersion"] = version
+    replicas = (wanted.get("spec") or {}).get("replicas")
+    if replicas is not None:
+        _set(config, paths.replicas, replicas)
+    merged, managers = applying.merge(write, obj, config)
+    answer = await updating.replace(write, record, merged, managers=managers)
+    return One(orjson.dumps(scale_of(orjson.loads(answer.raw), paths)))
+
+
+def _set(obj: Object, path: tuple[str, ...], value: Any) -> None:
+    holder = obj
+    for name in path[:-1]:
+        holder = holder.setdefault(name, {})
+    holder[path[-1]] = value
 
 
 def _check(served: Served, name: str, scale: Any) -> str:

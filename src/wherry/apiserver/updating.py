@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-from wherry.apiserver import intake, object_meta, writing
+from wherry.apiserver import intake, managed_fields, object_meta, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
 from wherry.objects import errors, kinds
 from wherry.objects.errors import Cause
+from wherry.objects.managed_fields import Managers
 from wherry.objects.requests import Object
 from wherry.store import Record
 
@@ -26,6 +27,7 @@ async def update(core: Core, call: Call) -> One:
         InvalidError: A rule is broken.
         BadRequestError: The body cannot be read as an object of the kind.
     """
+    managed_fields.check_options(call)
     write = writing.Write.of(core, call)
     served = write.served
     obj = intake.body(served, call)
@@ -38,13 +40,16 @@ async def update(core: Core, call: Call) -> One:
     return await replace(write, record, obj)
 
 
-async def replace(write: writing.Write, record: Record, obj: Object) -> One:
+async def replace(
+    write: writing.Write, record: Record, obj: Object, *, managers: Managers | None = None
+) -> One:
     """Store ``obj`` on top of ``record``, as far as the request may.
 
     Args:
         write: The circumstances.
         record: The head that ``obj`` was made from.
         obj: The wanted state; consumed.
+        managers: Who owns its fields; None for the writer, as far as it changes them.
 
     Raises:
         ApiError: As `update`.
@@ -53,10 +58,16 @@ async def replace(write: writing.Write, record: Record, obj: Object) -> One:
     old = served.from_storage(record.value())
     _check_same(served, obj["metadata"], record, old)
     intake.decode(served, call, obj)
+    sent = obj["metadata"].get("managedFields")
     obj = _confined(served, call.request.subresource, obj, old)
     object_meta.keep_owned(obj, old)
     writing.shape(served, obj, old)
+    if managers is None:
+        managed_fields.track_update(write, obj, old, sent)
+    else:
+        managed_fields.put(obj, managers)
     served.strategy.prepare_update(obj, old, write.context)
+    managed_fields.forget_time(obj, old)
     _count_generation(served, obj, old)
     writing.judge(write, obj, old)
     if call.dry_run:

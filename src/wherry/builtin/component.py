@@ -5,10 +5,12 @@ from wherry.builtin import (
     cron_job,
     daemon_set,
     deployment,
+    disruption,
     job,
     namespaces,
     pod_garbage,
     replica_set,
+    resource_quota,
     scheduler,
     service_accounts,
     services,
@@ -49,6 +51,8 @@ def controllers(
         daemon_set.controller(manager),
         job.controller(manager, settings),
         cron_job.controller(manager),
+        disruption.controller(manager),
+        resource_quota.controller(manager),
     ]
 
 

@@ -52,10 +52,9 @@ def started_at(pid: int) -> float | None:
     fields = _stat_fields(pid)
     if not fields:
         return None
-    ticks = int(fields[19])
-    with Path("/proc/uptime").open() as file:
-        uptime = float(file.read().split()[0])
-    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    # Not /proc/uptime: containers are shown their own there.
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int) -> int | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import wherry
 from wherry.apiserver import pod_streams
+from wherry.apiserver.connections.pod_connections import PodConnections
 from wherry.apiserver.server import ApiServer, Extensions
 from wherry.builtin import component
 from wherry.builtin.garbage_collector import GarbageCollector
@@ -134,6 +135,7 @@ class Platform:
         await self._stack.enter_async_context(store)
         addresses = (self._reachable_host(), self._service_address())
         self._identity = Identity.load(settings.directory, store, addresses)
+        self._connections = PodConnections(store, self._identity.authorizer)
         self.server = ApiServer(
             store,
             authenticator=self._identity.authenticator,
@@ -144,6 +146,7 @@ class Platform:
                 virtuals=self._identity.virtuals,
                 documents=self._identity.documents(lambda: self.url),
                 pod_streams=self._logs,
+                pod_connections=self._connections,
             ),
             service_range=settings.service_range,
         )
@@ -198,8 +201,9 @@ class Platform:
             max_pods=settings.max_pods,
         )
         agent = await Agent.start(manager, node)
-        self._logs.node = agent
+        self._logs.node, self._connections.node = agent, agent.streams
         self._stack.push_async_callback(agent.close)
+        self._stack.push_async_callback(self._connections.close)
         self._run(GarbageCollector(manager).run(), "garbage collector")
         self._run(manager.run(), "manager")
         self._stack.push_async_callback(manager.stop)

@@ -244,7 +244,7 @@ def _in_scope(wanted: Mapping[str, Any], key: str, obj: Object) -> bool:
         return _selected(obj["spec"].get("volumeAttributesClassName"), wanted)
     if key != kinds.PODS.key or name not in _POD_SCOPES:
         return False
-    return _POD_SCOPES[name](obj["spec"], wanted)
+    return _POD_SCOPES[str(name)](obj["spec"], wanted)
 
 
 def _selected(given: str | None, wanted: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ Reads are served from memory and see what is on disk. Writes are checked against
 or on its way (`head`), and return when they are on disk.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
@@ -211,6 +212,7 @@ class Store:
             StoreClosedError: the store takes no writes.
         """
         if self.head(key) is not None:
+            await self._settled(key)
             raise KeyExistsError(key)
         return await self._write("ADDED", key, value, previous=None).committed()
 
@@ -234,7 +236,7 @@ class Store:
             StoreWriteError: it could not be brought to disk, and is not stored.
             StoreClosedError: the store takes no writes.
         """
-        previous = self._expect(key, expected)
+        previous = await self._expect(key, expected)
         try:
             same = records.same_content(previous, value)
         except TypeError as error:
@@ -264,17 +266,32 @@ class Store:
             StoreWriteError: it could not be brought to disk, and the object stays.
             StoreClosedError: the store takes no writes.
         """
-        previous = self._expect(key, expected)
+        previous = await self._expect(key, expected)
         final = previous.value() if value is None else value
         return await self._write("DELETED", key, final, previous=previous).committed()
 
-    def _expect(self, key: Key, expected: int | None) -> Record:
+    async def _expect(self, key: Key, expected: int | None) -> Record:
+        """Return the head without waiting, or say what is wrong with it once readers see it too."""
         head = self.head(key)
         if head is None:
+            await self._settled(key)
             raise KeyMissingError(key)
         if expected is not None and expected != head.revision:
+            await self._settled(key)
             raise RevisionConflictError(key, expected, head.revision)
         return head
+
+    async def _settled(self, key: Key) -> None:
+        """Wait for the write that is in flight, well or badly.
+
+        Whoever is refused reads again and tries again: told before the commit, a caller in this
+        process would read the old state and be refused again, without end and without a pause in
+        which the commit could arrive.
+        """
+        write = self._pending.get(key)
+        if write is not None:
+            with contextlib.suppress(StoreWriteError):
+                await write.committed()
 
     def _write(
         self, kind: ChangeType, key: Key, value: requests.Object, *, previous: Record | None

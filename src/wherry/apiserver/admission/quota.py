@@ -19,7 +19,7 @@ from wherry.store import Key, Record, Store
 
 _CHANGING = frozenset({kinds.SERVICES.key, kinds.PERSISTENT_VOLUME_CLAIMS.key, kinds.PODS.key})
 """What may come to count for more after its creation."""
-_MAX_REMEMBERED = 20_000
+_MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from aiohttp import WSMsgType, web
 
@@ -178,7 +178,10 @@ def take_over(request: web.BaseRequest, head: bytes) -> SocketStream:
 class Done(web.StreamResponse):
     """The answer to a request whose connection has been taken over: nothing is left to be sent."""
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    def __init__(self, status: int = 101) -> None:
+        super().__init__(status=status)
+
+    async def prepare(self, request: web.BaseRequest) -> NoReturn:
         """Send nothing.
 
         Raises:

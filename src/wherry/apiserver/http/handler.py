@@ -7,7 +7,8 @@ room asks who somebody is.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from aiohttp import web
 from wherry.apiserver import access, forms, pod_streams, table
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
+from wherry.apiserver.connections import targets
 from wherry.apiserver.http import bodies, identification, paths, replies, streams
 from wherry.apiserver.http.metrics import Metrics
 from wherry.apiserver.http.site import Page, Site, not_found
@@ -109,7 +111,13 @@ class Handler:
         if served is None:
             names[1] = ""
             raise not_found()
-        call = Call(asked, user, warnings=warnings)
+        call = Call(
+            asked,
+            user,
+            warnings=warnings,
+            agent=request.headers.get("User-Agent", ""),
+            check=partial(access.check, self._parts.authorizer, user),
+        )
         if asked.verb == "watch":
             return await self._watch(request, call)
         if asked.subresource == "log" and served.resource.plural == "pods":
@@ -201,7 +209,7 @@ class Handler:
             content_type=content_type,
             options=asked.options,
         )
-        return Call(whole, call.user, body.duplicates, call.warnings)
+        return replace(call, request=whole, duplicates=body.duplicates)
 
     async def _watch(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         form = forms.choose(forms.negotiate(request.headers.get("Accept", "")), served=True)
@@ -248,7 +256,10 @@ class Handler:
         served = core.served(call)
         if asked.subresource not in served.resource.subresources:
             raise not_found()
-        obj = core.committed(served, asked.name or "", asked.namespace).value()
+        name = asked.name or ""
+        if asked.subresource == "proxy":
+            name = targets.parse(name).name
+        obj = core.committed(served, name, asked.namespace).value()
         connections = self._parts.pod_connections
         if connections is None:
             raise NotImplementedByServerError(

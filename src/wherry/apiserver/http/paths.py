@@ -43,7 +43,7 @@ def segments(path: str) -> list[str]:
     """
     if len(path) > _MAX_PATH_CHARACTERS:
         raise errors.BadRequestError(f"the path is longer than {_MAX_PATH_CHARACTERS} characters")
-    parts = path.split("/")[1:]
+    parts = _own_part(path).split("/")[1:]
     if parts and not parts[-1]:
         parts.pop()
     if "%" in path:
@@ -51,6 +51,14 @@ def segments(path: str) -> list[str]:
     if "" in parts or "." in parts or ".." in parts:
         raise errors.BadRequestError('the path must not have parts that are empty, "." or ".."')
     return parts
+
+
+def _own_part(path: str) -> str:
+    """Cut off what follows ``/proxy/``: that is the path of somebody else, whose rules we do not know."""
+    before, found, _ = path.partition("/proxy/")
+    parts = before.split("/")
+    proxied = parts[-2:-1] in (["pods"], ["services"]) and parts[3:4] == ["namespaces"]
+    return f"{before}/proxy" if found and proxied and len(parts) == 7 else path
 
 
 def _decoded(part: str) -> str:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from wherry.cli import failures, launchers, processes
 from wherry.cli.home import Home, Running
 from wherry.cli.progress import Progress
+from wherry.cli.words import counted
 from wherry.kubelet.launcher.types import LauncherError
 
 _STOP_SECONDS = 30.0
@@ -34,9 +35,9 @@ def _said_of_platform(running: Running | None) -> str:
 def _said_of_containers(count: int | None, *, kept: bool) -> str:
     if count is None:
         return ""
-    what = f"{count} container{'' if count == 1 else 's'}"
+    what = counted(count, "container")
     if kept:
-        return f"{what} go on; `wherry up` takes them back" if count else ""
+        return f"{what} left running; `wherry up` takes them back" if count else ""
     return f"{what} ended" if count else "the launcher has stopped"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from wherry.builtin import placement
 from wherry.cli import failures, launchers, processes
 from wherry.cli.home import Home, Running
+from wherry.cli.words import counted
 from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
@@ -66,12 +67,12 @@ async def _launcher(home: Home) -> dict[str, Any] | None:
         launcher = await launchers.connect(home.launcher)
     except LauncherError as error:
         pid = launchers.process_id(home.launcher)
-        used = processes.resident_bytes(pid)
         return {
             "pid": pid,
-            "memoryBytes": used,
+            "memoryBytes": processes.resident_bytes(pid),
             "containers": None,
-            "limits": {"control": str(error)},
+            "limits": {},
+            "problem": str(error),
         }
     if launcher is None:
         return None
@@ -172,14 +173,16 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if not told["running"]:
         yield f"Wherry is not running in {told['directory']}; `wherry up` starts it"
         if launcher and launcher["containers"]:
-            yield f"{launcher['containers']} containers go on without it (launcher pid {launcher['pid']})"
+            left = counted(launcher["containers"], "container")
+            yield f"{left} left running without it (launcher pid {launcher['pid']})"
         return
     state = f"running at {told['url']}" if told["answers"] else "running, but does not answer"
     yield f"Wherry {told['version']} is {state}"
     yield f"  pid {told['pid']}, up {_duration(told['uptimeSeconds'])}, {_mib(told['memoryBytes'])}"
     if launcher:
-        count = "unknown" if launcher["containers"] is None else launcher["containers"]
-        yield f"  launcher: pid {launcher['pid']}, {_mib(launcher['memoryBytes'])}, {count} containers"
+        number = launcher["containers"]
+        told_of = launcher["problem"] if number is None else counted(number, "container")
+        yield f"  launcher: pid {launcher['pid']}, {_mib(launcher['memoryBytes'])}, {told_of}"
         for limit, why in launcher["limits"].items():
             yield f"  this machine has no {limit.replace('_', ' ')}: {why}"
     for node in told.get("nodes", []):

@@ -27,6 +27,14 @@ class NodeStreams:
         self._runtime = runtime
         self._process_of = process_of
 
+    def check(self, pod: Object, container: str) -> None:
+        """Refuse a container that does not run.
+
+        Raises:
+            BadRequestError: it does not.
+        """
+        self._process(pod, container)
+
     async def execute(
         self, pod: Object, container: str, command: Sequence[str], *, stdin: bool, terminal: bool
     ) -> Session:

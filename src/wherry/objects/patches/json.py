@@ -1,6 +1,5 @@
 """JSON patch (RFC 6902): a list of operations, all or none of which are done."""
 
-import copy
 from typing import Any, Final
 
 import jsonpatch
@@ -8,6 +7,7 @@ import jsonpointer
 import orjson
 
 from wherry.objects import errors
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 from wherry.objects.schemas.node import refuse_deep, show
 
@@ -42,9 +42,9 @@ def json_patch(obj: Object, operations: Any) -> Object:
             result is no object; the message names it.
     """
     _validate(operations)
-    result: Any = copy.deepcopy(obj)
+    result: Any = copied(obj)
     copied_bytes = 0
-    for index, operation in enumerate(copy.deepcopy(operations)):
+    for index, operation in enumerate(copied(operations)):
         try:
             if operation["op"] == "copy":
                 source = jsonpointer.resolve_pointer(result, operation["from"])

@@ -1,9 +1,9 @@
 """JSON merge patch (RFC 7386): what is there is set, null removes."""
 
-import copy
 from typing import Any
 
 from wherry.objects import errors
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 from wherry.objects.schemas.node import refuse_deep
 
@@ -21,7 +21,7 @@ def merge_patch(obj: Object, patch: Any) -> Object:
     if not isinstance(patch, dict):
         raise errors.BadRequestError("a merge patch must be an object")
     refuse_deep(patch)
-    return _merge(copy.deepcopy(obj), patch)
+    return _merge(copied(obj), patch)
 
 
 def _merge(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
@@ -33,5 +33,5 @@ def _merge(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict):
             merged[name] = _merge(merged.get(name), value)
         else:
-            merged[name] = copy.deepcopy(value)
+            merged[name] = copied(value)
     return merged

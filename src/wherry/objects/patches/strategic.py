@@ -9,10 +9,10 @@ taken, and fields that the schema does not know are merged as JSON merge patch w
 fields are dealt with when the result is decoded.
 """
 
-import copy
 from typing import Any, Final, NoReturn
 
 from wherry.objects import errors
+from wherry.objects.copies import copied
 from wherry.objects.patches import lists
 from wherry.objects.patches.lists import ListPatch
 from wherry.objects.requests import Object
@@ -41,7 +41,7 @@ def strategic_merge(obj: Object, patch: Any, schema: Schema) -> Object:
     if not isinstance(patch, dict):
         raise errors.BadRequestError("a strategic merge patch must be an object")
     refuse_deep(patch)
-    return _merge_map(copy.deepcopy(obj), copy.deepcopy(patch), schema.root)
+    return _merge_map(copied(obj), copied(patch), schema.root)
 
 
 def _merge_map(original: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any]:

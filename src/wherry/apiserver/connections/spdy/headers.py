@@ -11,15 +11,24 @@ _MOST_HEADERS = 256
 _COUNT = struct.Struct(">I")
 
 _WORDS = (
-    "options head post put delete trace accept accept-charset accept-encoding accept-language "
-    "accept-ranges age allow authorization cache-control connection content-base content-encoding "
-    "content-language content-length content-location content-md5 content-range content-type date "
-    "etag expect expires from host if-match if-modified-since if-none-match if-range "
-    "if-unmodified-since last-modified location max-forwards pragma proxy-authenticate "
-    "proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade "
-    "user-agent vary via warning www-authenticate method get status"
+    b"options head post put delete trace accept accept-charset accept-encoding accept-language "
+    b"accept-ranges age allow authorization cache-control connection content-base content-encoding "
+    b"content-language content-length content-location content-md5 content-range content-type date "
+    b"etag expect expires from host if-match if-modified-since if-none-match if-range "
+    b"if-unmodified-since last-modified location max-forwards pragma proxy-authenticate "
+    b"proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade "
+    b"user-agent vary via warning www-authenticate method get status"
 ).split()
-_MORE_WORDS = ("200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin")
+_MORE_WORDS = (
+    b"200 OK",
+    b"version",
+    b"HTTP/1.1",
+    b"url",
+    b"public",
+    b"set-cookie",
+    b"keep-alive",
+    b"origin",
+)
 _TAIL = (
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
     "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request"
@@ -30,8 +39,7 @@ _TAIL = (
     "sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0."
 )
 DICTIONARY = (
-    b"".join(_COUNT.pack(len(word)) + word.encode() for word in (*_WORDS, *_MORE_WORDS))
-    + _TAIL.encode()
+    b"".join(_COUNT.pack(len(word)) + word for word in (*_WORDS, *_MORE_WORDS)) + _TAIL.encode()
 )
 
 

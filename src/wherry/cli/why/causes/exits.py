@@ -19,7 +19,7 @@ _LOG_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"No module named '?([\w.]+)'?",
             "add the package that holds {0} to spec.requirements of the Environment for image {image}",
         ),
-        (r"[Aa]ddress already in use", "choose another port: something listens on it already"),
+        (r"(?i:address already in use)", "choose another port: something listens on it already"),
         (
             r"No such file or directory: '?([^'\n]+)'?",
             "is {0} in a volume that is mounted there? Check mountPath and the command's paths",

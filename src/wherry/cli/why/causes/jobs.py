@@ -3,6 +3,7 @@
 from wherry.cli.why.causes import workloads
 from wherry.cli.why.finding import Finding, fine, grouped, worst
 from wherry.cli.why.look import Look
+from wherry.cli.words import counted
 from wherry.objects import conditions, kinds, metadata
 from wherry.objects.requests import Object
 
@@ -20,7 +21,10 @@ _MENDS = {
 def look(look: Look) -> Finding:
     """Return why a job is not complete."""
     if conditions.is_true(look.obj, "Complete"):
-        return fine(look.name, f"is complete: {look.status.get('succeeded', 0)} pods succeeded")
+        return fine(
+            look.name,
+            f"is complete: {counted(int(look.status.get('succeeded') or 0), 'pod')} succeeded",
+        )
     failed = conditions.get(look.obj, "Failed") or conditions.get(look.obj, "FailureTarget")
     if failed is not None and failed.get("status") == "True":
         return _failed(look, failed)
@@ -65,9 +69,7 @@ def _unfinished(look: Look) -> Finding:
     active = [pod for pod in pods if _phase(pod) in {"Pending", "Running"}]
     done = int(look.status.get("succeeded") or 0)
     wanted = look.spec.get("completions")
-    progress = (
-        f"{done} of {wanted} pods have succeeded" if wanted else f"{done} pods have succeeded"
-    )
+    progress = f"{done} of {wanted} pods have succeeded" if wanted else f"{done} have succeeded"
     below = list(grouped(look.descend(kinds.PODS, pod) for pod in active[:_MOST]))
     if not active:
         said = look.warning("FailedCreate")
@@ -78,7 +80,7 @@ def _unfinished(look: Look) -> Finding:
         return Finding(look.name, f"is not done: {progress}", worst(below), causes=tuple(below))
     running = sum(_phase(pod) == "Running" for pod in active)
     if running:
-        return fine(look.name, f"is at work: {running} pods run, {progress}")
+        return fine(look.name, f"is at work, {counted(running, 'pod')} running: {progress}")
     return Finding(look.name, f"is about to start pods: {progress}", "waiting")
 
 

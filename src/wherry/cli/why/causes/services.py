@@ -4,6 +4,7 @@ from wherry.cli import owners
 from wherry.cli.targets import short
 from wherry.cli.why.finding import Finding, fine, grouped, worst
 from wherry.cli.why.look import Look
+from wherry.cli.words import counted
 from wherry.objects import conditions, kinds, metadata, selectors
 from wherry.objects.requests import Object
 
@@ -29,14 +30,10 @@ def look(look: Look) -> Finding:
     below = grouped(look.descend(kinds.PODS, pod) for pod in chosen[:_MOST])
     return Finding(
         look.name,
-        f"has no endpoints: its selector {selector} chooses {_pods(len(chosen))}, none of them ready",
+        f"has no endpoints: its selector {selector} chooses {counted(len(chosen), 'pod')}, none of them ready",
         worst(below) if below else "waiting",
         causes=below,
     )
-
-
-def _pods(count: int) -> str:
-    return f"{count} pod{'' if count == 1 else 's'}"
 
 
 def _without_selector(look: Look) -> Finding:
@@ -55,7 +52,7 @@ def _without_selector(look: Look) -> Finding:
 def _nobody(look: Look, selector: selectors.LabelSelector, pods: list[Object]) -> Finding:
     return Finding(
         look.name,
-        f"has no endpoints: its selector {selector} chooses none of the {_pods(len(pods))} of "
+        f"has no endpoints: its selector {selector} chooses none of the {counted(len(pods), 'pod')} of "
         f"namespace {look.namespace}",
         evidence=_values(selector, pods),
         mend="make spec.selector and the labels of the pods' template the same, or create the pods",
@@ -103,6 +100,8 @@ def _partly(look: Look, chosen: list[Object], ready: list[Object]) -> Finding:
     if len(ready) == len(chosen) or not said:
         evidence = [f"a warning: {said}"] if said else []
         return fine(
-            look.name, f"has {len(ready)} of {_pods(len(chosen))} ready behind it", *evidence
+            look.name,
+            f"has {len(ready)} of {counted(len(chosen), 'pod')} ready behind it",
+            *evidence,
         )
     return Finding(look.name, "is not reachable", evidence=(said,))
