@@ -283,3 +283,12 @@ def test_a_map_whose_strategy_is_to_be_replaced():
     patch = {"spec": {"selector": {"matchLabels": {"c": "d"}}}}
     schema = openapi.schema_for("policy/v1", "PodDisruptionBudget")
     assert patches.strategic_merge(obj, patch, schema) == patch
+
+
+def test_replace_keeps_items_that_share_a_merge_key() -> None:
+    """A Service may have one port number twice, for two protocols; its merge key is the number."""
+    schema = openapi.schema_for("v1", "Service")
+    ports = [{"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]
+    patch = {"spec": {"ports": [{"$patch": "replace"}, *ports]}}
+    live = {"spec": {"ports": [{"port": 80, "protocol": "TCP"}]}}
+    assert patches.strategic_merge(live, patch, schema) == {"spec": {"ports": ports}}

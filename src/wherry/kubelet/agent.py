@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
@@ -99,6 +100,7 @@ class Agent:
         await registered.register()
         if launcher is None:
             launcher = await Launcher.connect(settings.data / "launcher")
+        settings = _as_supported(settings, launcher)
         builds = builder.Builder(
             settings.environments,
             concurrency=settings.builds.concurrency,
@@ -331,6 +333,22 @@ def _caches(manager: Manager) -> Caches:
         volumes=manager.cache(kinds.PERSISTENT_VOLUMES),
         environments=manager.cache(environment_kinds.ENVIRONMENTS),
     )
+
+
+def _as_supported(settings: KubeletSettings, launcher: Launcher) -> KubeletSettings:
+    """Return the settings without what this machine does not allow, having said so in the log."""
+    features = launcher.features
+    if not features.interception:
+        why = features.reasons.get("interception", "")
+        logger.warning("pods that listen on the same port of 0.0.0.0 will clash: %s", why)
+    if features.isolate or not settings.isolate:
+        return settings
+    logger.warning(
+        "containers have no mount namespaces of their own, so volumes can only appear at paths "
+        "that do not exist here: %s",
+        features.reasons.get("isolate", ""),
+    )
+    return dataclasses.replace(settings, isolate=False)
 
 
 async def _define_environments(client: Client) -> None:

@@ -10,6 +10,7 @@ from wherry.kubelet.volume import Prepared
 from wherry.objects.requests import Object
 
 DEFAULT_MESSAGE_PATH = "/dev/termination-log"
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where it is, not what
 
 
 class MountError(Exception):

@@ -57,6 +57,9 @@ async def describe(
     if identity.uid is not None:
         home.chmod(0o777)
     volume_mounts = mounts.volume_mounts(container, place.volumes, variables)
+    if not place.shared.settings.isolate:
+        # Every pod is given a token there, and without namespaces only one could have it.
+        volume_mounts = [one for one in volume_mounts if one.target != mounts.TOKEN_PATH]
     start = ContainerStart(
         id=process_ids.make(metadata.uid(pod), name, attempt),
         spec=container,
@@ -92,12 +95,15 @@ async def _variables(container: Object, place: Place) -> dict[str, str]:
 
 
 def _own_mounts(container: Object, attempt: int, place: Place) -> list[Mount]:
+    if not place.shared.settings.isolate:
+        # These paths are the machine's, the same for all: nobody asked for them to be a pod's own.
+        return []
     message = place.layout.termination_message(str(container["name"]), attempt)
     message.touch(mode=0o666)
     # The mode given to touch is cut by the umask; any user of the container may write here.
     message.chmod(0o666)
     target = str(container.get("terminationMessagePath") or mounts.DEFAULT_MESSAGE_PATH)
-    own = [Mount(source=str(message), target=mounts.target(target))]
-    if place.shared.settings.isolate:
-        own.append(Mount(source=str(place.layout.hosts), target="/etc/hosts"))
-    return own
+    return [
+        Mount(source=str(message), target=mounts.target(target)),
+        Mount(source=str(place.layout.hosts), target="/etc/hosts"),
+    ]

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from typing import NoReturn, Protocol, cast
+import select
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn, Protocol, cast
 
 from aiohttp import WSMsgType, web
 
@@ -14,10 +16,28 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _BUFFER_BYTES = 256 * 1024
 _CLOSE_SECONDS = 2.0
+_CHECK_SECONDS = 3.0
+
+
+def hung_up(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the other side has gone, also where that cannot be read because we do not read at all."""
+    if transport is None or transport.is_closing():
+        return True
+    socket = transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return socket is not None
+    poll = select.poll()
+    poll.register(socket.fileno(), getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
 
 
 class ByteStream(Protocol):
     """A connection on which bytes come and go. Reading is for one task at a time, writing likewise."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other side has hung up, as far as is known without reading."""
+        ...
 
     async def read(self) -> bytes:
         """Return what has come; empty at the end."""
@@ -42,6 +62,11 @@ class SocketStream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other side has hung up."""
+        return hung_up(self._writer.transport)
 
     async def read(self) -> bytes:
         """Return what has come; empty at the end, also at a bad one."""
@@ -74,8 +99,14 @@ class SocketStream:
 class WebSocketStream:
     """Bytes in binary messages, whose borders mean nothing."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
         self._socket = socket
+        self._request = request
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other side has hung up."""
+        return self._socket.closed or hung_up(self._request.transport)
 
     async def read(self) -> bytes:
         """Return the next message that has bytes."""
@@ -100,6 +131,18 @@ async def close(socket: web.WebSocketResponse) -> None:
     with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await socket.close()
+
+
+async def first_done(tasks: Collection["asyncio.Future[Any]"], gone: Callable[[], bool]) -> None:
+    """Wait until one of the tasks is done, or the other side has gone.
+
+    A task that waits for something slow to be written reads nothing meanwhile, and would not notice.
+    """
+    done: set[asyncio.Future[Any]] = set()
+    while not done and not gone():
+        done, _ = await asyncio.wait(
+            tasks, timeout=_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
 
 
 def is_upgrade(request: web.BaseRequest, protocol: str) -> bool:

@@ -9,6 +9,8 @@ import binascii
 
 from aiohttp import WSMsgType, web
 
+from wherry.apiserver.connections import byte_streams
+
 CLOSE = 255
 V4, V5, V4_BASE64 = "v4.channel.k8s.io", "v5.channel.k8s.io", "v4.base64.channel.k8s.io"
 
@@ -16,14 +18,15 @@ V4, V5, V4_BASE64 = "v4.channel.k8s.io", "v5.channel.k8s.io", "v4.base64.channel
 class ChannelSocket:
     """A WebSocket with channels. Reading is for one task at a time."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
         self._socket = socket
+        self._request = request
         self._text = socket.ws_protocol == V4_BASE64
 
     @property
     def gone(self) -> bool:
         """Whether the client has gone."""
-        return self._socket.closed
+        return self._socket.closed or byte_streams.hung_up(self._request.transport)
 
     async def receive(self) -> tuple[int, bytes] | None:
         """Return the next message's channel and content; None when the client has gone, or talks nonsense."""

@@ -52,7 +52,7 @@ async def serve(
         BadRequestError: No subprotocol in common.
     """
     response = await byte_streams.accept_websocket(request, _PROTOCOLS)
-    socket = channels.ChannelSocket(response)
+    socket = channels.ChannelSocket(response, request)
     wanted = frozenset(
         channel
         for channel, wish in ((commands.STDOUT, options.stdout), (commands.STDERR, options.stderr))

@@ -28,8 +28,11 @@ class _Peer:
 
     def __init__(self, streams: dict[int, Stream]) -> None:
         self._streams = streams
-        self.gone = False
+
+    @property
+    def gone(self) -> bool:
         """Never known here: the connection's end cancels what is under way."""
+        return False
 
     async def inputs(self) -> AsyncIterator[commands.Input]:
         queue: asyncio.Queue[commands.Input] = asyncio.Queue(1)

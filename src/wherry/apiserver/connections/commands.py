@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol
 
-from wherry.apiserver.connections import statuses
+from wherry.apiserver.connections import byte_streams, statuses
 from wherry.apiserver.pod_streams import Session
 from wherry.objects import errors
 from wherry.objects.requests import Object
@@ -16,7 +16,6 @@ from wherry.objects.requests import Object
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
 """Channels, as clients number them."""
 
-_CHECK_SECONDS = 5.0
 _MOST_RESIZE_BYTES = 1024
 
 
@@ -67,7 +66,7 @@ async def carry(session: Session, peer: Peer, wanted: frozenset[int]) -> Object 
     feeding = asyncio.create_task(_feed(session, peer))
     showing = asyncio.create_task(_show(session, peer, wanted))
     try:
-        await asyncio.wait((feeding, showing), return_when=asyncio.FIRST_COMPLETED)
+        await byte_streams.first_done((feeding, showing), lambda: peer.gone)
         return showing.result() if showing.done() else None
     except ConnectionError:
         return None
@@ -97,19 +96,8 @@ async def _feed(session: Session, peer: Peer) -> None:
             _resize(session, each.data)
         elif each.channel == STDIN and each.data is None:
             session.end_input()
-        elif each.channel == STDIN and each.data and not await _written(session, peer, each.data):
-            return
-
-
-async def _written(session: Session, peer: Peer, data: bytes) -> bool:
-    """Write, however long it takes, unless the client goes meanwhile."""
-    writing = asyncio.ensure_future(session.write(data))
-    try:
-        while not writing.done() and not peer.gone:
-            await asyncio.wait({writing}, timeout=_CHECK_SECONDS)
-        return writing.done()
-    finally:
-        writing.cancel()
+        elif each.channel == STDIN and each.data:
+            await session.write(each.data)
 
 
 def _resize(session: Session, data: bytes) -> None:

@@ -23,7 +23,7 @@ async def serve(
         BadRequestError: No subprotocol in common.
     """
     response = await byte_streams.accept_websocket(request, _PROTOCOLS)
-    socket = channels.ChannelSocket(response)
+    socket = channels.ChannelSocket(response, request)
     targets: dict[int, byte_streams.SocketStream] = {}
     try:
         await _dial_all(socket, ports, dial, targets)
@@ -60,7 +60,7 @@ async def _carry(
     showing = asyncio.gather(*(_show(socket, *entry) for entry in targets.items()))
     receiving = asyncio.ensure_future(_receive(socket, dict(targets)))
     try:
-        await asyncio.wait((receiving, showing), return_when=asyncio.FIRST_COMPLETED)
+        await byte_streams.first_done((receiving, showing), lambda: socket.gone)
     finally:
         for each in (receiving, showing):
             each.cancel()

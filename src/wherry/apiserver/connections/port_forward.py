@@ -34,7 +34,7 @@ async def serve(request: web.BaseRequest, dial: Dial) -> web.StreamResponse:
 async def serve_tunnel(request: web.BaseRequest, dial: Dial) -> web.StreamResponse:
     """Forward ports on a SPDY connection inside a WebSocket."""
     response = await byte_streams.accept_websocket(request, (TUNNEL,))
-    stream = byte_streams.WebSocketStream(response)
+    stream = byte_streams.WebSocketStream(response, request)
     await spdy_requests.run(stream, _Forwarder(dial).serve)
     return response
 

@@ -62,7 +62,7 @@ async def run(stream: byte_streams.ByteStream, serve: Serve) -> None:
     connection = asyncio.create_task(Connection(stream, opened.put_nowait).run())
     serving = asyncio.ensure_future(serve(opened))
     try:
-        await asyncio.wait((connection, serving), return_when=asyncio.FIRST_COMPLETED)
+        await byte_streams.first_done((connection, serving), lambda: stream.gone)
         if serving.done():
             # The client hangs up when it has read everything; closing before could cost it the end.
             await asyncio.wait((connection,), timeout=_GOODBYE_SECONDS)

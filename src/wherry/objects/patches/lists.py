@@ -87,14 +87,18 @@ def _merge_keyed(
     """Return the merged list, and the items of the patch that were not to be deleted."""
     merged, kept = live, []
     doomed: set[bytes] = set()
+    replaced = False
     for item in patch:
         word = action(item.pop(PATCH)) if isinstance(item, dict) and PATCH in item else "merge"
         if word == "replace":
-            merged = []
+            replaced = True
         elif word == "delete":
             doomed.add(_identity(item, node))
         else:
             kept.append(item)
+    if replaced:
+        # As they are: two ports of one number and different protocols stay two.
+        return list(kept), kept
     merged = [item for item in merged if _identity(item, node, live=True) not in doomed]
     places = {
         _identity(item, node, live=True): place
