@@ -69,7 +69,7 @@ def config_map(**data: str) -> Object:
 
 
 async def apply(api: Any, obj: Object, manager: str = "me", /, **options: Any) -> Object:
-    resource = options.pop("resource", None) or kinds.by_kind(obj["apiVersion"], obj["kind"])
+    resource: Any = options.pop("resource", None) or kinds.by_kind(obj["apiVersion"], obj["kind"])
     subresource = options.pop("subresource", None)
     force = options.pop("force", None)
     asked = {"fieldManager": manager, **options} | ({"force": force} if force else {})
@@ -211,7 +211,8 @@ async def test_managed_fields_are_kept_reset_and_checked(api: Any) -> None:
     wrong = kept | {"metadata": kept["metadata"] | {"managedFields": [{"operation": "Eat"}]}}
     still = await api.send("update", kinds.CONFIG_MAPS, namespace="default", name="c", body=wrong)
     assert entries(still) == entries(kept)
-    for value in ([{}], []):
+    resets: list[list[Object]] = [[{}], []]
+    for value in resets:
         reset = await api.send(
             "patch",
             kinds.CONFIG_MAPS,

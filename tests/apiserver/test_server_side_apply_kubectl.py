@@ -21,15 +21,15 @@ spec:
 """
 
 
-def clients() -> list[str]:
+def clients() -> list[str | None]:
     found = [
         str(Path(sys.executable).with_name("kubectl")),
         shutil.which("kubectl", path="/usr/bin"),
     ]
-    return [each for each in found if each and Path(each).exists()]
+    return [each for each in found if each and Path(each).exists()] or [None]
 
 
-@pytest.fixture(params=clients() or [None], ids=lambda path: str(path).replace("/", "_"))
+@pytest.fixture(params=clients(), ids=lambda path: str(path).replace("/", "_"))
 def kubectl(request: Any, run_kubectl: Any) -> Any:
     if request.param is None:
         pytest.skip("there is no kubectl on this machine")

@@ -469,7 +469,7 @@ def test_reset_is_an_empty_list_or_one_empty_entry() -> None:
 
 
 def test_a_part_that_has_become_atomic_is_owned_whole(node: Node) -> None:
-    owned = {"f:spec": {"f:steps": {"i:0": {}}, "f:whole": {".": {}, "f:a": {}}, "f:number": {}}}
+    owned: fields.Fields = {"f:spec": {"f:steps": {"i:0": {}}, "f:whole": {".": {}, "f:a": {}}, "f:number": {}}}
     assert shown(reading.reconciled(node, owned)) == [".spec.number", ".spec.steps", ".spec.whole"]
 
 
@@ -529,7 +529,7 @@ def test_owners_in_another_version_see_the_change_in_theirs(node: Node) -> None:
         shape = {"e/v1": node, "e/v2": other}.get(version)
         return View(obj | {"apiVersion": version, "spec": spec}, shape, version) if shape else None
 
-    circumstances = {"convert": convert}
+    circumstances: dict[str, Any] = {"convert": convert}
     live = View({"apiVersion": "e/v2", "kind": "Thing"}, other, "e/v2")
     config = {"apiVersion": "e/v2", "metadata": {"name": "t"}, "spec": {"count": 1, "text": "x"}}
     obj, managers = managed_fields.apply(live, config, {}, write("a", **circumstances))

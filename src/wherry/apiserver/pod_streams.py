@@ -170,9 +170,17 @@ def log_options(call: Call) -> LogOptions:
 
     Raises:
         BadRequestError: One cannot be read.
+        InvalidError: One is out of range.
     """
     options = call.request.options
     since_seconds = call.number("sinceSeconds")
+    causes = [
+        errors.Cause(name, f"Invalid value: {value}: must be greater than 0")
+        for name in ("sinceSeconds", "limitBytes")
+        if (value := call.number(name)) == 0
+    ]
+    if causes:
+        raise errors.invalid("PodLogOptions", call.request.name or "", causes)
     if since_seconds is not None and options.get("sinceTime"):
         raise errors.BadRequestError("at most one of sinceTime or sinceSeconds may be specified")
     return LogOptions(

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from wherry.apiserver import certificates
 from wherry.apiserver.certificates import KeyPair
 from wherry.objects import kinds
+from wherry.objects.requests import Object
 
 NOW = datetime.datetime.now(datetime.UTC)
 SELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -212,8 +213,6 @@ async def test_a_token_that_is_not_good_is_401_also_where_nobody_may_go(cluster:
 
 
 async def test_rights_come_and_go_with_their_binding(cluster: Any) -> None:
-    from wherry.objects.requests import Object  # noqa: PLC0415
-
     rule: Object = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["configmaps"]}
     await cluster.account("robot")
     token = await cluster.token("robot")

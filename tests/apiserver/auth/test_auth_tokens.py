@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 from typing import Any
 
 import jwt
@@ -215,8 +216,6 @@ def test_nonsense(authenticator: RequestAuthenticator, token: str) -> None:
 def test_claims_that_are_not_good(
     authenticator: RequestAuthenticator, change: dict[str, Any], why: str
 ) -> None:
-    import re  # noqa: PLC0415 - of use here only
-
     assert re.search(why, refusal(authenticator, jwt_of(claims(**change))))
 
 

@@ -1,0 +1,105 @@
+"""Whether anyone has to be asked before a write, and whom.
+
+Most clusters have neither policies nor webhooks, so a write must find out at once that nobody is to
+be asked: `Admission.plan` compares the identity of a few lists of the store, and that is all.
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from wherry.apiserver.admission.attributes import is_exempt
+from wherry.apiserver.admission.policies import Policies
+from wherry.apiserver.admission.pod_security import PodSecurity
+from wherry.apiserver.admission.quota import Quotas
+from wherry.apiserver.admission.webhook_client import WebhookClient
+from wherry.apiserver.admission.webhooks import Webhook, webhooks_of
+from wherry.apiserver.call import Call
+from wherry.apiserver.resources import ResourceMap, Served
+from wherry.objects import kinds
+from wherry.store import Record, Store
+
+Operation = Literal["CREATE", "UPDATE", "DELETE"]
+
+SYSTEM_USER: Final = "system:apiserver"
+"""Whose own deletions nobody may stop, or definitions could never go."""
+_WATCHED: Final = (
+    kinds.MUTATING_WEBHOOK_CONFIGURATIONS.key,
+    kinds.VALIDATING_WEBHOOK_CONFIGURATIONS.key,
+    kinds.VALIDATING_ADMISSION_POLICIES.key,
+    kinds.VALIDATING_ADMISSION_POLICY_BINDINGS.key,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who may have to be asked about a write.
+
+    Attributes:
+        operation: What the write does.
+        mutating: Webhooks that may change the object, in their order.
+        validating: Webhooks that may refuse it.
+        policies: Rules that may refuse it.
+    """
+
+    operation: Operation
+    mutating: Sequence[Webhook]
+    validating: Sequence[Webhook]
+    policies: Policies
+
+
+class Admission:
+    """What stands between a write and the store, beyond the rules of the kind.
+
+    Args:
+        store: The committed state.
+        resources: What is served.
+        clock: Current time, aware.
+
+    Attributes:
+        quotas: Counted last, with the store's next step.
+        client: Calls webhooks.
+    """
+
+    def __init__(
+        self, store: Store, resources: ResourceMap, clock: Callable[[], datetime.datetime]
+    ) -> None:
+        self.quotas = Quotas(store, clock)
+        self.pod_security = PodSecurity(store)
+        self.client = WebhookClient(store)
+        self._store = store
+        self._resources = resources
+        self._seen: list[Sequence[Record]] = []
+        self._mutating: Sequence[Webhook] = ()
+        self._validating: Sequence[Webhook] = ()
+        self._policies = Policies(store, resources)
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any webhook, so that writes may have to wait."""
+        self._refresh()
+        return bool(self._mutating or self._validating)
+
+    def plan(self, call: Call, served: Served, operation: Operation) -> Plan | None:
+        """Return who is to be asked about a write; None where nobody is."""
+        self._refresh()
+        if not (self._mutating or self._validating or self._policies):
+            return None
+        if call.user.name == SYSTEM_USER or is_exempt(served.resource):
+            return None
+        return Plan(operation, self._mutating, self._validating, self._policies)
+
+    async def close(self) -> None:
+        """Close the connections to webhooks. Idempotent."""
+        await self.client.close()
+
+    def _refresh(self) -> None:
+        seen = self._seen
+        now = [self._store.list(key).records for key in _WATCHED]
+        if len(seen) == len(now) and all(a is b for a, b in zip(seen, now, strict=True)):
+            return
+        self._seen = now
+        self._mutating = webhooks_of(now[0])
+        self._validating = webhooks_of(now[1])
+        self._policies.load(now[2], now[3])
