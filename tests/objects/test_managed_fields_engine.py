@@ -469,7 +469,9 @@ def test_reset_is_an_empty_list_or_one_empty_entry() -> None:
 
 
 def test_a_part_that_has_become_atomic_is_owned_whole(node: Node) -> None:
-    owned: fields.Fields = {"f:spec": {"f:steps": {"i:0": {}}, "f:whole": {".": {}, "f:a": {}}, "f:number": {}}}
+    owned: fields.Fields = {
+        "f:spec": {"f:steps": {"i:0": {}}, "f:whole": {".": {}, "f:a": {}}, "f:number": {}}
+    }
     assert shown(reading.reconciled(node, owned)) == [".spec.number", ".spec.steps", ".spec.whole"]
 
 

@@ -57,8 +57,8 @@ async def replace(
     core, call, served = write.core, write.call, write.served
     old = served.from_storage(record.value())
     _check_same(served, obj["metadata"], record, old)
+    sent = managed_fields.taken(obj)
     intake.decode(served, call, obj)
-    sent = obj["metadata"].get("managedFields")
     obj = _confined(served, call.request.subresource, obj, old)
     object_meta.keep_owned(obj, old)
     writing.shape(served, obj, old)

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +196,16 @@ async def managed(cluster: Cluster) -> AsyncIterator[Cluster]:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
+    """Return a function that asks again until the answer is one, for at most ten seconds."""
+
+    async def wait(ask: Callable[[], Awaitable[Any]]) -> Any:
+        async with asyncio.timeout(10):
+            while not (found := await ask()):
+                await asyncio.sleep(0.01)
+        return found
+
+    return wait

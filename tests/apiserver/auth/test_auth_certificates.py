@@ -83,9 +83,7 @@ def test_a_new_address_renews_the_server_alone(folder: Path) -> None:
     )
 
 
-def test_machines_with_odd_names_can_start(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_machines_with_odd_names_can_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("", "rechner-müller"):
         monkeypatch.setattr("socket.gethostname", lambda name=name: name)
         load_or_create(folder, ("10.0.0.9",), NOW)
@@ -214,7 +212,9 @@ def test_an_issued_client_certificate_has_its_groups(folder: Path) -> None:
     assert [each.value for each in found] == ["one", "two"]
 
 
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes | None = None) -> bytes:
+def pem(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes | None = None
+) -> bytes:
     protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if password:
         protection = serialization.BestAvailableEncryption(password)

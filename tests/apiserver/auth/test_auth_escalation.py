@@ -28,7 +28,9 @@ def rule(verbs: str, resources: str, group: str = "", *names: str) -> Object:
     return found | ({"resourceNames": list(names)} if names else {})
 
 
-WRITES = rule("create update patch delete", "roles rolebindings clusterroles clusterrolebindings", GROUP)
+WRITES = rule(
+    "create update patch delete", "roles rolebindings clusterroles clusterrolebindings", GROUP
+)
 
 
 @pytest.fixture
@@ -111,7 +113,9 @@ async def test_a_binding_gives_what_its_role_allows(cluster: Any, ada: Client) -
     await ada.create(kinds.ROLE_BINDINGS, binding("b1", "Role", "pods"))
     with pytest.raises(errors.ForbiddenError, match="attempting to grant") as caught:
         await ada.create(kinds.ROLE_BINDINGS, binding("b2", "Role", "secrets"))
-    assert caught.value.message.startswith('rolebindings.rbac.authorization.k8s.io "b2" is forbidden')
+    assert caught.value.message.startswith(
+        'rolebindings.rbac.authorization.k8s.io "b2" is forbidden'
+    )
     for kind in ("view", "edit", "admin", "cluster-admin"):
         with pytest.raises(errors.ForbiddenError, match="attempting to grant"):
             await ada.create(kinds.ROLE_BINDINGS, binding("b3", "ClusterRole", kind))
@@ -167,7 +171,7 @@ async def test_aggregation_is_for_administrators(cluster: Any, ada: Client) -> N
 
 
 async def test_an_admin_of_a_namespace_shares_it(cluster: Any) -> None:
-    await cluster.bind("admin", "admin", ADA, kind="ClusterRole")
+    await cluster.bind("mine", "admin", ADA, kind="ClusterRole")
     ada = cluster.as_user("ada")
     for name in ("view", "edit", "admin"):
         await ada.create(kinds.ROLE_BINDINGS, binding(name, "ClusterRole", name))
@@ -218,7 +222,11 @@ NOBODY = User("nobody")
 ASKED = [
     Attributes(NOBODY, verb, group=group, resource=resource, subresource=subresource, name=name)
     for verb, group, resource, subresource, name in itertools.product(
-        ("get", "list", "watch"), ("", "apps", "z"), ("pods", "q"), ("", "log", "w"), ("", "x", "y", "z")
+        ("get", "list", "watch"),
+        ("", "apps", "z"),
+        ("pods", "q"),
+        ("", "log", "w"),
+        ("", "x", "y", "z"),
     )
 ] + [
     Attributes(NOBODY, verb, path=path)

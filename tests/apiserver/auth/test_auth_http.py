@@ -133,9 +133,7 @@ async def test_plain_http_and_old_tls_are_refused(cluster: Any) -> None:
     writer.write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"HTTP/1.1 200" not in await reader.read()
     writer.close()
-    context = ssl.create_default_context(
-        cadata=cluster.identity.pki.authority.certificate.decode()
-    )
+    context = ssl.create_default_context(cadata=cluster.identity.pki.authority.certificate.decode())
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     with pytest.warns(DeprecationWarning):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -238,11 +236,13 @@ async def test_who_may_see_one_name_lists_and_watches_it(cluster: Any) -> None:
         body = {"metadata": {"name": name, "namespace": "default"}}
         await cluster.client.create(kinds.CONFIG_MAPS, body)
     rule = {
-        **{"verbs": ["get", "list", "watch"], "apiGroups": [""]},
-        **{"resources": ["configmaps"], "resourceNames": ["mine"]},
+        "verbs": ["get", "list", "watch"], "apiGroups": [""],
+        "resources": ["configmaps"], "resourceNames": ["mine"],
     }
     await cluster.role("one", rule)
-    await cluster.bind("b", "one", {"kind": "ServiceAccount", "name": "robot", "namespace": "default"})
+    await cluster.bind(
+        "b", "one", {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
+    )
     base = "/api/v1/namespaces/default/configmaps"
     found = await cluster.request("GET", f"{base}?fieldSelector=metadata.name%3Dmine", token=token)
     assert [each["metadata"]["name"] for each in found.body["items"]] == ["mine"]

@@ -223,8 +223,7 @@ REQUESTS = [
         NAMES[:3],
     )
 ] + [
-    Attributes(user, verb, path=path)
-    for user, verb, path in itertools.product(USERS, VERBS, PATHS)
+    Attributes(user, verb, path=path) for user, verb, path in itertools.product(USERS, VERBS, PATHS)
 ]
 
 

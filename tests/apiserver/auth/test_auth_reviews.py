@@ -226,7 +226,9 @@ async def test_requests_that_are_not_good(cluster: Any, spec: Any) -> None:
     admin = cluster.identity.pki.admin
     answer = await cluster.request("POST", path, {"spec": spec}, certificate=admin)
     assert answer.code in ({404} if "missing" in str(spec) else {400, 422}), answer.body
-    assert "token" not in (answer.body.get("status") if isinstance(answer.body["status"], dict) else "")
+    assert "token" not in (
+        answer.body.get("status") if isinstance(answer.body["status"], dict) else ""
+    )
 
 
 async def test_requests_for_accounts_that_are_not_there(cluster: Any) -> None:

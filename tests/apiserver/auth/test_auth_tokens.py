@@ -268,7 +268,9 @@ def test_tokens_of_secrets(authenticator: RequestAuthenticator, accounts: Accoun
     user = authenticator.user_of_token(token)
     assert user.name == "system:serviceaccount:ns:robot"
     assert user.extra == {}
-    accounts.secrets["ns", "robot-token-x"] = SIGNER.issue_for_secret("ns", ACCOUNT, "robot-token-x")
+    accounts.secrets["ns", "robot-token-x"] = SIGNER.issue_for_secret(
+        "ns", ACCOUNT, "robot-token-x"
+    )
     assert "does not hold the token" in refusal(authenticator, token)
 
 
@@ -347,7 +349,9 @@ def test_published_keys_verify_tokens() -> None:
     assert found["sub"] == "system:serviceaccount:ns:robot"
 
 
-@pytest.mark.parametrize("data", [b"", b"-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----"])
+@pytest.mark.parametrize(
+    "data", [b"", b"-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----"]
+)
 def test_damaged_keys(data: bytes) -> None:
     with pytest.raises(SigningKeyError):
         TokenSigner(data)

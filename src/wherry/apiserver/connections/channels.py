@@ -31,13 +31,16 @@ class ChannelSocket:
     async def receive(self) -> tuple[int, bytes] | None:
         """Return the next message's channel and content; None when the client has gone, or talks nonsense."""
         async for message in self._socket:
-            if message.type is WSMsgType.BINARY and not self._text:
-                if message.data:
-                    return message.data[0], bytes(memoryview(message.data)[1:])
-            elif message.type is WSMsgType.TEXT and self._text:
+            if self._text and message.type is WSMsgType.TEXT:
                 return _decoded(message.data)
+            if message.type is WSMsgType.TEXT:
+                data = message.data.encode()  # Python's official client sends text so
+            elif message.type is WSMsgType.BINARY:
+                data = bytes(message.data)
             else:
                 return None
+            if data:
+                return data[0], data[1:]
         return None
 
     async def send(self, channel: int, data: bytes) -> None:

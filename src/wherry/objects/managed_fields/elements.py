@@ -55,14 +55,9 @@ def canonical(text: str) -> str | None:
 
 def ordered(names: Iterable[str]) -> list[str]:
     """Return elements in upstream's order: fields, keys, values, indices, each by its own."""
-    found = list(names)
-    if len(found) < 2:
-        return found
-    # Fields only (what every object has) sort as the texts that they are.
-    if all(name[0] in "f." for name in found):
-        found.sort()
-        return found
-    return sorted(found, key=_rank)
+    found = sorted(names)
+    # Names of fields, and the dot, sort as the texts that they are; all other elements come after.
+    return sorted(found, key=_rank) if len(found) > 1 and found[-1] >= "g" else found
 
 
 def _rank(name: str) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 A set is a tree of dicts by path element. An element is a member of the set if its dict is empty or
 has the key ``.``. Sets are never changed once they are made, so they share their parts with one
-another and with the objects that they were read from; the empty root is the empty set.
+another and with the objects that they were read from; the empty root is the empty set. Elements
+stand in the order of upstream's serialisation, which every function here keeps.
 
 Source: `fieldpath.Set` of structured-merge-diff, and its serialisation.
 """
@@ -56,6 +57,8 @@ def _union(left: Fields, right: Fields) -> Fields:
             both = _union(other, below)
             both.pop(SELF, None)
             made[element] = {SELF: LEAF, **both} if member and both else both
+    if len(made) != len(left):
+        return {element: made[element] for element in elements.ordered(made)}
     return made
 
 
@@ -141,7 +144,7 @@ def of_path(path: tuple[str, ...]) -> Fields:
 
 def paths(fields: Fields, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the members in upstream's order: those of one level, then those below each."""
-    names = elements.ordered(name for name in fields if name != SELF)
+    names = [name for name in fields if name != SELF]
     for name in names:
         if is_member(fields[name]):
             yield (*prefix, name)
@@ -155,9 +158,7 @@ def render(path: tuple[str, ...]) -> str:
 
 
 def ordered(fields: Fields) -> Fields:
-    """Return the same set with its elements in the order of upstream's serialisation."""
-    if len(fields) < 2:
-        return {name: ordered(below) if below else LEAF for name, below in fields.items()}
+    """Return a set that comes from elsewhere with its elements in upstream's order."""
     return {
         name: ordered(below) if (below := fields[name]) else LEAF
         for name in elements.ordered(fields)

@@ -52,8 +52,8 @@ def _fields(node: Node, value: Any, path: str | None) -> Fields | None:
 def _map_fields(node: Node, value: dict[str, Any], path: str | None) -> Fields | None:
     made: Fields = {}
     known, additional = node.properties, node.additional or ANY
-    for name, item in value.items():
-        named = known.get(name)
+    for name in sorted(value):
+        item, named = value[name], known.get(name)
         below = _fields(named or additional, item, None if path is None else f"{path}.{name}")
         if below is None:
             if named is not None and item != {}:
@@ -68,7 +68,9 @@ def _list_fields(
 ) -> Fields | None:
     made: Fields = {}
     inner = node.items or ANY
-    for name, same in views.grouped(node, keys, items).items():
+    found = views.grouped(node, keys, items)
+    for name in elements.ordered(found):
+        same = found[name]
         where = None if path is None else path + elements.render(name)
         below = _fields(inner, same[0], where) if len(same) == 1 else LEAF
         made[name] = _as_member(below or LEAF)
@@ -101,7 +103,8 @@ def everything(node: Node, value: Any) -> Fields:
             return LEAF
         made: Fields = {SELF: LEAF}
         known, additional = node.properties, node.additional or ANY
-        for name, item in value.items():
+        for name in sorted(value):
+            item = value[name]
             if type(item) is dict or type(item) is list:
                 made["f:" + name] = everything(known.get(name) or additional, item)
             else:
@@ -110,7 +113,9 @@ def everything(node: Node, value: Any) -> Fields:
     if type(value) is list and value and (keys := views.list_keys(node)) is not None:
         made = {SELF: LEAF}
         inner = node.items or ANY
-        for name, same in views.grouped(node, keys, value).items():
+        found = views.grouped(node, keys, value)
+        for name in elements.ordered(found):
+            same = found[name]
             made[name] = everything(inner, same[0]) if len(same) == 1 else LEAF
         return made
     return LEAF

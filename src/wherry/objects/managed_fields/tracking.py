@@ -40,7 +40,10 @@ def owned(found: Fields) -> Fields:
 
 def create(new: View, write: Write) -> Managers:
     """Return the managers of an object that did not exist: its creator owns all of it."""
-    return update(View(zero.value(new.node), new.node, new.version), new, {}, write)
+    changes = compare(zero.value(new.node), new.obj, new.node).without(write.ignored)
+    mine = owned(changes.touched)
+    identity = managers.updater(write.manager, new.version, write.subresource)
+    return {identity: Manager(mine, new.version, write.time)} if mine else {}
 
 
 def update(old: View, new: View, before: Managers, write: Write) -> Managers:
