@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import importlib
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         started = time.monotonic()
         try:
             measured = importlib.import_module(f"bench_{name}").bench(quick=options.quick)
-        except (RuntimeError, OSError, TimeoutError) as error:
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             failed.append(name)
             print(f"{name} failed: {error}", file=sys.stderr)
             continue

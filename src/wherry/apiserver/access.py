@@ -1,8 +1,13 @@
 """The one place where it is asked whether a request may be done."""
 
+import dataclasses
+from typing import Final
+
 from wherry.apiserver.identity import MASTERS, Attributes, Authorizer, Decision, User
 from wherry.objects import errors, selectors
 from wherry.objects.requests import Request
+
+_RUNNING: Final = frozenset({"exec", "attach", "portforward"})
 
 
 def check(authorizer: Authorizer, user: User, request: Request) -> None:
@@ -24,6 +29,17 @@ def check(authorizer: Authorizer, user: User, request: Request) -> None:
         namespace=(request.namespace or "") if resource.namespaced else _own_namespace(request),
         name=request.name or _selected_name(request),
     )
+    _require(authorizer, attributes)
+    if (
+        attributes.verb == "get"
+        and attributes.subresource in _RUNNING
+        and resource.plural == "pods"
+    ):
+        # A WebSocket opens with GET; to run something in a pod is no reading all the same.
+        _require(authorizer, dataclasses.replace(attributes, verb="create"))
+
+
+def _require(authorizer: Authorizer, attributes: Attributes) -> None:
     decision = authorizer.authorize(attributes)
     if not decision.allowed:
         raise forbidden(attributes, decision)

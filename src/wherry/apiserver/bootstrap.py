@@ -6,6 +6,7 @@ and their tools name; priority classes as in `pkg/apis/scheduling`.
 
 from collections.abc import Sequence
 
+from wherry.apiserver import bootstrap_system
 from wherry.objects.requests import Object
 
 _READ = ("get", "list", "watch")
@@ -76,6 +77,7 @@ def roles() -> list[Object]:
         _cluster_role("system:aggregate-to-view", _VIEW, to=("view", "edit", "admin")),
         _cluster_role("system:aggregate-to-edit", _EDIT, to=("edit", "admin")),
         _cluster_role("system:aggregate-to-admin", _ADMIN, to=("admin",)),
+        *(_cluster_role(name, rules) for name, rules in bootstrap_system.ROLES.items()),
     ]
 
 
@@ -91,6 +93,7 @@ def role_bindings() -> list[Object]:
         _cluster_role_binding(
             "system:service-account-issuer-discovery", ["system:serviceaccounts"]
         ),
+        *(_user_binding(role, user) for role, user in bootstrap_system.USERS.items()),
     ]
 
 
@@ -128,6 +131,12 @@ def _aggregate(name: str, labels: Sequence[str]) -> Object:
         "clusterRoleSelectors": [{"matchLabels": {label: "true"}} for label in labels]
     }
     return role
+
+
+def _user_binding(role: str, user: str) -> Object:
+    binding = _cluster_role_binding(role, ())
+    binding["subjects"] = [{"apiGroup": _RBAC, "kind": "User", "name": user}]
+    return binding
 
 
 def _cluster_role_binding(name: str, groups: Sequence[str]) -> Object:
@@ -206,17 +215,18 @@ _EDIT = (
         [""],
         [
             *_CORE_SPECS,
-            *("endpoints", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"),
+            *("pods/attach", "pods/exec", "pods/portforward", "pods/proxy"),
             *("secrets", "serviceaccounts", "services/proxy"),
         ],
     ),
+    # Not endpoints: who writes them leads others' traffic astray (CVE-2021-25740).
     _rule(["create"], [""], ["pods/eviction", "serviceaccounts/token"]),
+    _rule(["patch", "update"], [""], ["pods/resize"]),
     _rule(_WRITE, ["apps"], [*_WORKLOADS, "deployments/rollback"]),
     _rule(_WRITE, ["autoscaling"], ["horizontalpodautoscalers"]),
     _rule(_WRITE, ["batch"], ["cronjobs", "jobs"]),
     _rule(_WRITE, ["policy"], _DISRUPTION),
     _rule(_WRITE, ["networking.k8s.io"], _INGRESSES),
-    _rule(_WRITE, ["discovery.k8s.io"], ["endpointslices"]),
     _rule(_ALL, ["coordination.k8s.io"], ["leases"]),
 )
 _ADMIN = (

@@ -1,5 +1,6 @@
 """Creates what every cluster is born with, once, and keeps the default roles up to date."""
 
+import asyncio
 from collections.abc import Sequence
 
 from wherry.apiserver import bootstrap
@@ -26,10 +27,11 @@ async def bootstrap_cluster(
     Raises:
         ApiError: the API refused one of them.
     """
-    for obj in (*bootstrap.namespaces(), *bootstrap.priority_classes()):
-        await _create(client, obj)
-    for obj in (*bootstrap.roles(), *bootstrap.role_bindings()):
-        await _create_or_renew(client, obj)
+    # At once, so that they share commits: one after the other they would be half of a start.
+    first = (*bootstrap.namespaces(), *bootstrap.priority_classes())
+    await asyncio.gather(*(_create(client, obj) for obj in first))
+    defaults = (*bootstrap.roles(), *bootstrap.role_bindings())
+    await asyncio.gather(*(_create_or_renew(client, obj) for obj in defaults))
     for obj in extra:
         await _create(client, obj)
     await _create(client, _service(address, port))
@@ -59,8 +61,13 @@ async def _create_or_renew(client: Client, obj: Object) -> None:
     autoupdate = "rbac.authorization.kubernetes.io/autoupdate"
     if metadata.annotations(present).get(autoupdate) != "true" or "aggregationRule" in obj:
         return
-    wanted: Object = {field: obj[field] for field in ("rules", "subjects") if field in obj}
-    if any(present.get(field) != value for field, value in wanted.items()):
+    # Only what is missing: what people have added to a default role is theirs.
+    wanted: Object = {}
+    for field in ("rules", "subjects"):
+        before = present.get(field) or []
+        if missing := [each for each in obj.get(field) or () if each not in before]:
+            wanted[field] = before + missing
+    if wanted:
         await client.update(resource, {**present, **wanted})
 
 

@@ -203,9 +203,10 @@ def until() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
     """Return a function that asks again until the answer is one, for at most ten seconds."""
 
     async def wait(ask: Callable[[], Awaitable[Any]]) -> Any:
-        async with asyncio.timeout(10):
-            while not (found := await ask()):
-                await asyncio.sleep(0.01)
-        return found
+        for _ in range(1000):
+            if found := await ask():
+                return found
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not come about")
 
     return wait

@@ -230,7 +230,7 @@ def test_a_request_with_a_foreign_signature(tmp_path: Any) -> None:
     der = bytearray(parsed.public_bytes(serialization.Encoding.DER))
     der[-1] ^= 1
     pem = b"-----BEGIN CERTIFICATE REQUEST-----\n%s\n-----END CERTIFICATE REQUEST-----\n"
-    with pytest.raises(certificate_requests.RefusedError, match="not signed by its own|cannot be"):
+    with pytest.raises(certificate_requests.RefusedError, match=r"not signed by its own|cannot be"):
         certificate_requests.sign(
             pki.authority, csr(pem % base64.encodebytes(bytes(der)).strip()), now=NOW
         )

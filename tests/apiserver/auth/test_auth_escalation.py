@@ -119,14 +119,14 @@ async def test_a_binding_gives_what_its_role_allows(cluster: Any, ada: Client) -
     for kind in ("view", "edit", "admin", "cluster-admin"):
         with pytest.raises(errors.ForbiddenError, match="attempting to grant"):
             await ada.create(kinds.ROLE_BINDINGS, binding("b3", "ClusterRole", kind))
+        body = binding("b3", "ClusterRole", kind, namespace="")
         with pytest.raises(errors.ForbiddenError, match="attempting to grant"):
-            body = binding("b3", "ClusterRole", kind, namespace="")
             await ada.create(kinds.CLUSTER_ROLE_BINDINGS, body)
 
 
 async def test_a_binding_to_a_role_that_may_come(ada: Client) -> None:
     for kind in ("Role", "ClusterRole"):
-        with pytest.raises(errors.NotFoundError, match='roles.* "later" not found'):
+        with pytest.raises(errors.NotFoundError, match='"later" not found'):
             await ada.create(kinds.ROLE_BINDINGS, binding("b", kind, "later"))
 
 
@@ -153,8 +153,8 @@ async def test_who_may_bind(cluster: Any, ada: Client) -> None:
     await ada.create(kinds.ROLE_BINDINGS, binding("b", "ClusterRole", "edit"))
     with pytest.raises(errors.ForbiddenError, match="attempting to grant"):
         await ada.create(kinds.ROLE_BINDINGS, binding("c", "ClusterRole", "admin"))
+    body = binding("d", "ClusterRole", "edit", namespace="other")
     with pytest.raises(errors.ForbiddenError, match="attempting to grant"):
-        body = binding("d", "ClusterRole", "edit", namespace="other")
         await ada.create(kinds.ROLE_BINDINGS, body)
 
 

@@ -135,7 +135,7 @@ async def test_plain_http_and_old_tls_are_refused(cluster: Any) -> None:
     writer.close()
     context = ssl.create_default_context(cadata=cluster.identity.pki.authority.certificate.decode())
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.open_connection("127.0.0.1", cluster.server.port, ssl=context)
@@ -236,8 +236,10 @@ async def test_who_may_see_one_name_lists_and_watches_it(cluster: Any) -> None:
         body = {"metadata": {"name": name, "namespace": "default"}}
         await cluster.client.create(kinds.CONFIG_MAPS, body)
     rule = {
-        "verbs": ["get", "list", "watch"], "apiGroups": [""],
-        "resources": ["configmaps"], "resourceNames": ["mine"],
+        "verbs": ["get", "list", "watch"],
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": ["mine"],
     }
     await cluster.role("one", rule)
     await cluster.bind(
@@ -260,6 +262,22 @@ async def test_who_may_see_one_name_lists_and_watches_it(cluster: Any) -> None:
         lines = seen.body if isinstance(seen.body, str) else json.dumps(seen.body)
         assert '"mine"' in lines
         assert '"theirs"' not in lines
+
+
+async def test_to_read_pods_is_not_to_run_in_them(cluster: Any) -> None:
+    await cluster.account("robot")
+    token = await cluster.token("robot")
+    rule: Object = {"verbs": ["get", "list", "watch"], "apiGroups": [""], "resources": ["*"]}
+    await cluster.role("reader", rule)
+    robot = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
+    await cluster.bind("b", "reader", robot)
+    for subresource in ("exec?command=id", "attach", "portforward"):
+        path = f"/api/v1/namespaces/default/pods/p/{subresource}"
+        answer = await cluster.request("GET", path, token=token)
+        assert answer.code == 403
+        assert f'cannot create resource "pods/{subresource.partition("?")[0]}"' in answer.message
+    missing = await cluster.request("GET", "/api/v1/namespaces/default/pods/p/log", token=token)
+    assert missing.code == 404
 
 
 async def test_documents_for_those_who_verify_tokens(cluster: Any) -> None:

@@ -156,25 +156,29 @@ class Compiler:
 
     def _call(self, node: Call) -> Run:
         name, args, target = node.function, node.args, node.target
-        special = _SPECIAL.get(name) if target is None else None
-        if special is not None:
-            return special(self, args)
         if target is not None:
-            if name in _LOOPS and 2 <= len(args) <= 4 and isinstance(args[0], Name):
-                return self._loop(name, target, args)
-            if name in _PAIR_LOOPS and len(args) in {3, 4}:
-                return self._loop(name, target, args)
-            if name in _OPTIONAL_LOOPS and len(args) == 2:
-                return self._optional_map(name, target, args)
-            qualified = f"{_dotted(target)}.{name}"
-            if qualified == "cel.bind":
-                return self._bind(args)
-            if _root(target) not in self._scope and qualified in library.FUNCTIONS:
-                return self._function(qualified, args)
-            if name == "or" or name == "orValue":
-                return self._alternative(name, target, args)
-            return self._method(name, target, args)
-        return self._function(name, args)
+            return self._macro(name, target, args) or self._member(name, target, args)
+        special = _SPECIAL.get(name)
+        return special(self, args) if special is not None else self._function(name, args)
+
+    def _macro(self, name: str, target: Node, args: Sequence[Node]) -> Run | None:
+        """Return a method-like form that has variables of its own, if it is one."""
+        loop = name in _LOOPS and 2 <= len(args) <= 4 and isinstance(args[0], Name)
+        if loop or (name in _PAIR_LOOPS and len(args) in {3, 4}):
+            return self._loop(name, target, args)
+        if name in _OPTIONAL_LOOPS and len(args) == 2:
+            return self._optional_map(name, target, args)
+        if name == "bind" and _dotted(target) == "cel":
+            return self._bind(args)
+        return None
+
+    def _member(self, name: str, target: Node, args: Sequence[Node]) -> Run:
+        qualified = f"{_dotted(target)}.{name}"
+        if _root(target) not in self._scope and qualified in library.FUNCTIONS:
+            return self._function(qualified, args)
+        if name in {"or", "orValue"}:
+            return self._alternative(name, target, args)
+        return self._method(name, target, args)
 
     def _function(self, name: str, args: Sequence[Node]) -> Run:
         function = library.FUNCTIONS.get(name, {}).get(len(args))
@@ -269,7 +273,7 @@ class Compiler:
 
     def _loop(self, name: str, target: Node, args: Sequence[Node]) -> Run:
         pairs = name in _PAIR_LOOPS or (
-            len(args) >= 3 and name not in {"map"} and isinstance(args[1], Name)
+            len(args) >= 3 and name != "map" and isinstance(args[1], Name)
         )
         variables = args[: 1 + pairs]
         names = [each.name for each in variables if isinstance(each, Name)]

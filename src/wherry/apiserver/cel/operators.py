@@ -1,6 +1,7 @@
 """What the marks of CEL do: arithmetic, comparison, fields, indexes, membership."""
 
 import datetime
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -251,7 +252,7 @@ def divide(frame: Any, a: Any, b: Any) -> Any:
 def _divide_floats(a: float, b: float) -> float:
     if b:
         return a / b
-    return float("nan") if a == 0 or a != a else float("inf") * (1 if a > 0 else -1)
+    return float("nan") if a == 0 or math.isnan(a) else float("inf") * (1 if a > 0 else -1)
 
 
 def modulo(frame: Any, a: Any, b: Any) -> Any:

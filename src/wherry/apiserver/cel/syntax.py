@@ -166,7 +166,10 @@ def _unescaped(body: str, *, binary: bool) -> str | bytes:
     for match in _ESCAPE.finditer(body):
         value = simple(match)
         single = match[2] is not None or match[5] is not None
-        parts += [body[at : match.start()].encode(), bytes([ord(value)]) if single else value.encode()]
+        parts += [
+            body[at : match.start()].encode(),
+            bytes([ord(value)]) if single else value.encode(),
+        ]
         at = match.end()
     return b"".join([*parts, body[at:].encode()])
 
@@ -177,6 +180,13 @@ class _Parser:
         self._tokens = _tokens(text)
         self._at = 0
         self._depth = 0
+        self._opening = {
+            "(": self._parenthesis,
+            "[": self._list,
+            "[?": self._optional_list,
+            "{": self._map,
+            ".": self._rooted,
+        }
 
     def whole(self) -> Node:
         node = self._expression()
@@ -281,20 +291,22 @@ class _Parser:
             return Literal(_text(token.text))
         if token.kind == "name" and token.text != "in":
             return self._named(token)
-        opened = token.text if token.kind == "mark" else ""
-        if opened == "(":
-            inside = self._expression()
-            self._expect(")")
-            return inside
-        if opened in {"[", "[?"}:
-            self._at -= opened == "[?"
-            return self._list(optional=opened == "[?")
-        if opened == "{":
-            return self._map()
-        if opened == "." and self._token.kind == "name":
-            return self._primary()
+        opened = self._opening.get(token.text) if token.kind == "mark" else None
+        if opened is not None:
+            return opened()
         self._at -= 1
         raise self._unexpected()
+
+    def _parenthesis(self) -> Node:
+        inside = self._expression()
+        self._expect(")")
+        return inside
+
+    def _rooted(self) -> Node:
+        # `.name` is a name that no container comes before; there are no containers here.
+        if self._token.kind != "name":
+            raise self._unexpected()
+        return self._primary()
 
     def _named(self, token: _Token) -> Node:
         if token.text in _CONSTANTS:
@@ -306,11 +318,11 @@ class _Parser:
             return Call(token.text, self._arguments(")"))
         return Name(token.text)
 
-    def _list(self, *, optional: bool) -> Node:
-        items: list[tuple[Node, bool]] = []
-        if optional:
-            self._at += 1
-            items.append((self._expression(), True))
+    def _optional_list(self) -> Node:
+        return self._list((self._expression(), True))
+
+    def _list(self, *first: tuple[Node, bool]) -> Node:
+        items = list(first)
         while not self._take("]"):
             if items:
                 self._expect(",")

@@ -111,7 +111,7 @@ def order(a: Any, b: Any) -> int:
     comparable = kind is other and kind in _ORDERED
     if not comparable and not (kind in _NUMBERS and other in _NUMBERS):
         raise CelError("no such overload")
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)
 
 
 _ORDERED: Final = frozenset({bool, str, bytes, datetime.datetime, datetime.timedelta})

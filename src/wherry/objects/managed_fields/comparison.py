@@ -5,7 +5,7 @@ Source: `typed/compare.go` of structured-merge-diff.
 
 from typing import Any, NamedTuple
 
-from wherry.objects.managed_fields import fields, reading, views
+from wherry.objects.managed_fields import elements, fields, reading, views
 from wherry.objects.managed_fields.fields import EMPTY, LEAF, Fields
 from wherry.objects.requests import Object
 from wherry.objects.schemas import ANY, Node
@@ -65,16 +65,17 @@ class _Difference:
 
     def maps(self, node: Node, old: dict[str, Any], new: dict[str, Any]) -> Comparison:
         known, additional = node.properties, node.additional or ANY
-        for name, after in new.items():
-            inner = known.get(name) or additional
+        for name in sorted(new):
+            after, inner = new[name], known.get(name) or additional
             if name not in old:
                 self.added["f:" + name] = reading.everything(inner, after)
             elif (before := old[name]) is not after and before != after:
                 self._changed("f:" + name, inner, before, after)
-        for name, before in old.items():
-            if name not in new:
+        if gone := old.keys() - new.keys():
+            for name in gone:
                 inner = known.get(name) or additional
-                self.removed["f:" + name] = reading.everything(inner, before)
+                self.removed["f:" + name] = reading.everything(inner, old[name])
+            self.removed = fields.ordered_level(self.removed)
         return self._done()
 
     def lists(
@@ -83,21 +84,17 @@ class _Difference:
         before = views.grouped(node, keys, old)
         after = views.grouped(node, keys, new)
         inner = node.items or ANY
-        for name, items in after.items():
-            was = before.get(name)
+        for name in elements.ordered(after):
+            items, was = after[name], before.get(name)
             if was is None:
-                self._came(name, inner, items)
+                self.added[name] = _whole(inner, items)
             elif was != items:
                 self._replaced(name, inner, was, items)
-        for name, items in before.items():
-            if name not in after:
-                self.removed[name] = (
-                    reading.everything(inner, items[0]) if len(items) == 1 else LEAF
-                )
+        if gone := before.keys() - after.keys():
+            for name in gone:
+                self.removed[name] = _whole(inner, before[name])
+            self.removed = fields.ordered_level(self.removed)
         return self._done()
-
-    def _came(self, name: str, inner: Node, items: list[Any]) -> None:
-        self.added[name] = reading.everything(inner, items[0]) if len(items) == 1 else LEAF
 
     def _replaced(self, name: str, inner: Node, old: list[Any], new: list[Any]) -> None:
         """Compare what stands under one element, which may stand there several times."""
@@ -107,7 +104,7 @@ class _Difference:
             self.modified[name] = LEAF
         elif len(old) > 1:
             self.removed[name] = LEAF
-            self._came(name, inner, new)
+            self.added[name] = _whole(inner, new)
         else:
             self.removed[name] = reading.everything(inner, old[0])
             self.added[name] = LEAF
@@ -120,6 +117,11 @@ class _Difference:
             self.modified[name] = found.modified
         if found.added:
             self.added[name] = found.added
+
+
+def _whole(inner: Node, items: list[Any]) -> Fields:
+    """Return what stands below an element that has come or gone; several items are one value."""
+    return reading.everything(inner, items[0]) if len(items) == 1 else LEAF
 
 
 def _between(node: Node, before: Any, after: Any) -> Comparison:

@@ -3,6 +3,7 @@
 Source: `fieldpath/element.go` and `serialize-pe.go` of structured-merge-diff.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ import orjson
 _SORTED: Final = orjson.OPT_SORT_KEYS
 _RANKS: Final[Mapping[str, int]] = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}
 _MAX_INDEX_DIGITS: Final = 9
+_REMEMBERED: Final = 4096
+"""The names of containers, variables and ports come again and again."""
 
 
 def key(fields: Mapping[str, Any]) -> str:
@@ -60,6 +63,7 @@ def ordered(names: Iterable[str]) -> list[str]:
     return sorted(found, key=_rank) if len(found) > 1 and found[-1] >= "g" else found
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def _rank(name: str) -> tuple[Any, ...]:
     kind = name[0]
     content: tuple[Any, ...] = (name,)

@@ -46,6 +46,11 @@ def union(left: Fields, right: Fields) -> Fields:
     return _union(left, right) if right else left
 
 
+def ordered_level(fields: Fields) -> Fields:
+    """Return a set whose first level may be out of order in its order."""
+    return {name: fields[name] for name in elements.ordered(fields)}
+
+
 def _union(left: Fields, right: Fields) -> Fields:
     made = dict(left)
     for element, below in right.items():
@@ -58,7 +63,7 @@ def _union(left: Fields, right: Fields) -> Fields:
             both.pop(SELF, None)
             made[element] = {SELF: LEAF, **both} if member and both else both
     if len(made) != len(left):
-        return {element: made[element] for element in elements.ordered(made)}
+        return ordered_level(made)
     return made
 
 

@@ -101,7 +101,7 @@ def decode(entries: Iterable[Mapping[str, Any]], *, trusted: bool = True) -> Man
         identity = identity_of(entry)
         fields = entry.get("fieldsV1") or {}
         if not trusted:
-            fields = _canonical(fields, number, 0)
+            fields = ordered(_canonical(fields, number, 0))
         kept = dict(entry) if trusted else None
         managers[identity] = Manager(fields, entry["apiVersion"], entry.get("time") or "", kept)
     return managers
@@ -164,7 +164,7 @@ def _entry(identity: Identity, manager: Manager) -> Object:
     if manager.time:
         entry["time"] = manager.time
     entry["fieldsType"] = _FIELDS_V1
-    entry["fieldsV1"] = ordered(manager.fields)
+    entry["fieldsV1"] = manager.fields
     if identity.subresource:
         entry["subresource"] = identity.subresource
     return entry

@@ -1,11 +1,17 @@
 """From values to sets of fields: what an applied configuration names, and all that a value holds."""
 
-from typing import Any
+import functools
+from typing import Any, Final
 
 from wherry.objects.managed_fields import elements, views
 from wherry.objects.managed_fields.fields import LEAF, SELF, Fields
 from wherry.objects.requests import Object
 from wherry.objects.schemas import ANY, Node
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_MAX_FLAT: Final = 16
+_REMEMBERED: Final = 4096
 
 
 class TypingError(ValueError):
@@ -96,11 +102,19 @@ def _refuse_indistinct(node: Node, keys: tuple[str, ...], items: list[Any], path
         seen.add(name)
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _flat(names: tuple[str, ...]) -> Fields:
+    """Return what stands below an object of scalars; the same set for all that have the same names."""
+    return {SELF: LEAF} | {f"f:{name}": LEAF for name in sorted(names)}
+
+
 def everything(node: Node, value: Any) -> Fields:
     """Return what stands below a value's element when all of the value has come or gone."""
     if type(value) is dict:
         if not value or node.map_type == "atomic":
             return LEAF
+        if len(value) <= _MAX_FLAT and _SCALARS.issuperset(map(type, value.values())):
+            return _flat(tuple(value))
         made: Fields = {SELF: LEAF}
         known, additional = node.properties, node.additional or ANY
         for name in sorted(value):

@@ -25,23 +25,25 @@ _IDENTIFYING: Final = (
     "managedFields",
     "resourceVersion",
 )
-_UNOWNED: Final[Fields] = {
-    "f:apiVersion": fields.LEAF,
-    "f:kind": fields.LEAF,
-    "f:metadata": {fields.SELF: fields.LEAF} | {f"f:{name}": fields.LEAF for name in _IDENTIFYING},
-}
-"""What nobody owns, because it tells which object it is."""
+_TYPE: Final = frozenset({"f:apiVersion", "f:kind"})
+_UNOWNED: Final = frozenset({fields.SELF, *(f"f:{name}" for name in _IDENTIFYING)})
 
 
 def owned(found: Fields) -> Fields:
-    """Return a set without what nobody owns."""
-    return fields.difference(found, _UNOWNED)
+    """Return a set without what nobody owns, because it tells which object it is."""
+    kept = drop(found, _TYPE)
+    metadata = kept.get("f:metadata")
+    if metadata is None:
+        return kept
+    kept = {name: below for name, below in kept.items() if name != "f:metadata"}
+    rest = drop(metadata, _UNOWNED)
+    # Spec and status come after it.
+    return {"f:metadata": rest, **kept} if rest and not kept else _placed(kept, rest)
 
 
 def create(new: View, write: Write) -> Managers:
     """Return the managers of an object that did not exist: its creator owns all of it."""
-    changes = compare(zero.value(new.node), new.obj, new.node).without(write.ignored)
-    mine = owned(changes.touched)
+    mine = owned(_created(new, write))
     identity = managers.updater(write.manager, new.version, write.subresource)
     return {identity: Manager(mine, new.version, write.time)} if mine else {}
 

@@ -53,7 +53,7 @@ class Write:
     @property
     def time(self) -> str:
         """The current time as entries have it."""
-        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.now.isoformat(timespec='seconds')[:19]}Z"
 
 
 # The published document leaves out the only default that list keys of built-in kinds have.

@@ -1,0 +1,3 @@
+from wherry.testing.fixtures import platform
+
+__all__ = ["platform"]
