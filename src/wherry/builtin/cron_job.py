@@ -4,7 +4,6 @@ A job's name tells its time, so that the same time is never run twice, whatever 
 Source: `pkg/controller/cronjob/cronjob_controllerv2.go` of Kubernetes.
 """
 
-import copy
 import datetime
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from wherry.controller.owners import is_controlled_by
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -169,7 +169,7 @@ class CronJobReconciler:
 
 def job_for(cron_job: Object, slot: datetime.datetime, zone: datetime.tzinfo) -> Object:
     """Return the job of one time; the same time has the same name."""
-    template = copy.deepcopy(cron_job["spec"]["jobTemplate"])
+    template = copied(cron_job["spec"]["jobTemplate"])
     fields = template.get("metadata") or {}
     namespace, name = metadata.namespaced_name(cron_job)
     made: Object = {

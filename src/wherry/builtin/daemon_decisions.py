@@ -4,13 +4,13 @@ Source: `pkg/controller/daemon` of Kubernetes. Differs on purpose: `maxSurge` co
 pods that may be missing; two generations of a daemon never run on one machine.
 """
 
-import copy
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 
 from wherry.builtin import placement, replicas, revisions, rollout
 from wherry.objects import metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _TOLERATED = (
@@ -33,7 +33,7 @@ def pod(daemon_set: Object, revision: Object, node: str, name: str) -> Object:
         node: Where it must run.
         name: What it is called.
     """
-    template = copy.deepcopy(revisions.template_of(revision))
+    template = copied(revisions.template_of(revision))
     made = replicas.pod_from_template(daemon_set, template, name)
     made["metadata"].setdefault("labels", {})[revisions.POD_LABEL] = revisions.hash_of(revision)
     spec = made["spec"]

@@ -3,7 +3,6 @@
 Source: `pkg/controller/job` of Kubernetes.
 """
 
-import copy
 import dataclasses
 import datetime
 import itertools
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from wherry.builtin import job_counting, pod_failure_policy, replicas
 from wherry.builtin.job_counting import Tally
 from wherry.objects import conditions, metadata, names
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
@@ -221,7 +221,7 @@ def _awaited(job: Object, tally: Tally) -> list[Object]:
 
 
 def _pod(job: Object, name: str) -> Object:
-    pod = copy.deepcopy(replicas.pod_from_template(job, job["spec"]["template"], name))
+    pod = copied(replicas.pod_from_template(job, job["spec"]["template"], name))
     finalizers = pod["metadata"].setdefault("finalizers", [])
     if job_counting.TRACKING not in finalizers:
         finalizers.append(job_counting.TRACKING)

@@ -5,7 +5,6 @@ that is being deleted is deleted; when nothing is left, `spec.finalizers` is cle
 `finalize` subresource. What holds it back stands in its conditions.
 """
 
-import copy
 
 from wherry.builtin import served
 from wherry.controller.controller import Controller, Watch
@@ -13,6 +12,7 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _FINALIZER = "kubernetes"
@@ -68,7 +68,7 @@ class NamespaceReconciler:
         return left
 
     def _status(self, namespace: Object, left: dict[str, int]) -> Object:
-        status = copy.deepcopy(namespace.get("status") or {})
+        status = copied(namespace.get("status") or {})
         status["phase"] = "Terminating"
         listed = ", ".join(f"{key} has {count} resource instances" for key, count in left.items())
         conditions.set(
@@ -82,7 +82,7 @@ class NamespaceReconciler:
         return status
 
     async def _finalize(self, namespace: Object) -> None:
-        without = copy.deepcopy(namespace)
+        without = copied(namespace)
         without["spec"]["finalizers"] = [
             finalizer for finalizer in without["spec"]["finalizers"] if finalizer != _FINALIZER
         ]

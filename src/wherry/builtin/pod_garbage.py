@@ -3,7 +3,6 @@
 Source: `pkg/controller/podgc` of Kubernetes.
 """
 
-import copy
 from collections.abc import Iterable
 
 from wherry.builtin import placement
@@ -14,6 +13,7 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _FINISHED = "finished"
@@ -67,7 +67,7 @@ class PodGarbageReconciler:
         """Say that the pod has ended, for those who count it, and delete it at once."""
         try:
             if not placement.is_finished(pod):
-                status = copy.deepcopy(pod.get("status") or {})
+                status = copied(pod.get("status") or {})
                 status["phase"] = "Failed"
                 conditions.set(
                     status.setdefault("conditions", []),

@@ -6,7 +6,6 @@ are remembered, so that no room is ever promised twice.
 """
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from wherry.builtin import placement
@@ -17,6 +16,7 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 NAME = "default-scheduler"
@@ -129,7 +129,7 @@ class SchedulerReconciler:
             await asyncio.gather(*(act(*pair) for pair in pairs[start : start + _BATCH]))
 
     async def _refuse(self, pod: Object, reason: str) -> None:
-        status = copy.deepcopy(pod.get("status") or {})
+        status = copied(pod.get("status") or {})
         changed = conditions.set(
             status.setdefault("conditions", []),
             "PodScheduled",

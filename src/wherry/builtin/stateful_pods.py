@@ -3,10 +3,10 @@
 Source: `pkg/controller/statefulset/stateful_set_utils.go` of Kubernetes.
 """
 
-import copy
 
 from wherry.builtin import replicas, revisions
 from wherry.objects import metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 POD_NAME = "statefulset.kubernetes.io/pod-name"
@@ -67,7 +67,7 @@ def pod(stateful_set: Object, revision: Object, ordinal: int) -> Object:
         ordinal: Which pod.
     """
     name = f"{metadata.name(stateful_set)}-{ordinal}"
-    template = copy.deepcopy(revisions.template_of(revision))
+    template = copied(revisions.template_of(revision))
     made = replicas.pod_from_template(stateful_set, template, name)
     labels = made["metadata"].setdefault("labels", {})
     labels[POD_NAME] = name
@@ -105,7 +105,7 @@ def claims(stateful_set: Object, ordinal: int) -> list[Object]:
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
                 "metadata": fields,
-                "spec": copy.deepcopy(template["spec"]),
+                "spec": copied(template["spec"]),
             }
         )
     return made

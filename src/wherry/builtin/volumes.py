@@ -4,7 +4,6 @@ Source: persistentvolume-binder, pvc-protection and resize controllers of Kubern
 waits says why in an event, and one that a pod uses is not let go.
 """
 
-import copy
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import errors, kinds, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _BY_CLAIM = "claim"
@@ -85,7 +85,7 @@ class ClaimReconciler:
                 return
         wanted = volume_binding.requested_bytes(claim)
         if volume_binding.is_ours(volume) and wanted > volume_binding.capacity_bytes(volume):
-            volume = copy.deepcopy(volume)
+            volume = copied(volume)
             volume["spec"]["capacity"] = {
                 "storage": claim["spec"]["resources"]["requests"]["storage"]
             }
@@ -145,7 +145,7 @@ class ClaimReconciler:
         wanted = volume_binding.claim_reference(claim)
         reference = volume["spec"].get("claimRef") or {}
         if reference.get("uid") != wanted["uid"]:
-            volume = copy.deepcopy(volume)
+            volume = copied(volume)
             if not reference:
                 notes = volume["metadata"].setdefault("annotations", {})
                 notes[volume_binding.BOUND_BY_CONTROLLER] = "yes"

@@ -141,6 +141,10 @@ class Informer:
         self.cache.seen(metadata.resource_version(event.object))
 
     def _change(self, key: Key, obj: Object | None) -> None:
+        if obj is not None:
+            # A third of a small object, and no controller's business: an update that leaves the
+            # field out keeps what the server knows of it.
+            obj["metadata"].pop("managedFields", None)
         old = self.cache.put(key, obj)
         if old is None and obj is None:
             return

@@ -111,7 +111,7 @@ def test_only_admins_share_and_nobody_changes_quotas_or_endpoints() -> None:
 async def test_default_roles_are_completed_and_what_people_added_stays(cluster: Any) -> None:
     async def again() -> None:
         await bootstrap_cluster(
-            cluster.client, address="10.96.0.1", host="127.0.0.1", port=6443, extra=[]
+            cluster.client, address="127.96.0.1", host="127.0.0.1", port=6443, extra=[]
         )
 
     await again()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import copy
 import datetime
 
 from wherry.client.client import Client
@@ -12,6 +11,7 @@ from wherry.controller.controller import Controller
 from wherry.controller.requests import Request, Result
 from wherry.kubelet.environments import builder, catalog, interpreters, kinds, recipe
 from wherry.objects import conditions, errors, metadata
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
 _PROGRESS_SECONDS = 1.0
@@ -34,8 +34,8 @@ class EnvironmentReconciler:
         environment = self._cache.get(request.namespace, request.name)
         if environment is None or metadata.is_deleting(environment):
             return None
-        status = copy.deepcopy(environment.get("status") or {})
-        before = copy.deepcopy(status)
+        status = copied(environment.get("status") or {})
+        before = copied(status)
         again: Result | None = Result(requeue_after_seconds=_RETRY_SECONDS)
         try:
             choice = catalog.for_environment(environment)
@@ -93,7 +93,7 @@ class EnvironmentReconciler:
         """Write the newest line of progress, not more often than people read."""
         while True:
             line = await progress.next()
-            status = copy.deepcopy(environment.get("status") or {})
+            status = copied(environment.get("status") or {})
             listed = status.setdefault("conditions", [])
             now = self._clock.now()
             for kind, value in ((kinds.READY, "False"), (kinds.BUILDING, "True")):

@@ -3,16 +3,23 @@
 Source: `Updater.Update` of structured-merge-diff, and the managers around it in apimachinery.
 """
 
+import functools
 from typing import Final
 
+import orjson
+
 from wherry.objects.managed_fields import fields, managers, reading, zero
-from wherry.objects.managed_fields.comparison import Comparison, compare
+from wherry.objects.managed_fields.comparison import Comparison, compare, drop
 from wherry.objects.managed_fields.fields import Fields
 from wherry.objects.managed_fields.managers import UPDATE, Identity, Manager, Managers
 from wherry.objects.managed_fields.views import View, Write
+from wherry.objects.requests import Object
+from wherry.objects.schemas import Node
 
 MAX_UPDATERS: Final = 10
 """How many entries of updates an object keeps; older ones are merged."""
+_REMEMBERED: Final = 256
+_MAX_REMEMBERED_BYTES: Final = 8192
 _ANCIENT: Final = "ancient-changes"
 _IDENTIFYING: Final = (
     "name",
@@ -31,21 +38,40 @@ _UNOWNED: Final = frozenset({fields.SELF, *(f"f:{name}" for name in _IDENTIFYING
 
 def owned(found: Fields) -> Fields:
     """Return a set without what nobody owns, because it tells which object it is."""
-    kept = drop(found, _TYPE)
-    metadata = kept.get("f:metadata")
-    if metadata is None:
-        return kept
-    kept = {name: below for name, below in kept.items() if name != "f:metadata"}
-    rest = drop(metadata, _UNOWNED)
-    # Spec and status come after it.
-    return {"f:metadata": rest, **kept} if rest and not kept else _placed(kept, rest)
+    made: Fields = {}
+    for name, below in found.items():
+        if name != "f:metadata":
+            if name not in _TYPE:
+                made[name] = below
+        elif left := drop(below, _UNOWNED):
+            made[name] = left
+    return made
 
 
 def create(new: View, write: Write) -> Managers:
     """Return the managers of an object that did not exist: its creator owns all of it."""
-    mine = owned(_created(new, write))
+    mine = owned(drop(_created(new.obj, new.node), write.ignored))
     identity = managers.updater(write.manager, new.version, write.subresource)
     return {identity: Manager(mine, new.version, write.time)} if mine else {}
+
+
+def _created(obj: Object, node: Node) -> Fields:
+    """Return what an object has beyond what its kind has from the start."""
+    empty, spec = zero.value(node), obj.get("spec")
+    raw = orjson.dumps(spec) if type(spec) is dict else b""
+    if not raw or len(raw) > _MAX_REMEMBERED_BYTES:
+        return compare(empty, obj, node).touched
+    others = obj | {"spec": empty.get("spec")}
+    if "spec" not in empty:
+        del others["spec"]
+    return fields.union(compare(empty, others, node).touched, _of_spec(node, raw))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _of_spec(node: Node, raw: bytes) -> Fields:
+    """Return what a spec has; controllers make many objects with the same one."""
+    empty = {name: value for name, value in zero.value(node).items() if name == "spec"}
+    return compare(empty, {"spec": orjson.loads(raw)}, node).touched
 
 
 def update(old: View, new: View, before: Managers, write: Write) -> Managers:
