@@ -222,8 +222,10 @@ def test_custom_objects(api, shared_platform, namespace):
     custom.create_cluster_custom_object(group, version, plural, body)
     found = custom.get_cluster_custom_object(group, version, plural, namespace)
     assert found["spec"]["images"] == [f"{namespace}:*"]
-    patch = [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]
-    custom.patch_cluster_custom_object(group, version, plural, namespace, patch)
+    patch = {"metadata": {"labels": {"x": "y"}}}
+    custom.patch_cluster_custom_object(
+        group, version, plural, namespace, patch, _content_type="application/merge-patch+json"
+    )
     listed = custom.list_cluster_custom_object(group, version, plural, label_selector="x=y")
     assert [item["metadata"]["name"] for item in listed["items"]] == [namespace]
     custom.delete_cluster_custom_object(group, version, plural, namespace)

@@ -6,7 +6,7 @@ and their tools name; priority classes as in `pkg/apis/scheduling`.
 
 from collections.abc import Sequence
 
-from wherry.apiserver import bootstrap_system
+from wherry.apiserver.auth import bootstrap_system
 from wherry.objects.requests import Object
 
 _READ = ("get", "list", "watch")

@@ -4,7 +4,7 @@ The API server knows which pod and container are meant; who runs them is given a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,7 +89,7 @@ class Session(Protocol):
         """Tell the terminal its size in characters; nothing without one."""
         ...
 
-    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+    def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
         """Yield pieces of standard output (1) and error (2) as they come, to the end of both."""
         ...
 

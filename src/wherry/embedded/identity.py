@@ -5,8 +5,9 @@ import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from wherry.apiserver import certificate_requests, certificates, escalation, reviews, token_requests
-from wherry.apiserver.accounts import StoredAccounts
+from wherry.apiserver import certificates, reviews
+from wherry.apiserver.auth import certificate_requests, escalation, token_requests
+from wherry.apiserver.auth.accounts import StoredAccounts
 from wherry.apiserver.authentication import RequestAuthenticator
 from wherry.apiserver.authorization import RoleAuthorizer
 from wherry.apiserver.identity import MASTERS, User

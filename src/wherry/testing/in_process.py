@@ -125,7 +125,7 @@ class InProcessPlatform:
             end_pods(self.directory)
 
     def _main(self) -> None:
-        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+        with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
             try:
                 runner.run(self._serve())
@@ -138,12 +138,3 @@ class InProcessPlatform:
         async with self.platform:
             self._started.set_result(None)
             await self._stopping.wait()
-
-
-def _new_loop() -> Any:
-    """Return what makes the event loop that the platform runs on outside of tests."""
-    try:
-        import uvloop  # noqa: PLC0415 - not to be had everywhere
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

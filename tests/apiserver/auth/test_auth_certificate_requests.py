@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from wherry.apiserver import certificate_requests, certificates
-from wherry.apiserver.certificate_requests import CLIENT, CLIENT_KUBELET, SERVING_KUBELET
+from wherry.apiserver import certificates
+from wherry.apiserver.auth import certificate_requests
+from wherry.apiserver.auth.certificate_requests import CLIENT, CLIENT_KUBELET, SERVING_KUBELET
 from wherry.apiserver.certificates import KeyPair
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object

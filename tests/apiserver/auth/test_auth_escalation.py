@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherry.apiserver import rule_cover
+from wherry.apiserver.auth import rule_cover
 from wherry.apiserver.authorization import Rule
 from wherry.apiserver.identity import Attributes, User
 from wherry.client.client import Client

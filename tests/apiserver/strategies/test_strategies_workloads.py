@@ -138,6 +138,19 @@ async def test_claim_templates_become_whole_claims(writer):
     assert claim["status"] == {"phase": "Pending"}
 
 
+async def test_pods_may_mount_what_a_claim_template_brings(writer):
+    claim = copy.deepcopy(CLAIM)
+    claim["spec"]["resources"] = {"requests": {"storage": "1Gi"}}
+    wanted = workload(volumeClaimTemplates=[claim])
+    container = wanted["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "d", "mountPath": "/data"}]
+    made = writer.good(kinds.STATEFUL_SETS, copy.deepcopy(wanted))
+    assert "volumes" not in made["spec"]["template"]["spec"]
+    container["volumeMounts"][0]["name"] = "other"
+    _, found = writer.create(kinds.STATEFUL_SETS, wanted)
+    assert [cause.message for cause in found] == ['Not found: "other"']
+
+
 async def test_replication_controller_takes_its_selector_from_the_template(writer):
     made = writer.good(kinds.REPLICATION_CONTROLLERS, {"spec": {"template": TEMPLATE}})
     assert made["spec"]["selector"] == made["metadata"]["labels"] == LABELS

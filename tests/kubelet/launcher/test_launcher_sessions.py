@@ -97,7 +97,7 @@ async def test_a_command_ends_with_its_session(box: Any, tmp_path: Any, terminal
     pid = int(file.read_text())
     await session.close()
     deadline = time.monotonic() + 10
-    while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
+    while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110, ASYNC240 (of the kernel, at once)
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 

@@ -4,6 +4,7 @@ Clients differ in how they carry the streams; here they do not.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol
@@ -78,9 +79,10 @@ async def carry(session: Session, peer: Peer, wanted: frozenset[int]) -> Object 
 
 
 async def _show(session: Session, peer: Peer, wanted: frozenset[int]) -> Object:
-    async for channel, data in session.output():
-        if channel in wanted:
-            await peer.send(channel, data)
+    async with contextlib.aclosing(session.output()) as pieces:
+        async for channel, data in pieces:
+            if channel in wanted:
+                await peer.send(channel, data)
     try:
         return statuses.of(await session.wait())
     except errors.ApiError as error:

@@ -138,7 +138,7 @@ def _validate_stateful_set(obj: Object, old: Object | None, context: Context) ->
     if context.subresource == "status":
         return []
     spec = obj.get("spec") or {}
-    found = _common(spec)
+    found = _common(_with_claims(spec))
     policy = spec.get("podManagementPolicy")
     found += causes.choice("spec.podManagementPolicy", policy, _POLICIES)
     found += _stateful_strategy("spec.updateStrategy", spec.get("updateStrategy") or {})
@@ -150,6 +150,23 @@ def _validate_stateful_set(obj: Object, old: Object | None, context: Context) ->
         where = f"spec.volumeClaimTemplates[{index}].spec"
         found += podvolumes.check_claim_spec(where, claim.get("spec") or {})
     return found + (_stateful_changes(spec, old["spec"]) if old else [])
+
+
+def _with_claims(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec with a volume for each claim template, as every pod of the set has it."""
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    claims = [
+        {"name": name, "persistentVolumeClaim": {"claimName": name}}
+        for claim in spec.get("volumeClaimTemplates") or ()
+        if (name := (claim.get("metadata") or {}).get("name"))
+    ]
+    if not claims:
+        return spec
+    claimed = {volume["name"] for volume in claims}
+    others = [one for one in pod.get("volumes") or () if one.get("name") not in claimed]
+    pod = {**pod, "volumes": others + claims}
+    return {**spec, "template": {**template, "spec": pod}}
 
 
 def _stateful_strategy(path: str, strategy: dict[str, Any]) -> list[Cause]:

@@ -18,16 +18,6 @@ async def readable(number: int) -> None:
         loop.remove_reader(number)
 
 
-async def writable(number: int) -> None:
-    """Wait until something can be written, or an end is there to notice."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_writer(number, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_writer(number)
-
-
 class Descriptor:
     """One end of a pipe or terminal. Each direction may be used by one task at a time."""
 
@@ -37,12 +27,15 @@ class Descriptor:
         self._loop = asyncio.get_running_loop()
         self.number = descriptor
         self._open = True
-        self._ending = asyncio.Event()
+        self._ending = False
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
         self._last_bytes = _MOST_LAST_BYTES
 
     def finish(self) -> None:
         """Let ``read`` end when nothing more is there, though others may still hold the writing end."""
-        self._ending.set()
+        self._ending = True
+        self._changed.set()
 
     async def read(self) -> bytes:
         """Return what is there; empty at the end."""
@@ -60,22 +53,26 @@ class Descriptor:
 
     def _counted(self, data: bytes) -> bytes:
         """Cut off whoever goes on writing after the end."""
-        if self._ending.is_set():
+        if self._ending:
             self._last_bytes -= len(data)
         return data if self._last_bytes > 0 else b""
 
     async def _readable(self) -> bool:
-        """Wait until there is something to read; False if there will not be."""
-        ready = asyncio.ensure_future(readable(self.number))
-        ending = asyncio.ensure_future(self._ending.wait())
+        """Wait until there may be something to read; False if there will not be."""
+        self._changed.clear()
+        self._loop.add_reader(self.number, self._changed.set)
         try:
-            await asyncio.wait((ready, ending), return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done() and self._open:
-                await asyncio.wait((ready,), timeout=_LAST_SECONDS)
-            return ready.done()
+            if not self._ending:
+                await self._changed.wait()
+                return True
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self._changed.wait()
+            return True
+        except TimeoutError:
+            return False
         finally:
-            for wait in (ready, ending):
-                wait.cancel()
+            if self._open:
+                self._loop.remove_reader(self.number)
 
     async def write(self, data: bytes) -> bool:
         """Write all of it, waiting as long as it takes; False if nobody reads any more."""
@@ -84,10 +81,19 @@ class Descriptor:
             try:
                 rest = rest[os.write(self.number, rest) :]
             except BlockingIOError:
-                await writable(self.number)
+                await self._writable()
             except OSError:
                 return False
         return not rest
+
+    async def _writable(self) -> None:
+        self._loop.add_writer(self.number, self._taken.set)
+        self._taken.clear()
+        try:
+            await self._taken.wait()
+        finally:
+            if self._open:
+                self._loop.remove_writer(self.number)
 
     def close(self) -> None:
         """Close it; who waits to read is told the end."""
@@ -97,4 +103,5 @@ class Descriptor:
         self._loop.remove_reader(self.number)
         self._loop.remove_writer(self.number)
         os.close(self.number)
-        self._ending.set()
+        self._changed.set()
+        self._taken.set()

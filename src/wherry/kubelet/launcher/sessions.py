@@ -13,7 +13,7 @@ import pathlib
 import socket
 import struct
 import termios
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from wherry.kubelet.launcher import descriptors, interaction, protocol, starter, types
@@ -96,7 +96,7 @@ class Session:
         with contextlib.suppress(OSError):
             fcntl.ioctl(terminal.number, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
 
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
         """Yield pieces of standard output (1) and error (2) as they come, to the end of both."""
         queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(_QUEUE_CHUNKS)
 

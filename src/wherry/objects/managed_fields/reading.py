@@ -8,7 +8,6 @@ from wherry.objects.managed_fields.fields import LEAF, SELF, Fields
 from wherry.objects.requests import Object
 from wherry.objects.schemas import ANY, Node
 
-
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _MAX_FLAT: Final = 16
 _REMEMBERED: Final = 4096

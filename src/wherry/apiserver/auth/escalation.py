@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wherry.apiserver import rule_cover
+from wherry.apiserver.auth import rule_cover
 from wherry.apiserver.authorization import RoleAuthorizer, Rule
 from wherry.apiserver.identity import MASTERS, Attributes
 from wherry.apiserver.strategies import accounts
