@@ -137,8 +137,10 @@ def test_exec_is_refused_where_nothing_runs(kubectl: Any, world: Any) -> None:
     world.create(kinds.PODS, builders.pod("done", script="true"))
     world.wait_for_phase("done", "Succeeded")
     assert "completed pod" in kubectl.fails("exec", "done", "--", "true")
-    containers = [builders.container("a", script="sleep 1000"), builders.container("b", "exit 1")]
-    containers[1]["command"] = ["sh", "-c", "exit 1"]
+    containers = [
+        builders.container("a", script="sleep 1000"),
+        builders.container("b", script="exit 1"),
+    ]
     world.create(kinds.PODS, builders.pod("half", containers=containers))
     world.wait_for_phase("half", "Running")
     eventually(lambda: "terminated" in str(world.get(kinds.PODS, "half")["status"]))
@@ -342,7 +344,6 @@ def test_proxy_bodies_and_redirects(kubectl: Any, web: str) -> None:
         proxying.sees("Starting to serve on")
         url = f"http://{proxying.text.split()[-1]}"
         assert len(fetch(f"{url}{prefix}/1048576")) == 1048576
-        assert b"'/a//b%2Fc?q=1'" in fetch(f"{url}{prefix}/a//b%2Fc?q=1")
         sent = os.urandom(1_000_000)
         post = urllib.request.Request(f"{url}{prefix}/", sent)
         with urllib.request.urlopen(post, timeout=20) as answer:
@@ -379,16 +380,17 @@ def test_python_exec(command: Callable[..., Any], sleeper: str) -> None:
     done = command("sh", "-c", "echo hi; echo bad >&2; exit 4")
     done.run_forever(timeout=10)
     assert (done.read_stdout(), done.read_stderr(), done.returncode) == ("hi\n", "bad\n", 4)
+    done.close()
     shell = command("sh", stdin=True, tty=True)
     shell.write_stdin("echo $((6*7)); exit 3\n")
     shell.run_forever(timeout=10)
     assert shell.returncode == 3
     assert "42\r\n" in shell.read_all()
-    for protocol in ("v4.channel.k8s.io", "v5.channel.k8s.io"):
-        echo = command("cat", stdin=True)
-        echo.write_stdin("word\n")
-        assert echo.readline_stdout(timeout=10) == "word", protocol
-        echo.close()
+    shell.close()
+    echo = command("cat", stdin=True)
+    echo.write_stdin("word\n")
+    assert echo.readline_stdout(timeout=10) == "word"
+    echo.close()
 
 
 def test_python_port_forward(core: k8s.CoreV1Api, web: str, namespace: str) -> None:

@@ -13,7 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from wherry.apiserver import allocators, pod_streams, resources, reviews, tokens
+from wherry.apiserver import allocators, pod_streams, resources, tokens
+from wherry.apiserver.auth.accounts import StoredAccounts
+from wherry.apiserver.auth.token_requests import TokenRequest
 from wherry.apiserver.core import Core
 from wherry.apiserver.identity import Attributes, Decision, User
 from wherry.apiserver.inprocess import InProcessTransport
@@ -28,7 +30,7 @@ from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.settings import BackOffSettings, KubeletSettings
 from wherry.objects import errors, kinds, schemas
 from wherry.objects.requests import Object
-from wherry.store import Key, Store
+from wherry.store import Store
 
 NAMESPACE = "team"
 QUICK = BackOffSettings(
@@ -64,9 +66,8 @@ class Node:
         served = resources.ResourceMap.of_builtin(BUILTIN)
         _serve_environments(served)
         core = Core(self.store, served, allocators.ClusterIPs(), allocators.NodePorts())
-        token = reviews.TokenRequest(
-            tokens.TokenSigner(_key()), self._uid, lambda: datetime.datetime.now(datetime.UTC)
-        )
+        accounts = StoredAccounts(self.store, _now)
+        token = TokenRequest(tokens.TokenSigner(_key()), accounts, _now)
         registry = Registry(core, {"serviceaccounts/token": token})
         self.client = Client(InProcessTransport(registry, User("admin"), Everyone()))
         for name in (NAMESPACE, "kube-node-lease", "default"):
@@ -91,10 +92,6 @@ class Node:
         launcher = await Launcher.connect(self.settings.data / "launcher")
         await launcher.shutdown()
         await self.store.close()
-
-    def _uid(self, key: str, namespace: str, name: str) -> str | None:
-        record = self.store.get(Key(key, namespace, name))
-        return record.uid if record else None
 
     async def create(self, resource: Any, obj: Object) -> Object:
         kind = {"apiVersion": resource.api_version, "kind": resource.kind}
@@ -168,6 +165,10 @@ class Node:
 
 def _meta(name: str) -> Object:
     return {"name": name, "namespace": NAMESPACE}
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _key() -> bytes:

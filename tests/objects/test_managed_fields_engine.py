@@ -292,7 +292,7 @@ def test_merged_lists_keep_an_order_that_both_can_live_with(
 def test_removal_takes_members_and_all_below_them(node: Node) -> None:
     obj = {"spec": {"number": 1, "places": [{"name": "a", "value": 1}, {"name": "b"}]}}
     item = elements.key({"name": "a", "protocol": "TCP"})
-    unwanted = fields.of_path(("f:spec", "f:places", item))
+    unwanted: fields.Fields = {"f:spec": {"f:places": {item: {}}}}
     assert removal.remove(obj, unwanted, node) == {"spec": {"number": 1, "places": [{"name": "b"}]}}
 
 

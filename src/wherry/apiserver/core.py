@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
+from wherry.apiserver.admission.gate import Admission
 from wherry.apiserver.call import Call
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.apiserver.strategy import Allocator, Context
@@ -51,6 +52,7 @@ class Core:
         cluster_ips: Service addresses.
         node_ports: Service ports of nodes.
         clock: Current time, aware, UTC.
+        admission: Quotas, policies and webhooks.
     """
 
     store: Store
@@ -60,7 +62,11 @@ class Core:
     clock: Callable[[], datetime.datetime] = utc_now
     written: dict[str, Callable[[Record | None, Record | None], None]] = field(default_factory=dict)
     """By resource key: told of each committed write, as (before, after), before its writer is."""
+    admission: Admission = field(init=False)
     _fields: OrderedDict[tuple[str, int], Mapping[str, str]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.admission = Admission(self.store, self.resources, lambda: self.clock())
 
     def served(self, call: Call) -> Served:
         """Return how the resource of a call is served.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from wherry.apiserver.admission import pod_security
 from wherry.apiserver.admission.attributes import is_exempt
 from wherry.apiserver.admission.policies import Policies
 from wherry.apiserver.admission.pod_security import PodSecurity
@@ -18,7 +19,8 @@ from wherry.apiserver.admission.webhooks import Webhook, webhooks_of
 from wherry.apiserver.call import Call
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.objects import kinds
-from wherry.store import Record, Store
+from wherry.objects.requests import Object
+from wherry.store import Key, Record, Store
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
 
@@ -59,6 +61,7 @@ class Admission:
 
     Attributes:
         quotas: Counted last, with the store's next step.
+        pod_security: The levels that namespaces ask for.
         client: Calls webhooks.
     """
 
@@ -89,6 +92,26 @@ class Admission:
         if call.user.name == SYSTEM_USER or is_exempt(served.resource):
             return None
         return Plan(operation, self._mutating, self._validating, self._policies)
+
+    def settle(
+        self, call: Call, served: Served, key: Key, objects: tuple[Object, Object | None]
+    ) -> None:
+        """Take the last step before the store: pod security, then quotas. Nothing may wait after it.
+
+        Args:
+            call: What is asked.
+            served: What is written.
+            key: Where it will be stored.
+            objects: What will be stored, and what it replaces.
+
+        Raises:
+            ForbiddenError: One of them does not allow it.
+        """
+        obj, old = objects
+        if key.namespace:
+            if served.resource.key in pod_security.TEMPLATES:
+                self.pod_security.check(call, served, obj, old)
+            self.quotas.charge(key, obj, old, dry_run=call.dry_run)
 
     async def close(self) -> None:
         """Close the connections to webhooks. Idempotent."""

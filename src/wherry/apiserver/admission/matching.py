@@ -48,9 +48,7 @@ class Match:
             equivalent=spec.get("matchPolicy") != "Exact",
         )
 
-    def applies(
-        self, asked: Attributes, store: Store, resources: ResourceMap
-    ) -> Attributes | None:
+    def applies(self, asked: Attributes, store: Store, resources: ResourceMap) -> Attributes | None:
         """Return the write in the version that the rules name; None where they do not mean it."""
         if any(_rule_fits(rule, asked, asked.served) for rule in self.excluded):
             return None

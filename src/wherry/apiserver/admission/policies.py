@@ -27,11 +27,11 @@ _ERRORS: Final[Mapping[str, type[errors.ApiError]]] = {
 }
 
 
-class Variables(dict[str, Any]):
+class Variables:
     """The policy's own variables, each computed when it is first asked for."""
 
     def __init__(self, programs: Mapping[str, Program], values: Mapping[str, Any]) -> None:
-        super().__init__()
+        self._found: dict[str, Any] = {}
         self._programs = programs
         self._values = {**values, "variables": self}
 
@@ -41,12 +41,12 @@ class Variables(dict[str, Any]):
         Raises:
             CelError: There is none, or it has no value.
         """
-        if name not in self:
+        if name not in self._found:
             program = self._programs.get(name)
             if program is None:
                 raise CelError(f"no such key: {name}")
-            self[name] = program.evaluate(self._values)[0]
-        return self[name]
+            self._found[name] = program.evaluate(self._values)[0]
+        return self._found[name]
 
     def cel_has(self, name: str) -> bool:
         """Return whether there is a variable of the name."""

@@ -163,13 +163,13 @@ def _checked(answer: Mapping[str, Any], uid: str) -> dict[str, Any]:
     if not isinstance(response, dict):
         raise WebhookCallError("webhook response was absent")
     if response.get("uid") != uid and version.endswith("/v1"):
-        raise WebhookCallError(
-            f'expected response.uid="{uid}", got "{response.get("uid")!s:.100}"'
-        )
+        raise WebhookCallError(f'expected response.uid="{uid}", got "{response.get("uid")!s:.100}"')
     if response.get("patch") is None:
         return response
     if response.get("patchType") != "JSONPatch":
-        raise WebhookCallError("webhook returned response.patch but not response.patchType JSONPatch")
+        raise WebhookCallError(
+            "webhook returned response.patch but not response.patchType JSONPatch"
+        )
     try:
         operations = orjson.loads(base64.b64decode(str(response["patch"]), validate=True))
     except ValueError as error:

@@ -15,6 +15,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 _READ_BYTES = 64 * 1024
 _BUFFER_BYTES = 256 * 1024
+GOODBYE_SECONDS = 30.0
+"""What a slow client gets to read the rest."""
 _CLOSE_SECONDS = 2.0
 _CHECK_SECONDS = 3.0
 
@@ -91,9 +93,12 @@ class SocketStream:
     async def close(self) -> None:
         """End it."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._writer.wait_closed()
+        try:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._writer.wait_closed()
+        finally:
+            self._writer.transport.abort()
 
 
 class WebSocketStream:
@@ -123,14 +128,18 @@ class WebSocketStream:
 
     async def close(self) -> None:
         """Close with 1000."""
-        await close(self._socket)
+        await close(self._socket, self._request)
 
 
-async def close(socket: web.WebSocketResponse) -> None:
-    """Close a WebSocket properly, but do not wait long for the other side."""
-    with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
-        async with asyncio.timeout(_CLOSE_SECONDS):
+async def close(socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+    """Close a WebSocket with 1000, once the other side has read everything; not for ever."""
+    try:
+        with contextlib.suppress(ConnectionError, RuntimeError):
             await socket.close()
+    finally:
+        # Else TLS would wait for a goodbye of its own, from somebody who does not answer.
+        if not socket.closed and request.transport is not None:
+            request.transport.abort()
 
 
 async def first_done(tasks: Collection["asyncio.Future[Any]"], gone: Callable[[], bool]) -> None:
@@ -172,7 +181,7 @@ async def accept_websocket(
             f"there are {', '.join(protocols)}"
         )
     socket = web.WebSocketResponse(
-        protocols=protocols, max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=_CLOSE_SECONDS
+        protocols=protocols, max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=GOODBYE_SECONDS
     )
     await socket.prepare(request)
     return socket

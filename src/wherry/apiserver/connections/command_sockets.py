@@ -74,5 +74,5 @@ async def serve(
     except ConnectionError:
         pass
     finally:
-        await byte_streams.close(response)
+        await byte_streams.close(response, request)
     return response

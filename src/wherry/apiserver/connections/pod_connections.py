@@ -72,7 +72,10 @@ class PodConnections:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            _, slow = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 

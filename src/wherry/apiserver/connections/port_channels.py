@@ -33,7 +33,7 @@ async def serve(
     finally:
         for target in targets.values():
             await target.close()
-        await byte_streams.close(response)
+        await byte_streams.close(response, request)
     return response
 
 

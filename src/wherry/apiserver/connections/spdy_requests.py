@@ -15,7 +15,6 @@ from wherry.objects import errors
 
 PROTOCOL = "SPDY/3.1"
 _VERSION_HEADER = "X-Stream-Protocol-Version"
-_GOODBYE_SECONDS = 5.0
 
 Serve = Callable[["asyncio.Queue[Stream]"], Awaitable[None]]
 """Serves the streams that come; the connection ends with it."""
@@ -65,7 +64,9 @@ async def run(stream: byte_streams.ByteStream, serve: Serve) -> None:
         await byte_streams.first_done((connection, serving), lambda: stream.gone)
         if serving.done():
             # The client hangs up when it has read everything; closing before could cost it the end.
-            await asyncio.wait((connection,), timeout=_GOODBYE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(byte_streams.GOODBYE_SECONDS):
+                    await byte_streams.first_done((connection,), lambda: stream.gone)
     finally:
         for task in (connection, serving):
             task.cancel()

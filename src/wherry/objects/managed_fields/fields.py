@@ -139,14 +139,6 @@ def contains(fields: Fields, path: tuple[str, ...]) -> bool:
     return bool(path) and is_member(fields)
 
 
-def of_path(path: tuple[str, ...]) -> Fields:
-    """Return the set with one member."""
-    made: Fields = LEAF
-    for element in reversed(path):
-        made = {element: made}
-    return made
-
-
 def paths(fields: Fields, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the members in upstream's order: those of one level, then those below each."""
     names = [name for name in fields if name != SELF]

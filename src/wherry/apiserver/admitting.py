@@ -1,0 +1,153 @@
+"""Writes that others are asked about: webhooks may change and refuse them, policies refuse them.
+
+While a webhook is asked, other writes go on. So whoever builds on a stored object looks again
+afterwards (`check_unmoved`), and the registry begins anew where that object has changed (`settled`).
+"""
+
+import copy
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from wherry.apiserver import object_meta, writing
+from wherry.apiserver.admission.attributes import Attributes
+from wherry.apiserver.admission.gate import Plan
+from wherry.apiserver.admission.webhooks import Dispatcher
+from wherry.apiserver.call import Call
+from wherry.apiserver.core import Core
+from wherry.apiserver.resources import Served
+from wherry.objects import errors, kinds
+from wherry.objects.requests import Object
+from wherry.store import Record
+
+_ATTEMPTS = 5
+_KEPT = ("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion")
+"""Metadata that a webhook cannot change."""
+
+T = TypeVar("T")
+
+
+class _MovedError(errors.ConflictError):
+    """The object has changed while others were asked about what was built on it."""
+
+
+async def settled(core: Core, call: Call, run: Callable[[Core, Call], Awaitable[T]]) -> T:
+    """Carry out a call; begin anew where an object has changed while webhooks were asked.
+
+    Raises:
+        ApiError: As the call.
+        ConflictError: The object changes faster than the webhooks answer.
+    """
+    if call.request.verb not in {"update", "patch"} or not core.admission.configured:
+        return await run(core, call)
+    said = len(call.warnings)
+    for attempt in range(_ATTEMPTS):
+        request = dataclasses.replace(call.request, body=copy.deepcopy(call.request.body))
+        try:
+            return await run(core, dataclasses.replace(call, request=request))
+        except _MovedError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            del call.warnings[said:]
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def mutate(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> None:
+    """Let webhooks change an object, in place; the rules of schema and kind are applied anew.
+
+    Raises:
+        ApiError: A webhook refuses or cannot be asked, or its change is no object of the kind.
+    """
+    if not plan.mutating:
+        return
+    served = write.served
+    asked = _attributes(write, plan, obj, old)
+    changed = await _dispatcher(write).mutate(plan.mutating, asked)
+    if changed == obj:
+        return
+    _keep(obj, changed, served)
+    obj.clear()
+    obj.update(changed)
+    served.schema().decode(obj)
+    if old is not None:
+        object_meta.keep_owned(obj, old)
+    writing.shape(served, obj, old)
+    if old is None and served.resource.key == kinds.PODS.key:
+        # Containers that a webhook adds get the token's volume and the limits' defaults too.
+        served.strategy.prepare_create(obj, write.context)
+
+
+async def approve(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> None:
+    """Ask policies, then webhooks, whether an object may be stored.
+
+    Raises:
+        ApiError: One refuses, or cannot be asked.
+    """
+    asked = _attributes(write, plan, obj, old)
+    plan.policies.check(asked, write.call.warnings)
+    if plan.validating:
+        await _dispatcher(write).validate(plan.validating, asked)
+
+
+async def approve_deletion(write: writing.Write, plan: Plan, record: Record) -> Record:
+    """Ask whether an object may be deleted, and return what there then is of it.
+
+    Raises:
+        NotFoundError: It has gone meanwhile.
+        ApiError: Someone refuses, or cannot be asked.
+    """
+    old = write.served.from_storage(record.value())
+    asked = dataclasses.replace(_attributes(write, plan, old, old), obj=None)
+    plan.policies.check(asked, write.call.warnings)
+    if plan.validating or plan.mutating:
+        await _dispatcher(write).validate((*plan.mutating, *plan.validating), asked)
+    return write.core.head(write.served, record.key.name, record.key.namespace)
+
+
+def check_unmoved(core: Core, served: Served, record: Record) -> None:
+    """Check that an object is still what was built on.
+
+    Raises:
+        ConflictError: It has changed.
+        NotFoundError: It has gone.
+    """
+    if core.head(served, record.key.name, record.key.namespace) is not record:
+        text = errors.conflict(served.resource.plural, record.key.name, group=served.resource.group)
+        raise _MovedError(text.message, text.details)
+
+
+def _dispatcher(write: writing.Write) -> Dispatcher:
+    core = write.core
+    return Dispatcher(core.store, core.resources, core.admission.client, write.call.warnings)
+
+
+def _attributes(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> Attributes:
+    meta = obj["metadata"]
+    return Attributes(
+        operation=plan.operation,
+        served=write.served,
+        subresource=(write.call.request.subresource or "") if plan.operation == "UPDATE" else "",
+        name=str(meta.get("name") or ""),
+        namespace=str(meta.get("namespace") or ""),
+        user=write.call.user,
+        dry_run=write.call.dry_run,
+        obj=obj,
+        old=old,
+    )
+
+
+def _keep(obj: Object, changed: Object, served: Served) -> None:
+    """Put back what a webhook cannot change.
+
+    Raises:
+        InternalError: It has left no object of the kind.
+    """
+    metadata: Any = changed.get("metadata")
+    if not isinstance(metadata, dict):
+        raise errors.InternalError("an admission webhook has left an object without metadata")
+    changed["apiVersion"], changed["kind"] = served.resource.api_version, served.resource.kind
+    for name in _KEPT:
+        if name in obj["metadata"]:
+            metadata[name] = obj["metadata"][name]
+        else:
+            metadata.pop(name, None)
