@@ -380,17 +380,17 @@ def test_python_exec(command: Callable[..., Any], sleeper: str) -> None:
     done = command("sh", "-c", "echo hi; echo bad >&2; exit 4")
     done.run_forever(timeout=10)
     assert (done.read_stdout(), done.read_stderr(), done.returncode) == ("hi\n", "bad\n", 4)
-    done.close()
+    done.sock.shutdown()
     shell = command("sh", stdin=True, tty=True)
     shell.write_stdin("echo $((6*7)); exit 3\n")
     shell.run_forever(timeout=10)
     assert shell.returncode == 3
     assert "42\r\n" in shell.read_all()
-    shell.close()
+    shell.sock.shutdown()
     echo = command("cat", stdin=True)
     echo.write_stdin("word\n")
     assert echo.readline_stdout(timeout=10) == "word"
-    echo.close()
+    echo.close()  # those that the server has closed leave their socket open
 
 
 def test_python_port_forward(core: k8s.CoreV1Api, web: str, namespace: str) -> None:
@@ -408,6 +408,7 @@ def test_python_port_forward(core: k8s.CoreV1Api, web: str, namespace: str) -> N
     for port in (8080, 9999):
         forwarding.socket(port).close()
     eventually(lambda: not forwarding.connected, what="the client has let go")
+    forwarding.websocket.shutdown()  # it leaves that to whoever uses it
 
 
 def test_a_plain_request_is_told_to_upgrade(

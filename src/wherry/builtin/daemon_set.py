@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from wherry.builtin import daemon_decisions, replicas, revisions
 from wherry.builtin.adoption import Claimant
 from wherry.builtin.daemon_decisions import Scene
+from wherry.builtin.history import History
 from wherry.builtin.pod_control import AFTER_REFUSAL_SECONDS, PodControl
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
@@ -29,7 +30,7 @@ class DaemonSetReconciler:
         self._pods = manager.cache(kinds.PODS)
         self._nodes = manager.cache(kinds.NODES)
         self._claimant = Claimant(manager.client, kinds.DAEMON_SETS, self._pods)
-        self._history = revisions.History(manager, kinds.DAEMON_SETS)
+        self._history = History(manager, kinds.DAEMON_SETS)
 
     async def reconcile(self, request: Request) -> Result | None:
         """Record the template, make and replace pods, write the status."""

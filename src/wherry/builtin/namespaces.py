@@ -5,7 +5,6 @@ that is being deleted is deleted; when nothing is left, `spec.finalizers` is cle
 `finalize` subresource. What holds it back stands in its conditions.
 """
 
-
 from wherry.builtin import served
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager

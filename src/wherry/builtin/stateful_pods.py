@@ -3,7 +3,6 @@
 Source: `pkg/controller/statefulset/stateful_set_utils.go` of Kubernetes.
 """
 
-
 from wherry.builtin import replicas, revisions
 from wherry.objects import metadata
 from wherry.objects.copies import copied

@@ -6,8 +6,9 @@ and claims look like in `stateful_pods`; this module reads, writes and tells.
 
 from collections.abc import Iterable
 
-from wherry.builtin import replicas, revisions, stateful_decisions, stateful_pods
+from wherry.builtin import replicas, stateful_decisions, stateful_pods
 from wherry.builtin.adoption import Claimant
+from wherry.builtin.history import History
 from wherry.builtin.pod_control import AFTER_REFUSAL_SECONDS, PodControl
 from wherry.builtin.stateful_decisions import Plan, Scene
 from wherry.controller.apply import create_if_absent
@@ -34,7 +35,7 @@ class StatefulSetReconciler:
         self._pods = manager.cache(kinds.PODS)
         self._claims = manager.cache(kinds.PERSISTENT_VOLUME_CLAIMS)
         self._claimant = Claimant(manager.client, kinds.STATEFUL_SETS, self._pods)
-        self._history = revisions.History(manager, kinds.STATEFUL_SETS)
+        self._history = History(manager, kinds.STATEFUL_SETS)
 
     async def reconcile(self, request: Request) -> Result | None:
         """Record the template, take a step, write the status."""

@@ -1,5 +1,6 @@
 """A platform as a process of its own, as `wherry up` starts it: a test may kill it at any moment."""
 
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ from wherry.testing import in_process
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_END_SECONDS = 2.0
 
 
 class RunningPlatform:
@@ -124,6 +126,8 @@ class RunningPlatform:
             ready = select.select([pipe], [], [], _START_SECONDS)[0]
             said = json.loads((pipe.readline() if ready else b"") or b"{}")
         if "url" not in said:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)  # it may have more to say in its log
             self.kill()
             tail = self.log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"the platform did not start: {said.get('error')}\n{tail}")

@@ -19,6 +19,7 @@ GOODBYE_SECONDS = 30.0
 """What a slow client gets to read the rest."""
 _CLOSE_SECONDS = 2.0
 _CHECK_SECONDS = 3.0
+_FLUSH_SECONDS = 0.05
 
 
 def hung_up(transport: asyncio.BaseTransport | None) -> bool:
@@ -134,11 +135,13 @@ class WebSocketStream:
 async def close(socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
     """Close a WebSocket with 1000, once the other side has read everything; not for ever."""
     try:
+        if socket.closed:
+            await asyncio.sleep(_FLUSH_SECONDS)  # the other side closed it: let our answer get out
         with contextlib.suppress(ConnectionError, RuntimeError):
             await socket.close()
     finally:
-        # Else TLS would wait for a goodbye of its own, from somebody who does not answer.
-        if not socket.closed and request.transport is not None:
+        # TLS would wait for a goodbye of its own, which not all clients say.
+        if request.transport is not None:
             request.transport.abort()
 
 

@@ -4,6 +4,7 @@ Source: the kubelet's `portforward` package (pairing by request id, messages).
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -111,5 +112,6 @@ def why(port: str, reason: Exception) -> str:
     """Return what a client is told about a port that cannot be reached."""
     if isinstance(reason, TimeoutError):
         return f"error forwarding port {port}: nobody answers there"
-    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    number = reason.errno if isinstance(reason, OSError) else None
+    text = str(reason) if number is None else os.strerror(number)
     return f"error forwarding port {port}: {text}"
