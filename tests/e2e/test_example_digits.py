@@ -55,7 +55,9 @@ def test_the_demonstration(home: dict[str, str]) -> None:
     # Again, with everything built: quick, and `--down` leaves nothing running.
     again = run([*demo, "--down"], home, 120)
     assert again.returncode == 0, again.stdout + again.stderr
-    laps = [float(seconds) for seconds in re.findall(r"^\[ *([\d.]+) s\]", again.stdout, re.MULTILINE)]
+    laps = [
+        float(seconds) for seconds in re.findall(r"^\[ *([\d.]+) s\]", again.stdout, re.MULTILINE)
+    ]
     assert laps[-1] < 15
     status = run([sys.executable, "-m", "wherry.cli", "get", "pods"], home, 30)
     assert status.returncode != 0

@@ -44,6 +44,8 @@ class Account:
         self.python = [*self.prefix, python, "-P"]
         self.environment = {
             "HOME": str(home),
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PYENV_ROOT": str(home / "pyenv"),  # not that of whoever runs the tests
             "PYTHONPATH": os.pathsep.join([str(SOURCE), *packages()]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "UV_CACHE_DIR": str(home / "uv"),
@@ -87,18 +89,11 @@ def account() -> Iterator[Account]:
 def python_for(uid: int) -> str:
     """Return an interpreter that the user may run, and that has our packages' version."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    # `setpriv` itself can start what lies in a folder of root's; the user could not, a second time.
+    check = "import os, ssl, sys; sys.exit(not os.access(sys.executable, os.X_OK))"
     for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
-        asked = [
-            f"--reuid={uid}",
-            f"--regid={uid}",
-            "--clear-groups",
-            "--",
-            python,
-            "-c",
-            "import ssl",
-        ]
-        done = subprocess.run(["setpriv", *asked], capture_output=True, check=False)
-        if done.returncode == 0:
+        asked = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", python, "-c", check]
+        if subprocess.run(["setpriv", *asked], capture_output=True, check=False).returncode == 0:
             return python
     pytest.skip(f"no Python {version} here that ordinary users may run")
 

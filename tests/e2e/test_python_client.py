@@ -207,7 +207,7 @@ def test_dynamic(api, namespace, world):
             assert event["type"] == "ADDED"
             break
     maps.delete(name="c", namespace=namespace)
-    pods.delete(namespace=namespace, label_selector="")
+    pods.delete(namespace=namespace, field_selector="metadata.name=p")
 
 
 def test_custom_objects(api, shared_platform, namespace):

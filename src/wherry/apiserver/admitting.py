@@ -7,9 +7,9 @@ afterwards (`check_unmoved`), and the registry begins anew where that object has
 import copy
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from wherry.apiserver import object_meta, writing
+from wherry.apiserver import writing
 from wherry.apiserver.admission.attributes import Attributes
 from wherry.apiserver.admission.gate import Plan
 from wherry.apiserver.admission.webhooks import Dispatcher
@@ -21,7 +21,17 @@ from wherry.objects.requests import Object
 from wherry.store import Record
 
 _ATTEMPTS = 5
-_KEPT = ("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion")
+_KEPT = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+    "managedFields",
+)
 """Metadata that a webhook cannot change."""
 
 T = TypeVar("T")
@@ -65,12 +75,10 @@ async def mutate(write: writing.Write, plan: Plan, obj: Object, old: Object | No
     changed = await _dispatcher(write).mutate(plan.mutating, asked)
     if changed == obj:
         return
-    _keep(obj, changed, served)
+    _keep(obj, changed, write)
     obj.clear()
     obj.update(changed)
     served.schema().decode(obj)
-    if old is not None:
-        object_meta.keep_owned(obj, old)
     writing.shape(served, obj, old)
     if old is None and served.resource.key == kinds.PODS.key:
         # Containers that a webhook adds get the token's volume and the limits' defaults too.
@@ -136,13 +144,13 @@ def _attributes(write: writing.Write, plan: Plan, obj: Object, old: Object | Non
     )
 
 
-def _keep(obj: Object, changed: Object, served: Served) -> None:
+def _keep(obj: Object, changed: Object, write: writing.Write) -> None:
     """Put back what a webhook cannot change.
 
     Raises:
         InternalError: It has left no object of the kind.
     """
-    metadata: Any = changed.get("metadata")
+    served, metadata = write.served, changed.get("metadata")
     if not isinstance(metadata, dict):
         raise errors.InternalError("an admission webhook has left an object without metadata")
     changed["apiVersion"], changed["kind"] = served.resource.api_version, served.resource.kind
@@ -151,3 +159,7 @@ def _keep(obj: Object, changed: Object, served: Served) -> None:
             metadata[name] = obj["metadata"][name]
         else:
             metadata.pop(name, None)
+    if served.strategy.has_status(served.resource) and not write.call.request.subresource:
+        changed.pop("status", None)
+        if "status" in obj:
+            changed["status"] = obj["status"]

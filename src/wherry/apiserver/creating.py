@@ -3,7 +3,7 @@
 import uuid
 
 from wherry.apiserver import core as cores
-from wherry.apiserver import intake, managed_fields, writing
+from wherry.apiserver import admitting, intake, managed_fields, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -60,9 +60,17 @@ async def store(core: Core, call: Call, obj: Object, managers: Managers | None =
         managed_fields.put(obj, managers)
     try:
         served.strategy.prepare_create(obj, write.context)
+        plan = core.admission.plan(call, served, "CREATE")
+        if plan is not None:
+            await admitting.mutate(write, plan, obj, None)
         writing.judge(write, obj, None)
         if core.store.head(key) is not None:
             raise errors.already_exists(served.resource.plural, key.name, served.resource.group)
+        if plan is not None:
+            await admitting.approve(write, plan, obj, None)
+            if served.resource.namespaced:
+                check_namespace(core, served, obj)
+        core.admission.settle(call, served, key, (obj, None))
         if not call.dry_run:
             return writing.answer(served, await core.store_new(served, key, obj), 201)
     except errors.ApiError:

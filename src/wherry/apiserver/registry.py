@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from wherry.apiserver import (
+    admitting,
     creating,
     deleting,
     evicting,
@@ -81,7 +82,7 @@ class Registry:
                 return await pod_verbs.bind(self.core, call)
             if served.resource.verbs == ("create",):
                 return await self._create_virtual(call, served, virtual_key=served.resource.key)
-        return await _VERBS[request.verb](self.core, call)
+        return await admitting.settled(self.core, call, _VERBS[request.verb])
 
     async def watch(self, call: Call) -> Watch:
         """Open a watch.
@@ -104,10 +105,10 @@ class Registry:
         plural = served.resource.plural
         run = _SUBRESOURCES.get((verb, name)) or _SUBRESOURCES.get((verb, f"{plural}/{name}"))
         if run is not None:
-            return await run(self.core, call)
+            return await admitting.settled(self.core, call, run)
         if verb == "create":
             return await self._create_virtual(call, served, virtual_key=f"{plural}/{name}")
-        return await _VERBS[verb](self.core, call)
+        return await admitting.settled(self.core, call, _VERBS[verb])
 
     async def _create_virtual(self, call: Call, served: Served, *, virtual_key: str) -> One:
         virtual = self._virtuals.get(virtual_key)

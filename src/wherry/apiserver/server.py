@@ -146,5 +146,6 @@ class ApiServer:
             self._server.pre_shutdown()
             await self._server.shutdown(_GRACE_SECONDS)
         await self._custom_resources.stop()
+        await self.core.admission.close()
         self._listener = self._server = None
         self.port = 0

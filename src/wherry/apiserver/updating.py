@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from wherry.apiserver import intake, managed_fields, object_meta, writing
+from wherry.apiserver import admitting, intake, managed_fields, object_meta, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -67,9 +67,16 @@ async def replace(
     else:
         managed_fields.put(obj, managers)
     served.strategy.prepare_update(obj, old, write.context)
+    plan = core.admission.plan(call, served, "UPDATE")
+    if plan is not None:
+        await admitting.mutate(write, plan, obj, old)
     managed_fields.forget_time(obj, old)
     _count_generation(served, obj, old)
     writing.judge(write, obj, old)
+    if plan is not None:
+        await admitting.approve(write, plan, obj, old)
+        admitting.check_unmoved(core, served, record)
+    core.admission.settle(call, served, record.key, (obj, old))
     if call.dry_run:
         obj["metadata"]["resourceVersion"] = str(record.revision)
         return writing.preview(served, obj)

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from wherry.apiserver.admission import pod_security
 from wherry.apiserver.admission.attributes import is_exempt
-from wherry.apiserver.admission.policies import Policies
 from wherry.apiserver.admission.pod_security import PodSecurity
+from wherry.apiserver.admission.policies import Policies
 from wherry.apiserver.admission.quota import Quotas
 from wherry.apiserver.admission.webhook_client import WebhookClient
 from wherry.apiserver.admission.webhooks import Webhook, webhooks_of
