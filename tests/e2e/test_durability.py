@@ -76,6 +76,7 @@ async def write(client: Client, ledger: Ledger, names: Callable[[], str]) -> Non
     while True:
         name = names()
         allowed = ledger.allowed[name] = {None}
+        revision = ""
         try:
             for count in range(4):
                 allowed.add(str(count))  # from here on it may be there, acknowledged or not
@@ -83,11 +84,13 @@ async def write(client: Client, ledger: Ledger, names: Callable[[], str]) -> Non
                 before = ledger.highest
                 if count == 0:
                     made = await client.create(kinds.CONFIG_MAPS, obj)
-                elif count % 2:
-                    made = await client.patch(kinds.CONFIG_MAPS, name, {"data": obj["data"]}, SPACE)
-                else:
-                    obj["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
+                    revision = made["metadata"]["resourceVersion"]
+                elif count == 2:
+                    obj["metadata"]["resourceVersion"] = revision
                     made = await client.update(kinds.CONFIG_MAPS, obj)
+                else:
+                    made = await client.patch(kinds.CONFIG_MAPS, name, {"data": obj["data"]}, SPACE)
+                    revision = made["metadata"]["resourceVersion"]
                 ledger.took(name, made, before)
                 allowed.intersection_update({str(count)})
             if name.endswith("0"):
@@ -274,7 +277,7 @@ async def test_pods_do_not_notice(running: RunningPlatform, tmp_path: Path, roun
     completions = 4 * rounds
     book = tmp_path / "book"
     script = f"echo $JOB_COMPLETION_INDEX >> {book}; sleep 0.4"
-    index = {
+    index: dict[str, Any] = {
         "completions": completions,
         "parallelism": 4,
         "completionMode": "Indexed",

@@ -137,14 +137,13 @@ def test_volumes_at_new_paths(theirs, wire, account):
         data=("/srv/wherry-e2e/data", {"persistentVolumeClaim": {"claimName": "v"}}),
         scratch=("/wherry-e2e", {"emptyDir": {}}),
     )
-    mounts = volumes.pop("volumeMounts")
     script = (
         "id -u; cat /etc/wherry-e2e/deep/settings/key; echo; echo kept > /srv/wherry-e2e/data/file; "
         "cat /srv/wherry-e2e/data/file; touch /wherry-e2e/x && echo written; "
         "test -s /var/run/secrets/kubernetes.io/serviceaccount/token && echo token"
     )
-    main = builders.container(script=script, volumeMounts=mounts)
-    post("pods", builders.pod("p", containers=[main], **volumes))
+    main = builders.container(script=script, volumeMounts=volumes["volumeMounts"])
+    post("pods", builders.pod("p", containers=[main], volumes=volumes["volumes"]))
 
     def ended() -> str:
         pod = json.loads(wire.send("GET", "/api/v1/namespaces/default/pods/p").text)

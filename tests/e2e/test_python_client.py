@@ -1,9 +1,11 @@
 """The official Python client, which many tools stand on: typed, dynamic, watches, files, logs."""
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import kubernetes
 import pytest
@@ -20,19 +22,19 @@ from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.waiting import eventually
 
 
-def api_of(platform: InProcessPlatform) -> k8s.ApiClient:
+def api_of(platform: InProcessPlatform) -> Any:
     return config.new_client_from_config(config_file=str(platform.kubeconfig))
 
 
 @pytest.fixture
-def api(shared_platform: InProcessPlatform) -> Iterator[k8s.ApiClient]:
+def api(shared_platform: InProcessPlatform) -> Iterator[Any]:
     with api_of(shared_platform) as made:
         yield made
         made.rest_client.pool_manager.clear()
 
 
 @pytest.fixture
-def core(api: k8s.ApiClient) -> k8s.CoreV1Api:
+def core(api: Any) -> Any:
     return k8s.CoreV1Api(api)
 
 
@@ -84,7 +86,7 @@ def test_pages(core, namespace):
 
 
 def test_workloads(api, core, namespace, world):
-    apps = k8s.AppsV1Api(api)
+    apps: Any = k8s.AppsV1Api(api)
     apps.create_namespaced_deployment(namespace, builders.deployment("d", namespace=namespace))
     world.wait_for_condition(kinds.DEPLOYMENTS, "d", "Available")
     scale = apps.read_namespaced_deployment_scale("d", namespace)
@@ -96,7 +98,7 @@ def test_workloads(api, core, namespace, world):
     )
     apps.delete_namespaced_deployment("d", namespace, propagation_policy="Foreground")
     eventually(lambda: not core.list_namespaced_pod(namespace).items, 20)
-    batch = k8s.BatchV1Api(api)
+    batch: Any = k8s.BatchV1Api(api)
     template = k8s.V1PodTemplateSpec(
         spec=k8s.V1PodSpec(
             restart_policy="Never",
@@ -168,7 +170,7 @@ def test_a_watch_from_too_long_ago(tmp_path: Path):
     platform.start()
     try:
         with api_of(platform) as api:
-            core = k8s.CoreV1Api(api)
+            core: Any = k8s.CoreV1Api(api)
             core.create_namespaced_config_map("default", config_map("c"))
             for count in range(100):
                 core.patch_namespaced_config_map("c", "default", {"data": {"n": str(count)}})
@@ -184,6 +186,7 @@ def test_a_watch_from_too_long_ago(tmp_path: Path):
             api.rest_client.pool_manager.clear()
     finally:
         platform.stop()
+        gc.collect()  # what the server left open is told here, not of a later test
 
 
 def test_dynamic(api, namespace, world):
@@ -212,7 +215,7 @@ def test_dynamic(api, namespace, world):
 
 def test_custom_objects(api, shared_platform, namespace):
     group, version, plural = "wherry.dev", "v1", "environments"
-    custom = k8s.CustomObjectsApi(api)
+    custom: Any = k8s.CustomObjectsApi(api)
     body = {
         "apiVersion": f"{group}/{version}",
         "kind": "Environment",
@@ -247,7 +250,7 @@ def test_create_from_yaml(api, core, namespace, tmp_path):
 
 def test_from_within_a_pod(core, namespace, world, api):
     """The service account, its token and its certificate are where the client looks for them."""
-    rbac = k8s.RbacAuthorizationV1Api(api)
+    rbac: Any = k8s.RbacAuthorizationV1Api(api)
     rbac.create_namespaced_role_binding(
         namespace,
         {

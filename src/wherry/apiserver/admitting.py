@@ -97,7 +97,9 @@ async def approve(write: writing.Write, plan: Plan, obj: Object, old: Object | N
         await _dispatcher(write).validate(plan.validating, asked)
 
 
-async def approve_deletion(write: writing.Write, plan: Plan, record: Record) -> Record:
+async def approve_deletion(
+    write: writing.Write, plan: Plan, record: Record, *, dry_run: bool
+) -> Record:
     """Ask whether an object may be deleted, and return what there then is of it.
 
     Raises:
@@ -105,10 +107,9 @@ async def approve_deletion(write: writing.Write, plan: Plan, record: Record) -> 
         ApiError: Someone refuses, or cannot be asked.
     """
     old = write.served.from_storage(record.value())
-    asked = dataclasses.replace(_attributes(write, plan, old, old), obj=None)
+    asked = dataclasses.replace(_attributes(write, plan, old, old), obj=None, dry_run=dry_run)
     plan.policies.check(asked, write.call.warnings)
-    if plan.validating or plan.mutating:
-        await _dispatcher(write).validate((*plan.mutating, *plan.validating), asked)
+    await _dispatcher(write).validate((*plan.mutating, *plan.validating), asked)
     return write.core.head(write.served, record.key.name, record.key.namespace)
 
 

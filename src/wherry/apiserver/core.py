@@ -66,7 +66,7 @@ class Core:
     _fields: OrderedDict[tuple[str, int], Mapping[str, str]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self.admission = Admission(self.store, self.resources, lambda: self.clock())
+        self.admission = Admission(self.store, self.resources, self.clock)
 
     def served(self, call: Call) -> Served:
         """Return how the resource of a call is served.

@@ -2,8 +2,8 @@
 
 import uuid
 
-from wherry.apiserver import core as cores
 from wherry.apiserver import admitting, intake, managed_fields, writing
+from wherry.apiserver import core as cores
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from wherry.apiserver import core as cores
 from wherry.apiserver import admitting, list_options, reading, updating, writing
+from wherry.apiserver import core as cores
 from wherry.apiserver.answers import Many, One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -136,7 +136,7 @@ async def delete_record(write: writing.Write, record: Record, wanted: Options) -
     core, served = write.core, write.served
     plan = core.admission.plan(write.call, served, "DELETE")
     if plan is not None:
-        record = await admitting.approve_deletion(write, plan, record)
+        record = await admitting.approve_deletion(write, plan, record, dry_run=wanted.dry_run)
     old = served.from_storage(record.value())
     _check_preconditions(served, record, old, wanted)
     obj = served.from_storage(record.value())

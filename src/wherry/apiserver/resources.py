@@ -14,6 +14,7 @@ import orjson
 from wherry.apiserver import conversions
 from wherry.apiserver.strategy import Strategy
 from wherry.objects import kinds, openapi, schemas
+from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 
@@ -50,6 +51,8 @@ class Served:
         strategy: What is peculiar to the kind.
         definition: The version's entry in the custom definition; None for built-in kinds.
         scale: Where the `scale` subresource reads and writes; None without one.
+        rules: Returns what breaks the definition's rules in CEL, for an object and the one it replaces;
+            None without rules.
     """
 
     resource: Resource
@@ -58,6 +61,7 @@ class Served:
     strategy: Strategy
     definition: Mapping[str, Any] | None = None
     scale: ScalePaths | None = None
+    rules: Callable[[Object, Object | None], list[Cause]] | None = None
 
     @property
     def custom(self) -> bool:

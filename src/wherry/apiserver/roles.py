@@ -23,6 +23,7 @@ class StoredRoles:
         self._seen: list[Sequence[Record]] = []
         self._revision = 0
         self._looked_at = -1
+        self._parsed: dict[str, dict[Record, Object]] = {}
 
     def revision(self) -> int:
         """Return a number that is another one after any role or binding has changed.
@@ -43,5 +44,12 @@ class StoredRoles:
         return self._revision
 
     def list(self, resource: str) -> Sequence[Object]:
-        """Return all objects of a resource key."""
-        return [record.value() for record in self._store.list(resource).records]
+        """Return all objects of a resource key; they are shared, and not to be changed."""
+        # One binding more must not cost reading all those that were there before.
+        before = self._parsed.get(resource, {})
+        now: dict[Record, Object] = {}
+        for record in self._store.list(resource).records:
+            known = before.get(record)
+            now[record] = known if known is not None else record.value()
+        self._parsed[resource] = now
+        return list(now.values())

@@ -54,6 +54,10 @@ class Extensions:
     printer: table.Printer = tables
 
 
+_TLS_END_SECONDS = 2.0
+"""How long a closed connection waits for the client to agree; a gone client never does."""
+
+
 class ApiServer:
     """An API server over a store that is open and started.
 
@@ -131,7 +135,12 @@ class ApiServer:
             self._handler, access_log=None, keepalive_timeout=90.0, max_line_size=_MAX_LINE_BYTES
         )
         self._listener = await asyncio.get_running_loop().create_server(
-            self._server, host, port, ssl=self._ssl_context, backlog=1024
+            self._server,
+            host,
+            port,
+            ssl=self._ssl_context,
+            ssl_shutdown_timeout=_TLS_END_SECONDS if self._ssl_context else None,
+            backlog=1024,
         )
         self.port = self._listener.sockets[0].getsockname()[1]
         self._site.address = f"{host}:{self.port}"

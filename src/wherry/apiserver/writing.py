@@ -84,7 +84,10 @@ def judge(write: Write, obj: Object, old: Object | None) -> None:
         InvalidError: One cause for each rule that is broken.
     """
     served = write.served
-    if causes := served.strategy.validate(obj, old, write.context):
+    causes = served.strategy.validate(obj, old, write.context)
+    if served.rules is not None:
+        causes += served.rules(obj, old)
+    if causes:
         raise invalid(served, obj, causes)
     write.call.warnings += served.strategy.warnings(obj)
 

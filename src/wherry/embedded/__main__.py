@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from wherry.apiserver.certificates import CertificateError
 from wherry.embedded.platform import Platform, StartError
@@ -51,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
+def main_and_exit(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the platform, then end the process at once with the exit code."""
+    code = main(arguments)
+    logging.shutdown()
+    sys.stdout.flush()
+    # Everything is stopped and on disk. Closing the event loop would wait for every peer that has
+    # not answered the end of its TLS connection yet.
+    os._exit(code)
+
+
 def _run(settings: Settings, report: "_Report") -> int:
     try:
         import uvloop  # noqa: PLC0415 - not to be had everywhere
@@ -58,8 +69,7 @@ def _run(settings: Settings, report: "_Report") -> int:
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     except ImportError:
         runner = asyncio.Runner()
-    with runner:
-        return runner.run(_serve(settings, report))
+    return runner.run(_serve(settings, report))
 
 
 async def _serve(settings: Settings, report: "_Report") -> int:
@@ -113,4 +123,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main_and_exit()

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wherry.apiserver.crds.strategy import CustomStrategy
+from wherry.apiserver.crds.validation import RULES
 from wherry.apiserver.resources import ScalePaths, Served, precedence
 from wherry.apiserver.strategy import Strategy
 from wherry.objects import conditions, openapi
+from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.objects.schemas import Schema
@@ -38,6 +40,7 @@ def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Se
                 "terminating": terminating,
             },
             scale=_scale(version),
+            rules=_rules(version["schema"]["openAPIV3Schema"]),
         )
         for version in sorted(spec["versions"], key=lambda each: precedence(each["name"]))
         if version.get("served")
@@ -47,6 +50,33 @@ def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Se
 def _schema(openapi_schema: Mapping[str, Any]) -> Callable[[], Schema]:
     """Return what compiles the schema when the first object comes, and once."""
     return functools.cache(lambda: openapi.custom(openapi_schema))
+
+
+def _rules(schema: Mapping[str, Any]) -> Callable[[Object, Object | None], list[Cause]] | None:
+    """Return what asks the rules of a schema, which are compiled when the first object comes."""
+    if not _has_rules(schema):
+        return None
+
+    @functools.cache
+    def compiled() -> Any:
+        # Few clusters have rules, and the language is a few megabytes.
+        from wherry.apiserver.crds import rules  # noqa: PLC0415
+
+        return rules.RuleSet(schema)
+
+    def check(obj: Object, old: Object | None) -> list[Cause]:
+        found: list[Cause] = compiled().check(obj, old)
+        return found
+
+    return check
+
+
+def _has_rules(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_rules, schema))
+    if not isinstance(schema, dict):
+        return False
+    return bool(schema.get(RULES)) or any(map(_has_rules, schema.values()))
 
 
 def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Source: `pkg/apis/apiextensions/validation` of apiextensions-apiserver.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.schemas import SchemaError
 
+RULES: Final = "x-kubernetes-validations"
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 _SCOPES: Final = ("Cluster", "Namespaced")
 _MAX_SELECTABLE_FIELDS = 8
@@ -116,6 +118,11 @@ def _schema(version: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield causes.invalid(place, version.get("name") or "", str(error))
         return
     yield from _structure(schema, place)
+    if RULES in json.dumps(schema):
+        # Few definitions have rules, and the language is a few megabytes.
+        from wherry.apiserver.crds import rule_checking  # noqa: PLC0415
+
+        yield from rule_checking.check(schema, place)
 
 
 def _structure(schema: Mapping[str, Any], path: str) -> Iterator[Cause]:

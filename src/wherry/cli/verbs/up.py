@@ -71,8 +71,8 @@ def _foreground(home: Home, options: Namespace) -> int:
     reader, writer = os.pipe()
     threading.Thread(target=_tell_when_ready, args=(home, reader), daemon=True).start()
     arguments = ["--directory", str(home.directory), "--ready-fd", str(writer)]
-    code: int = platform.main(arguments + _arguments(options))
-    return code
+    never: int = platform.main_and_exit(arguments + _arguments(options))
+    return never
 
 
 def _tell_when_ready(home: Home, reader: int) -> None:
