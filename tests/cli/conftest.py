@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,11 +201,15 @@ def explain() -> Callable[..., Any]:
     """Return a function that walks from an object over objects in memory."""
 
     async def run(
-        resource: Resource, name: str, *objects: Object, logs: Logs | None = None
+        resource: Resource,
+        name: str,
+        *objects: Object,
+        logs: Logs | None = None,
+        known: Iterable[Resource] = (),
     ) -> Report:
         namespace = "default" if resource.namespaced else ""
-        known = {**KINDS, (resource.api_version, resource.kind): resource}
-        there = [(known[obj["apiVersion"], obj["kind"]], obj) for obj in objects]
+        more = {(one.api_version, one.kind): one for one in (resource, *known)}
+        there = [((KINDS | more)[obj["apiVersion"], obj["kind"]], obj) for obj in objects]
         answer = InMemory(there, logs or {}).answer
         return await inquiry.investigate(resource, namespace, name, answer=answer, now=NOW)
 

@@ -518,6 +518,29 @@ async def test_definitions(explain: Explain) -> None:
     assert found.mend
 
 
+async def test_a_definition_in_deletion_names_what_is_left_of_its_kind(explain: Explain) -> None:
+    held = {"deletionTimestamp": RECENT, "finalizers": ["example.com/anchor"]}
+    boat = make("Boat", "flying-dutchman", metadata=held)
+    cleanup = "customresourcecleanup.apiextensions.k8s.io"
+    definition = make(
+        "CustomResourceDefinition",
+        "boats.example.com",
+        metadata={"deletionTimestamp": RECENT, "finalizers": [cleanup]},
+        spec={
+            "group": BOATS.group,
+            "scope": "Namespaced",
+            "names": {"plural": "boats", "kind": "Boat"},
+            "versions": [{"name": "v1", "served": True}],
+        },
+    )
+    kind = kinds.CUSTOM_RESOURCE_DEFINITIONS
+    found = (await explain(kind, "boats.example.com", definition, boat, known=[BOATS])).finding
+    assert found.mend == ""
+    assert "still has 1 objects of kind Boat" in found.causes[0].statement
+    assert found.causes[0].causes[0].object == "boat/flying-dutchman"
+    assert "example.com/anchor" in found.causes[0].causes[0].statement
+
+
 async def test_kinds_that_nobody_knows(explain: Explain) -> None:
     boat = make(
         "Boat", "a", status={"conditions": [condition("Ready", "False", "NoOars", "find some")]}

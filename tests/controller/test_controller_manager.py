@@ -136,6 +136,24 @@ async def test_conflicts_are_quiet_and_cancellations_are_failures(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+async def test_what_went_away_meanwhile_is_told_only_if_it_stays_missing(
+    api: Any, client: Client, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(request: Request) -> Result | None:
+        if doing.seen.count(request) < {"once": 2, "twice": 3}[request.name]:
+            raise errors.not_found("secrets", request.name)
+        return None
+
+    api.put(kinds.CONFIG_MAPS, config_map("once"))
+    api.put(kinds.CONFIG_MAPS, config_map("twice"))
+    doing, manager = Doing(fail), Manager(client)
+    manager.add(controller(doing))
+    async with running(manager):
+        await eventually(lambda: len(doing.seen) == 5)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "ns/twice" in caplog.text
+
+
 async def test_outcomes_decide_when_to_look_again(
     api: Any, client: Client, clock: FakeClock, eventually: Eventually
 ) -> None:

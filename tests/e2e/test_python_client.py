@@ -61,7 +61,7 @@ def test_typed(core, namespace):
     assert replaced.data == {"z": "3"}
     with pytest.raises(ApiException) as stale:
         core.replace_namespaced_config_map("c", namespace, made)
-    assert (stale.value.status, json.loads(stale.value.body)["reason"]) == (409, "Conflict")
+    assert (stale.value.status, json.loads(str(stale.value.body))["reason"]) == (409, "Conflict")
     core.delete_namespaced_config_map("c", namespace)
     with pytest.raises(ApiException) as gone:
         core.read_namespaced_config_map("c", namespace)

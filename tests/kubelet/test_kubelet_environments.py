@@ -144,6 +144,15 @@ async def test_a_build_that_was_cut_off_is_never_used(tmp_path: Path) -> None:
     assert not list(os.scandir(tmp_path))
 
 
+async def test_a_build_takes_away_what_a_killed_one_went_on_writing(tmp_path: Path) -> None:
+    wanted = recipe.Recipe(OWN, (), ())
+    builds = make(tmp_path)
+    builds.clean()
+    (tmp_path / f".building-{wanted.hash}-1" / "venv").mkdir(parents=True)
+    await builds.build(wanted, lambda _: None)
+    assert [entry.name for entry in os.scandir(tmp_path)] == [wanted.hash]
+
+
 async def test_a_failure_says_what_uv_said(tmp_path: Path) -> None:
     wanted = recipe.Recipe(OWN, ("not a requirement!!",), ())
     with pytest.raises(builder.BuildError, match="hint: "):
@@ -194,3 +203,13 @@ async def test_an_image_is_tried_again_once_its_environment_is_there(node: Any) 
     assert (await node.get(pod))["status"]["containerStatuses"][0]["imageID"].startswith(
         "wherry.dev/environments/later@"
     )
+
+
+def test_folders_that_may_not_be_listed_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not by permissions: root may list everything. A file in a folder's place fails alike.
+    (tmp_path / "versions").write_text("")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'versions'}:{tmp_path / 'missing'}")
+    assert interpreters.own() in interpreters.installed()

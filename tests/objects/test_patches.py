@@ -54,6 +54,18 @@ def test_a_json_patch_that_cannot_be_done_names_the_operation(operation: dict[st
 
 
 @pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/a", "the test fails: the value is 1, not 2"),
+        ("/none", "the test fails: the value is missing, not 2"),
+    ],
+)
+def test_a_test_that_fails_shows_both_values(path: str, why: str):
+    with pytest.raises(errors.InvalidError, match=why):
+        patches.json_patch({"a": 1}, [{"op": "test", "path": path, "value": 2}])
+
+
+@pytest.mark.parametrize(
     "operations",
     [
         {},

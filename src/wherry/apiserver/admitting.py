@@ -6,13 +6,12 @@ afterwards (`check_unmoved`), and the registry begins anew where that object has
 
 import copy
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from wherry.apiserver import writing
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.admission.gate import Plan
-from wherry.apiserver.admission.webhooks import Dispatcher
+from wherry.apiserver.admission.gate import Plan, Webhook
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
@@ -70,9 +69,10 @@ async def mutate(write: writing.Write, plan: Plan, obj: Object, old: Object | No
     """
     if not plan.mutating:
         return
-    served = write.served
+    core, served = write.core, write.served
     asked = _attributes(write, plan, obj, old)
-    changed = await _dispatcher(write).mutate(plan.mutating, asked)
+    dispatcher = core.admission.dispatcher(write.call.warnings)
+    changed = await dispatcher.mutate(plan.mutating, asked)
     if changed == obj:
         return
     _keep(obj, changed, write)
@@ -92,9 +92,9 @@ async def approve(write: writing.Write, plan: Plan, obj: Object, old: Object | N
         ApiError: One refuses, or cannot be asked.
     """
     asked = _attributes(write, plan, obj, old)
-    plan.policies.check(asked, write.call.warnings)
-    if plan.validating:
-        await _dispatcher(write).validate(plan.validating, asked)
+    if plan.policies is not None:
+        plan.policies.check(asked, write.call.warnings)
+    await _validate(write, plan.validating, asked)
 
 
 async def approve_deletion(
@@ -108,8 +108,9 @@ async def approve_deletion(
     """
     old = write.served.from_storage(record.value())
     asked = dataclasses.replace(_attributes(write, plan, old, old), obj=None, dry_run=dry_run)
-    plan.policies.check(asked, write.call.warnings)
-    await _dispatcher(write).validate((*plan.mutating, *plan.validating), asked)
+    if plan.policies is not None:
+        plan.policies.check(asked, write.call.warnings)
+    await _validate(write, (*plan.mutating, *plan.validating), asked)
     return write.core.head(write.served, record.key.name, record.key.namespace)
 
 
@@ -125,9 +126,9 @@ def check_unmoved(core: Core, served: Served, record: Record) -> None:
         raise _MovedError(text.message, text.details)
 
 
-def _dispatcher(write: writing.Write) -> Dispatcher:
-    core = write.core
-    return Dispatcher(core.store, core.resources, core.admission.client, write.call.warnings)
+async def _validate(write: writing.Write, hooks: Sequence[Webhook], asked: Attributes) -> None:
+    if hooks:
+        await write.core.admission.dispatcher(write.call.warnings).validate(hooks, asked)
 
 
 def _attributes(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> Attributes:

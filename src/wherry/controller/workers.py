@@ -115,6 +115,11 @@ class Workers:
         # One traceback for one trouble: the same failure again is a line, another one is news.
         complaint = f"{type(error).__name__}: {error}"
         told = self._complaints.get(request) == complaint
+        if isinstance(error, errors.NotFoundError) and request not in self._complaints:
+            # Mostly what was to be written went away meanwhile, which the next look shows.
+            self._complaints[request] = ""
+            self._logger.debug("%s: %s", request.path, error)
+            return
         self._complaints[request] = complaint
         expected = isinstance(error, errors.ApiError | ForeignOwnerError)
         if told:

@@ -173,12 +173,21 @@ class PodWorker:
             self._dirty = False
             try:
                 await self._step()
-            except (LauncherError, errors.ApiError, OSError) as error:
+            except errors.ApiError as error:
                 logger.warning("pod %s: %s", metadata.namespaced_name(self.pod), error)
                 self._wake_in(_AGAIN_SECONDS)
-            except Exception:
+            except (LauncherError, OSError) as error:
+                logger.warning("pod %s: %s", metadata.namespaced_name(self.pod), error)
+                await self._tell_failure(error)
+            except Exception as error:
                 logger.exception("pod %s: step failed", metadata.namespaced_name(self.pod))
-                self._wake_in(_AGAIN_SECONDS)
+                await self._tell_failure(error)
+
+    async def _tell_failure(self, error: Exception) -> None:
+        """Say on the pod what stands in its way on this machine, and try again."""
+        message = f"Error syncing pod, retrying: {error}"
+        await self._shared.recorder.event(self.pod, "Warning", "FailedSync", message)
+        self._wake_in(_AGAIN_SECONDS)
 
     async def _step(self) -> None:
         pod = self.pod

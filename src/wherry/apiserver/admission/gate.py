@@ -7,15 +7,14 @@ be asked: `Admission.plan` compares the identity of a few lists of the store, an
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from wherry.apiserver.admission import pod_security
-from wherry.apiserver.admission.attributes import is_exempt
+from wherry.apiserver.admission.attributes import Attributes, is_exempt
 from wherry.apiserver.admission.pod_security import PodSecurity
-from wherry.apiserver.admission.policies import Policies
 from wherry.apiserver.admission.quota import Quotas
 from wherry.apiserver.admission.webhook_client import WebhookClient
-from wherry.apiserver.admission.webhooks import Webhook, webhooks_of
+from wherry.apiserver.admission.webhooks import Dispatcher, Webhook, webhooks_of
 from wherry.apiserver.call import Call
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.objects import kinds
@@ -34,6 +33,18 @@ _WATCHED: Final = (
 )
 
 
+class PolicyCheck(Protocol):
+    """All policies; `policies` knows more of them."""
+
+    def check(self, asked: Attributes, warnings: list[str]) -> None:
+        """Hold a write to the policies.
+
+        Raises:
+            ApiError: One refuses it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who may have to be asked about a write.
@@ -42,13 +53,13 @@ class Plan:
         operation: What the write does.
         mutating: Webhooks that may change the object, in their order.
         validating: Webhooks that may refuse it.
-        policies: Rules that may refuse it.
+        policies: Rules that may refuse it; None without any.
     """
 
     operation: Operation
     mutating: Sequence[Webhook]
     validating: Sequence[Webhook]
-    policies: Policies
+    policies: PolicyCheck | None
 
 
 class Admission:
@@ -76,7 +87,7 @@ class Admission:
         self._seen: list[Sequence[Record]] = []
         self._mutating: Sequence[Webhook] = ()
         self._validating: Sequence[Webhook] = ()
-        self._policies = Policies(store, resources)
+        self._policies: PolicyCheck | None = None
 
     @property
     def configured(self) -> bool:
@@ -113,6 +124,14 @@ class Admission:
                 self.pod_security.check(call, served, obj, old)
             self.quotas.charge(key, obj, old, dry_run=call.dry_run)
 
+    def dispatcher(self, warnings: list[str]) -> Dispatcher:
+        """Return what asks webhooks about one write.
+
+        Args:
+            warnings: What they want the client to be told is added.
+        """
+        return Dispatcher(self._store, self._resources, self.client, warnings)
+
     async def close(self) -> None:
         """Close the connections to webhooks. Idempotent."""
         await self.client.close()
@@ -125,4 +144,11 @@ class Admission:
         self._seen = now
         self._mutating = webhooks_of(now[0])
         self._validating = webhooks_of(now[1])
-        self._policies.load(now[2], now[3])
+        if not now[3]:
+            self._policies = None
+            return
+        # Most clusters have no policies, and their language is a few megabytes.
+        from wherry.apiserver.admission import policies  # noqa: PLC0415
+
+        found = policies.Policies(self._store, self._resources, now[2], now[3])
+        self._policies = found if found.bound else None

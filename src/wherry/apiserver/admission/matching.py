@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.values import CelError
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.objects import kinds, selectors
 from wherry.objects.selectors import LabelSelector
@@ -111,6 +109,10 @@ def _names(pattern: str, asked: Attributes) -> bool:
     return subresource in {asked.subresource, _ANY} if subresource else not asked.subresource
 
 
+class ConditionError(Exception):
+    """A condition cannot be evaluated for a write."""
+
+
 class Conditions:
     """`matchConditions`: all must be true.
 
@@ -120,29 +122,21 @@ class Conditions:
     """
 
     def __init__(self, listed: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) -> None:
-        self._programs: list[Program] = []
-        self._broken = ""
-        for each in listed:
-            try:
-                self._programs.append(Program(each["expression"], (*VARIABLES, *extra)))
-            except ValueError as error:
-                self._broken = f"expression '{each['expression']}': {error}"
+        self._expressions = [str(each.get("expression") or "") for each in listed]
+        self._variables = (*VARIABLES, *extra)
 
     def hold(self, values: Mapping[str, Any]) -> bool:
         """Return whether the write fulfils them.
 
         Raises:
-            CelError: One cannot be evaluated, and none is false.
+            ConditionError: One cannot be evaluated, and none is false.
         """
-        failure = CelError(self._broken) if self._broken else None
-        for program in self._programs:
-            try:
-                value, _ = program.evaluate(values)
-            except CelError as error:
-                failure = failure or error
-                continue
-            if value is False:
-                return False
-        if failure is not None:
-            raise failure
-        return True
+        if not self._expressions:
+            return True
+        # Few webhooks have conditions, and their language is a few megabytes.
+        from wherry.apiserver.admission import conditions  # noqa: PLC0415
+
+        try:
+            return conditions.hold(self._expressions, self._variables, values)
+        except conditions.CelError as error:
+            raise ConditionError(str(error)) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.admission.matching import VARIABLES, Conditions, Match
+from wherry.apiserver.admission.matching import VARIABLES, ConditionError, Conditions, Match
 from wherry.apiserver.cel.program import Program
 from wherry.apiserver.cel.syntax import CelSyntaxError
 from wherry.apiserver.cel.values import CelError
@@ -131,22 +131,27 @@ class Policies:
     Args:
         store: Namespaces and parameters.
         resources: What is served.
+        policies: As they are stored.
+        bindings: As they are stored.
     """
 
-    def __init__(self, store: Store, resources: ResourceMap) -> None:
+    def __init__(
+        self,
+        store: Store,
+        resources: ResourceMap,
+        policies: Sequence[Record],
+        bindings: Sequence[Record],
+    ) -> None:
         self._store = store
         self._resources = resources
-        self._policies: dict[str, _Policy] = {}
-        self._bindings: list[_Binding] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._bindings)
-
-    def load(self, policies: Sequence[Record], bindings: Sequence[Record]) -> None:
-        """Take over what is stored."""
         self._policies = {record.key.name: _compiled(record) for record in policies}
         found = [_binding(record.value()) for record in bindings]
         self._bindings = [each for each in found if each.policy in self._policies]
+
+    @property
+    def bound(self) -> bool:
+        """Whether any policy has a binding; without one it holds nowhere."""
+        return bool(self._bindings)
 
     def check(self, asked: Attributes, warnings: list[str]) -> None:
         """Hold a write to the policies.
@@ -255,7 +260,7 @@ def _judged(policy: _Policy, values: dict[str, Any]) -> Iterator[tuple[str, str]
     try:
         if not policy.conditions.hold(values):
             return
-    except CelError as error:
+    except ConditionError as error:
         if policy.fails_closed:
             yield f"match conditions: {error}", ""
         return

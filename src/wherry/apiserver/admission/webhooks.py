@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.admission.matching import Conditions, Match
+from wherry.apiserver.admission.matching import ConditionError, Conditions, Match
 from wherry.apiserver.admission.webhook_client import WebhookCallError, WebhookClient
-from wherry.apiserver.cel.values import CelError
 from wherry.apiserver.resources import ResourceMap
 from wherry.objects import errors, patches
 from wherry.objects.requests import Object
@@ -146,7 +145,7 @@ class Dispatcher:
         try:
             if not hook.conditions.hold(matched.values(request)):
                 return None
-        except CelError as error:
+        except ConditionError as error:
             if not hook.fails_closed:
                 return None
             raise errors.ForbiddenError(

@@ -19,14 +19,13 @@ from wherry.apiserver.cel.program import Program
 from wherry.apiserver.cel.values import NONE, CelError, CostError, Optional, equal
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.objects.schemas.node import render
+from wherry.objects.schemas.node import Path, render
 
 KEY: Final = "x-kubernetes-validations"
 VARIABLES: Final = ("self", "oldSelf")
 _MAX_MESSAGE: Final = 5 * 1024
 
 Convert = Callable[[Any], Any]
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +144,11 @@ class Check:
         if isinstance(value, dict):
             before = old if isinstance(old, dict) else {}
             for name, below, item in _fields(place, value):
-                self.run(below, item, before.get(name), (*path, name))
+                self.run(below, item, before.get(name), (path, name))
         elif isinstance(value, list) and place.items is not None:
             known = _by_keys(place, old)
             for index, item in enumerate(value):
-                self.run(place.items, item, known(item), (*path, index))
+                self.run(place.items, item, known(item), (path, index))
 
     def _ask(self, place: Place, value: Any, old: Any, path: Path, *, unchanged: bool) -> None:
         convert = place.convert
@@ -280,9 +279,9 @@ def _converter(schema: Mapping[str, Any]) -> Convert | None:
 
 def _object_converter(schema: Mapping[str, Any]) -> Convert | None:
     below = {
-        name: convert
+        name: inner
         for name, each in (schema.get("properties") or {}).items()
-        if (convert := _converter(each)) is not None
+        if (inner := _converter(each)) is not None
     }
     extra = schema.get("additionalProperties")
     rest = _converter(extra) if isinstance(extra, dict) else None
@@ -312,5 +311,5 @@ _FORMATS: Final[Mapping[str, Callable[[str], Any]]] = {
     "date-time": times.parse_timestamp,
     "date": lambda text: times.parse_timestamp(f"{text}T00:00:00Z"),
     "duration": times.parse_duration,
-    "byte": lambda text: base64.b64decode(text),
+    "byte": base64.b64decode,
 }

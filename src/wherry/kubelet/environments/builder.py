@@ -127,7 +127,12 @@ class Builder:
         except OSError as error:
             raise BuildError(f"cannot write the environment: {error}") from error
         finally:
-            await asyncio.to_thread(shutil.rmtree, making, ignore_errors=True)
+            await asyncio.to_thread(self._sweep, recipe.hash)
+
+    def _sweep(self, content: str) -> None:
+        # Also what an earlier process left: its uv may have gone on writing after `clean`.
+        for entry in self._folder.glob(f"{_BUILDING}{content}-*"):
+            shutil.rmtree(entry, ignore_errors=True)
 
     def _publish(self, making: Path, recipe: Recipe) -> Built:
         root = self._folder / recipe.hash

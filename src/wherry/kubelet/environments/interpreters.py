@@ -110,9 +110,7 @@ def _candidates() -> Iterator[Interpreter]:
 
 
 def _in_version_folders(folder: Path) -> Iterator[Interpreter]:
-    if not folder.is_dir():
-        return
-    for entry in sorted(folder.iterdir()):
+    for entry in _entries(folder):
         match = _FOLDER.fullmatch(entry.name)
         program = entry / "bin" / "python3"
         if match and os.access(program, os.X_OK):
@@ -122,12 +120,20 @@ def _in_version_folders(folder: Path) -> Iterator[Interpreter]:
 
 def _in_folder(folder: Path) -> Iterator[Interpreter]:
     # A version manager's shims carry the names of versions that may not be there.
-    if folder.name == "shims" or not folder.is_dir():
+    if folder.name == "shims":
         return
-    for entry in folder.glob("python*.*"):
+    for entry in _entries(folder):
         match = _PROGRAM.fullmatch(entry.name)
         if match and os.access(entry, os.X_OK) and not _in_virtual_environment(entry):
             yield Interpreter(entry.resolve(), (int(match[1]), int(match[2])))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing where it is missing or not this user's to look into."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _in_virtual_environment(program: Path) -> bool:

@@ -51,6 +51,10 @@ def json_patch(obj: Object, operations: Any) -> Object:
                 copied_bytes += len(orjson.dumps(source))
                 _refuse_growth(copied_bytes)
             result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
+        except jsonpatch.JsonPatchTestFailed as error:
+            raise errors.InvalidError(
+                f"{_name(index, operation)}: {_untrue(result, operation)}"
+            ) from error
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
             raise errors.InvalidError(f"{_name(index, operation)}: {error}") from error
         except (TypeError, KeyError, IndexError, ValueError) as error:
@@ -91,6 +95,14 @@ def _refuse_growth(copied_bytes: int) -> None:
         raise errors.RequestEntityTooLargeError(
             f"the copy operations of the JSON patch copy more than {MAX_COPIED_BYTES} bytes"
         )
+
+
+def _untrue(result: Any, operation: Any) -> str:
+    try:
+        found = show(jsonpointer.resolve_pointer(result, operation["path"]))
+    except jsonpointer.JsonPointerException:
+        found = "missing"
+    return f"the test fails: the value is {found}, not {show(operation['value'])}"
 
 
 def _name(index: int, operation: Any) -> str:

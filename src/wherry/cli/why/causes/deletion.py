@@ -4,8 +4,10 @@ from wherry.cli.targets import short
 from wherry.cli.why.finding import Finding
 from wherry.cli.why.look import Look
 from wherry.objects import kinds, metadata
+from wherry.objects.resources import Resource
 
 _GRACE_SECONDS = 5.0
+_INSTANCES = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def look(look: Look) -> Finding | None:
@@ -56,6 +58,8 @@ def _holder(look: Look, finalizer: str) -> Finding | None:
         name = f"persistentvolumeclaim/{claim.get('name')}"
         where = claim.get("namespace")
         return Finding(name, f"in namespace {where} is bound to it", mend=f"delete {name} first")
+    if finalizer == _INSTANCES:
+        return _instances(look)
     if finalizer == "foregroundDeletion":
         children = look.world.children(look.resource, look.obj)
         named = [short(kind, metadata.name(child)) for kind, child in children]
@@ -66,6 +70,28 @@ def _holder(look: Look, finalizer: str) -> Finding | None:
             look.name, f"waits for what it owns: {said or 'nothing'}", "waiting", causes=held
         )
     return None
+
+
+def _instances(look: Look) -> Finding | None:
+    """Return which objects of a definition in deletion are still there."""
+    names = look.spec.get("names") or {}
+    served = [str(each["name"]) for each in look.spec.get("versions") or [] if each.get("served")]
+    if not served:
+        return None
+    kind = Resource(
+        str(look.spec["group"]),
+        served[0],
+        str(names["plural"]),
+        str(names["kind"]),
+        namespaced=look.spec.get("scope") == "Namespaced",
+    )
+    left = look.world.objects(kind)
+    if not left:
+        return None
+    causes = [look.descend(kind, obj) for obj in left[:5]]
+    held = tuple(cause for cause in causes if cause.holds_back)
+    text = f"still has {len(left)} objects of kind {kind.kind}, which go first"
+    return Finding(look.name, text, "waiting", causes=held)
 
 
 def _claim_users(look: Look) -> Finding | None:

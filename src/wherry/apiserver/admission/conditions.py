@@ -1,0 +1,38 @@
+"""`matchConditions` evaluated; apart, because it loads the language they are written in."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wherry.apiserver.cel.program import Program
+from wherry.apiserver.cel.syntax import CelSyntaxError
+from wherry.apiserver.cel.values import CelError
+
+__all__ = ["CelError", "hold"]
+
+
+@functools.lru_cache(maxsize=512)
+def _program(expression: str, variables: tuple[str, ...]) -> Program:
+    return Program(expression, variables)
+
+
+def hold(expressions: Sequence[str], variables: tuple[str, ...], values: Mapping[str, Any]) -> bool:
+    """Return whether all expressions are true.
+
+    Raises:
+        CelError: One cannot be evaluated, and none is false.
+    """
+    failure: CelError | None = None
+    for expression in expressions:
+        try:
+            value, _ = _program(expression, variables).evaluate(values)
+        except CelSyntaxError as error:
+            failure = failure or CelError(f"expression '{expression}': {error}")
+        except CelError as error:
+            failure = failure or error
+        else:
+            if value is False:
+                return False
+    if failure is not None:
+        raise failure
+    return True
