@@ -108,3 +108,11 @@ def test_the_process_reports_success_and_failure_on_its_descriptor(tmp_path: Pat
         first.terminate()
         assert first.wait(20) == 0
         end_pods(tmp_path / "w")
+
+
+async def test_a_failure_of_the_machine_says_what_was_being_done(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(settings.directory / "no-python"))
+    with pytest.raises(StartError, match="starting the node, whose launcher runs .*no-python"):
+        await Platform(settings).start()

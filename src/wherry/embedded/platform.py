@@ -12,8 +12,9 @@ import ipaddress
 import json
 import logging
 import os
+import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ class Platform:
         self._proxy = ServiceProxy()
         self._stack = contextlib.AsyncExitStack()
         self.failed = asyncio.Event()
+        self._doing = "starting"
         self._identity: Identity
         self.server: ApiServer
         self.client: Client
@@ -119,6 +121,9 @@ class Platform:
             manager = await self._start_controllers()
             await self._wait_until_ready(manager)
             self._announce()
+        except OSError as error:
+            await self._stack.aclose()
+            raise StartError(f"{self._doing}: {error}") from error
         except BaseException:
             await self._stack.aclose()
             raise
@@ -130,6 +135,7 @@ class Platform:
 
     async def _start_api(self) -> None:
         settings = self.settings
+        self._doing = f"opening {settings.directory}"
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = Store.open(settings.directory / "store", settings=settings.store)
         await self._stack.enter_async_context(store)
@@ -151,6 +157,7 @@ class Platform:
             service_range=settings.service_range,
         )
         self._stack.push_async_callback(self.server.stop)
+        self._doing = "starting the API server"
         await self._listen()
         self.client = Client(self.server.transport(CONTROL_PLANE), field_manager="wherry")
         await bootstrap_cluster(
@@ -200,6 +207,7 @@ class Platform:
             isolate=settings.isolate,
             max_pods=settings.max_pods,
         )
+        self._doing = f"starting the node, whose launcher runs {sys.executable}"
         agent = await Agent.start(manager, node)
         self._logs.node, self._connections.node = agent, agent.streams
         self._stack.push_async_callback(agent.close)
@@ -231,9 +239,14 @@ class Platform:
 
     async def _node_ready(self) -> None:
         watch = self.client.watch(kinds.NODES)
-        async for event in watch:
-            if event.type != "BOOKMARK" and conditions.is_true(event.object, "Ready"):
-                return
+        try:
+            async for event in watch:
+                if event.type != "BOOKMARK" and conditions.is_true(event.object, "Ready"):
+                    return
+        finally:
+            # Ends the watch now rather than when the iterator is collected.
+            if isinstance(watch, AsyncGenerator):
+                await watch.aclose()
 
     def _announce(self) -> None:
         """Leave behind how to reach the platform, for the command line and for people."""
