@@ -153,7 +153,11 @@ class ApiServer:
         if self._server is not None:
             # Idle keep-alive connections are closed at once; the grace is for requests under way.
             self._server.pre_shutdown()
+            open_ones = [one.transport for one in self._server.connections if one.transport]
             await self._server.shutdown(_GRACE_SECONDS)
+            # Closing waits for the client to agree to the end of TLS; one that is gone never does.
+            for transport in open_ones:
+                transport.abort()
         await self._custom_resources.stop()
         await self.core.admission.close()
         self._listener = self._server = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from argparse import Namespace
 from collections import Counter
@@ -22,6 +23,8 @@ from wherry.objects.requests import Object
 
 _MIB = 2**20
 _MOST = 10
+_SCARCE_BYTES = 100 * _MIB
+"""Less room than this is told: the next model, log or write may find none."""
 
 
 def run(options: Namespace) -> int:
@@ -59,7 +62,16 @@ async def _state(home: Home, running: Running | None) -> dict[str, Any]:
         told |= await _cluster(home)
     except (errors.ApiError, OSError) as error:
         told["problems"] = [f"the API does not answer: {error}"]
+    told["problems"] = [*_scarce_room(shutil.disk_usage(home.directory).free), *told["problems"]]
     return told
+
+
+def _scarce_room(free: int) -> Iterator[str]:
+    if free < _SCARCE_BYTES:
+        yield (
+            f"the disk with Wherry's files has {free // _MIB} MiB left; without room nothing can be "
+            "written, and nothing deleted either: make some"
+        )
 
 
 async def _launcher(home: Home) -> dict[str, Any] | None:
