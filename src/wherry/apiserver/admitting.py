@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from wherry.apiserver import writing
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.admission.gate import Plan, Webhook
+from wherry.apiserver.admission.gate import Plan
+from wherry.apiserver.admission.webhooks import Webhook
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served

@@ -103,6 +103,14 @@ def _default_policy(obj: Object) -> None:
     _default_match(spec.get("matchConstraints"))
 
 
+def _validate_policy(obj: Object, old: Object | None, context: Context) -> list[Cause]:
+    # Few clusters have policies, and their language is a few megabytes.
+    from wherry.apiserver.admission import policies  # noqa: PLC0415
+
+    found = policies.problems(obj.get("spec") or {})
+    return [causes.invalid(path, expression, why) for path, expression, why in found]
+
+
 def _default_policy_binding(obj: Object) -> None:
     _default_match((obj.get("spec") or {}).get("matchResources"))
 
@@ -144,7 +152,9 @@ STRATEGIES = {
     f"validatingwebhookconfigurations.{_ADMISSION}": Rules(
         on_default=_default_validating, on_validate=_validate_webhooks
     ),
-    f"validatingadmissionpolicies.{_ADMISSION}": Rules(on_default=_default_policy),
+    f"validatingadmissionpolicies.{_ADMISSION}": Rules(
+        on_default=_default_policy, on_validate=_validate_policy
+    ),
     f"validatingadmissionpolicybindings.{_ADMISSION}": Rules(on_default=_default_policy_binding),
     f"mutatingadmissionpolicies.{_ADMISSION}": Rules(on_default=_default_policy),
     f"mutatingadmissionpolicybindings.{_ADMISSION}": Rules(on_default=_default_policy_binding),

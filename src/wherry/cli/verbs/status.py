@@ -62,11 +62,16 @@ async def _state(home: Home, running: Running | None) -> dict[str, Any]:
         told |= await _cluster(home)
     except (errors.ApiError, OSError) as error:
         told["problems"] = [f"the API does not answer: {error}"]
-    told["problems"] = [*_scarce_room(shutil.disk_usage(home.directory).free), *told["problems"]]
+    told["problems"] = [*scarce_room(shutil.disk_usage(home.directory).free), *told["problems"]]
     return told
 
 
-def _scarce_room(free: int) -> Iterator[str]:
+def scarce_room(free: int) -> Iterator[str]:
+    """Tell of a disk that is nearly full.
+
+    Args:
+        free: Bytes that are left on it.
+    """
     if free < _SCARCE_BYTES:
         yield (
             f"the disk with Wherry's files has {free // _MIB} MiB left; without room nothing can be "
