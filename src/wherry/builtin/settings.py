@@ -26,3 +26,6 @@ class BuiltinSettings:
 
     finished_pods: int = 12_500
     """How many finished pods may lie about; beyond that the oldest are deleted."""
+
+    event_seconds: float = 3600.0
+    """How long an event is kept after it was told last; seconds. As long as upstream's."""

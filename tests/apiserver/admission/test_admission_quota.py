@@ -77,13 +77,13 @@ async def test_services_claims_and_scopes(api: Any) -> None:
         api, "s", hard={"services": "2", "services.nodeports": "1", "requests.storage": "2Gi"}
     )
     await quota(api, "best", hard={"pods": "0"}, scopes=["BestEffort"])
-    ports = [{"port": 80}, {"port": 81}]
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
     with pytest.raises(errors.ForbiddenError, match=r"requested: services.nodeports=2"):
         await api.create(kinds.SERVICES, "s", spec={"type": "NodePort", "ports": ports})
     await api.create(kinds.SERVICES, "s", spec={"ports": ports})
+    patch = [{"op": "add", "path": "/spec/type", "value": "NodePort"}]
+    where = {"namespace": "default", "name": "s", "content_type": JSON_PATCH}
     with pytest.raises(errors.ForbiddenError, match=r"services.nodeports=2"):
-        patch = [{"op": "add", "path": "/spec/type", "value": "NodePort"}]
-        where = {"namespace": "default", "name": "s", "content_type": JSON_PATCH}
         await api.send("patch", kinds.SERVICES, body=patch, **where)
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}}
     with pytest.raises(errors.ForbiddenError, match=r"requested: requests.storage=3Gi"):

@@ -126,7 +126,7 @@ async def test_rules_see_types_optional_old_values_and_the_name(api: Any) -> Non
     for spec in ({"ratio": 2}, {"until": "2023-01-01T00:00:00Z"}, {"grows": 0}):
         with pytest.raises(errors.InvalidError):
             await api.create(BOATS, "bb", spec=spec)
-    with pytest.raises(errors.InvalidError, match="failed rule: self.metadata.name"):
+    with pytest.raises(errors.InvalidError, match=r"failed rule: self\.metadata\.name"):
         await api.create(BOATS, "a", spec={})
 
 
@@ -148,7 +148,7 @@ async def test_what_stood_before_a_rule_may_stay(api: Any) -> None:
     ("rule", "why"),
     [
         ({"rule": "self.nothing > 1"}, "undefined field 'nothing'"),
-        ({"rule": "self.min ="}, "Syntax error"),
+        ({"rule": "self.min =="}, "Syntax error"),
         ({"rule": "self.min == 'x'"}, "no matching overload"),
         ({"rule": "self.min"}, "must evaluate to a bool"),
         ({"rule": "self.min > 1", "messageExpression": "self.min"}, "must evaluate to a string"),

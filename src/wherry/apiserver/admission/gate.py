@@ -85,6 +85,7 @@ class Admission:
         self._store = store
         self._resources = resources
         self._seen: list[Sequence[Record]] = []
+        self._revision = -1
         self._mutating: Sequence[Webhook] = ()
         self._validating: Sequence[Webhook] = ()
         self._policies: PolicyCheck | None = None
@@ -137,6 +138,9 @@ class Admission:
         await self.client.close()
 
     def _refresh(self) -> None:
+        if self._revision == self._store.revision:
+            return
+        self._revision = self._store.revision
         seen = self._seen
         now = [self._store.list(key).records for key in _WATCHED]
         if len(seen) == len(now) and all(a is b for a, b in zip(seen, now, strict=True)):

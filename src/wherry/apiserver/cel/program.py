@@ -26,9 +26,12 @@ class Program:
             CelSyntaxError: It is no expression, or uses what there is not.
         """
         self.text = text
-        self.node = syntax.parse(text)
         compiler = compiling.Compiler(variables)
-        self._run = compiler.compile(self.node)
+        try:
+            self.node = syntax.parse(text)
+            self._run = compiler.compile(self.node)
+        except RecursionError as error:
+            raise syntax.CelSyntaxError("expression nests too deep") from error
         self._variables = tuple(variables)
         self._size = compiler.size
 

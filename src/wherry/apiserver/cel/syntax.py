@@ -10,7 +10,7 @@ from typing import Any, Final
 
 MAX_LENGTH: Final = 16 * 1024
 """How long an expression may be, in characters; the API allows 2 KiB to 5 KiB in most places."""
-_MAX_DEPTH: Final = 100
+_MAX_DEPTH: Final = 50
 """How deep expressions may nest: each level costs the parser several calls."""
 
 

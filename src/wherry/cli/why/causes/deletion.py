@@ -3,6 +3,7 @@
 from wherry.cli.targets import short
 from wherry.cli.why.finding import Finding
 from wherry.cli.why.look import Look
+from wherry.cli.words import counted
 from wherry.objects import kinds, metadata
 from wherry.objects.resources import Resource
 
@@ -90,7 +91,7 @@ def _instances(look: Look) -> Finding | None:
         return None
     causes = [look.descend(kind, obj) for obj in left[:5]]
     held = tuple(cause for cause in causes if cause.holds_back)
-    text = f"still has {len(left)} objects of kind {kind.kind}, which go first"
+    text = f"still has {counted(len(left), 'object')} of kind {kind.kind}, which must go first"
     return Finding(look.name, text, "waiting", causes=held)
 
 

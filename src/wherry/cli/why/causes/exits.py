@@ -32,6 +32,11 @@ _LOG_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"MemoryError|Cannot allocate memory",
             "it needs more memory: raise resources.limits.memory",
         ),
+        (
+            r"folder (\S+) does not exist on the host.* without a mount namespace",
+            "make {0} on this machine, choose another mountPath, or start Wherry where containers get "
+            "mount namespaces (Linux, without --no-isolation)",
+        ),
         (r"No space left on device", "free some disk space, or raise the volume's size"),
         (
             r"Connection refused|Name or service not known|Temporary failure in name resolution",
@@ -67,6 +72,11 @@ def mend(code: int, reason: str, log: list[str], image: str, *, lasting: bool) -
         match = pattern.search(text)
         if match is not None:
             return hint.format(*match.groups(), image=image)
+    if reason == "StartError" and code not in _CODES:
+        return (
+            "it could not be started for the reason above: mend the volumeMounts, workingDir or "
+            "securityContext that it names"
+        )
     return _CODES.get(
         code, "the end of its log says why; mend the program, its command, args or env"
     )
