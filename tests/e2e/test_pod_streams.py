@@ -417,4 +417,4 @@ def test_a_plain_request_is_told_to_upgrade(
     with pytest.raises(k8s.ApiException) as refused:
         core.connect_get_namespaced_pod_exec(sleeper, namespace, command=["true"], stdout=True)
     assert refused.value.status == 400
-    assert json.loads(refused.value.body)["message"] == "Upgrade request required"
+    assert json.loads(str(refused.value.body))["message"] == "Upgrade request required"

@@ -114,5 +114,5 @@ async def test_a_failure_of_the_machine_says_what_was_being_done(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(settings.directory / "no-python"))
-    with pytest.raises(StartError, match="starting the node, whose launcher runs .*no-python"):
+    with pytest.raises(StartError, match=r"starting the node, whose launcher runs .*no-python"):
         await Platform(settings).start()

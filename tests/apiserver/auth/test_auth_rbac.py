@@ -353,7 +353,9 @@ def test_changes_count_at_once() -> None:
 
 
 def test_aggregated_roles_that_aggregate_one_another_end() -> None:
-    chosen = {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"l": "true"}}]}}
+    chosen: dict[str, Any] = {
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"l": "true"}}]}
+    }
     source = Roles(
         cluster_roles=[
             role("one", rule("get", "pods"), labels={"l": "true"}, **chosen),

@@ -10,6 +10,7 @@ from wherry.apiserver.call import Call
 from wherry.apiserver.identity import User
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Request
+from wherry.objects.resources import Resource
 
 
 def service(*ports: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -199,7 +200,7 @@ async def test_kubectl_style_objects_through_the_whole_registry(writer):
     meta = {"name": "web", "creationTimestamp": None, "labels": {"app": "web"}}
     pod = {"containers": [{"name": "nginx", "image": "nginx", "resources": {}}]}
     template = {"metadata": {"creationTimestamp": None, "labels": {"app": "web"}}, "spec": pod}
-    bodies = {
+    bodies: dict[Resource, dict[str, Any]] = {
         kinds.DEPLOYMENTS: {
             "spec": {
                 "replicas": 1,

@@ -8,7 +8,7 @@ import pytest
 from wherry.objects import kinds
 
 LABELS = {"app": "a"}
-TEMPLATE = {
+TEMPLATE: dict[str, Any] = {
     "metadata": {"labels": LABELS},
     "spec": {"containers": [{"name": "c", "image": "x:1"}]},
 }
@@ -29,7 +29,7 @@ def cron(**spec: Any) -> dict[str, Any]:
     return {"spec": {"schedule": "*/5 * * * *", "jobTemplate": job()} | spec}
 
 
-CLAIM = {"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+CLAIM: dict[str, Any] = {"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
 
 
 @pytest.mark.parametrize(
