@@ -181,4 +181,10 @@ def _partial(raw: bytes, form: Form) -> bytes:
 def _list(kind: str, api_version: str, metadata: dict[str, Any], items: Sequence[bytes]) -> bytes:
     head = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":['
     start = head % (kind.encode(), api_version.encode(), orjson.dumps(metadata))
-    return b"".join((start, b",".join(items), b"]}\n"))
+    if not items:
+        return start + b"]}\n"
+    # One join: a long list is copied once.
+    first, last = start + items[0], b"]}\n"
+    if len(items) == 1:
+        return first + last
+    return b",".join((first, *items[1:-1], items[-1] + last))

@@ -43,7 +43,7 @@ async def list_(core: Core, call: Call) -> Many:
     if token is not None:
         records = records[bisect.bisect_right(records, token.after, key=lambda each: each.key) :]
     page, more = _page(records, chosen, limit)
-    items = [served.in_version(record.raw) for record in page]
+    items = served.all_in_version(record.raw for record in page)
     if not more:
         return Many(served, items, snapshot.revision)
     follow = list_options.ContinueToken(

@@ -83,10 +83,19 @@ class Served:
 
     def in_version(self, raw: bytes) -> bytes:
         """Return a stored object's JSON in this version; the same bytes where it is stored so."""
+        return self.all_in_version((raw,))[0]
+
+    def all_in_version(self, raws: Iterable[bytes]) -> list[bytes]:
+        """Return the JSON of stored objects in this version; the same bytes where stored so."""
+        version = self.resource.api_version
         # Stored objects begin with their apiVersion: one comparison instead of parsing.
-        if raw.startswith(b'{"apiVersion":"%s",' % self.resource.api_version.encode()):
-            return raw
-        return orjson.dumps(conversions.convert(orjson.loads(raw), self.resource.api_version))
+        start = b'{"apiVersion":"%s",' % version.encode()
+        return [
+            raw
+            if raw.startswith(start)
+            else orjson.dumps(conversions.convert(orjson.loads(raw), version))
+            for raw in raws
+        ]
 
     def from_storage(self, obj: Object) -> Object:
         """Return a stored object in this version."""
