@@ -141,7 +141,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _cli() -> Iterator[str]:
     arguments = importlib.import_module("wherry.cli.arguments")
-    parser: argparse.ArgumentParser = arguments._parser()  # noqa: SLF001 - `parse` needs words
+    parser: argparse.ArgumentParser = arguments.parser()
     yield NOTE.format("src/wherry/cli/arguments.py")
     yield "# The command line\n"
     yield "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running (`status`), 130 interrupted.\n"

@@ -29,31 +29,32 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     Raises:
         SystemExit: after help was printed, or an error of usage.
     """
-    parser = _parser()
-    options = parser.parse_args(words)
+    made = parser()
+    options = made.parse_args(words)
     if not options.verb:
-        parser.print_help()
+        made.print_help()
         sys.exit(failures.SUCCESS)
     return options
 
 
-def _parser() -> Parser:
-    parser = Parser(
+def parser() -> Parser:
+    """Return the whole command line: every verb with its options."""
+    made = Parser(
         prog="wherry",
         description="Machine learning on Kubernetes, with or without a cluster.",
         allow_abbrev=False,
     )
-    parser.add_argument(
+    made.add_argument(
         "--version", action="store_const", const="version", dest="verb", help="print the version"
     )
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    verbs = made.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     place, target = _place(), _target()
     _add_platform_verbs(verbs, place)
     _add_object_verbs(verbs, [place, target])
     _add_questions(verbs, [place, target])
     verbs.add_parser("version", help="print the version")
-    parser.set_defaults(verbose=False)
-    return parser
+    made.set_defaults(verbose=False)
+    return made
 
 
 def _place() -> Parser:

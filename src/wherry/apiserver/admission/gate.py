@@ -152,7 +152,7 @@ class Admission:
             self._policies = None
             return
         # Most clusters have no policies, and their language is a few megabytes.
-        from wherry.apiserver.admission import policies  # noqa: PLC0415
+        from wherry.apiserver.admission import policies  # noqa: PLC0415 - CEL is loaded when used
 
         found = policies.Policies(self._store, self._resources, now[2], now[3])
         self._policies = found if found.bound else None

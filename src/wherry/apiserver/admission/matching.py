@@ -134,7 +134,7 @@ class Conditions:
         if not self._expressions:
             return True
         # Few webhooks have conditions, and their language is a few megabytes.
-        from wherry.apiserver.admission import conditions  # noqa: PLC0415
+        from wherry.apiserver.admission import conditions  # noqa: PLC0415 - CEL is loaded when used
 
         try:
             return conditions.hold(self._expressions, self._variables, values)

@@ -60,7 +60,7 @@ def _rules(schema: Mapping[str, Any]) -> Callable[[Object, Object | None], list[
     @functools.cache
     def compiled() -> Any:
         # Few clusters have rules, and the language is a few megabytes.
-        from wherry.apiserver.crds import rules  # noqa: PLC0415
+        from wherry.apiserver.crds import rules  # noqa: PLC0415 - CEL is loaded when used
 
         return rules.RuleSet(schema)
 

@@ -120,7 +120,7 @@ def _schema(version: Mapping[str, Any], path: str) -> Iterator[Cause]:
     yield from _structure(schema, place)
     if RULES in json.dumps(schema):
         # Few definitions have rules, and the language is a few megabytes.
-        from wherry.apiserver.crds import rule_checking  # noqa: PLC0415
+        from wherry.apiserver.crds import rule_checking  # noqa: PLC0415 - CEL is loaded when used
 
         yield from rule_checking.check(schema, place)
 

@@ -105,7 +105,7 @@ def _default_policy(obj: Object) -> None:
 
 def _validate_policy(obj: Object, old: Object | None, context: Context) -> list[Cause]:
     # Few clusters have policies, and their language is a few megabytes.
-    from wherry.apiserver.admission import policies  # noqa: PLC0415
+    from wherry.apiserver.admission import policies  # noqa: PLC0415 - CEL is loaded when used
 
     found = policies.problems(obj.get("spec") or {})
     return [causes.invalid(path, expression, why) for path, expression, why in found]
