@@ -1,6 +1,7 @@
 """The API server assembled: store, verbs, access and HTTP."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -157,7 +158,9 @@ class ApiServer:
             await self._server.shutdown(_GRACE_SECONDS)
             # Closing waits for the client to agree to the end of TLS; one that is gone never does.
             for transport in open_ones:
-                transport.abort()
+                # asyncio's own TLS transport, in some patch levels, cannot be aborted once it is closed.
+                with contextlib.suppress(AttributeError):
+                    transport.abort()
         await self._custom_resources.stop()
         await self.core.admission.close()
         self._listener = self._server = None
