@@ -368,7 +368,8 @@ def test_the_store_of_a_finished_loop_can_be_abandoned(tmp_path: Path) -> None:
     pending: list[asyncio.Future[store.Record]] = []
     asyncio.run(abandon())
     assert pending[0].cancelled()
-    assert opened[0].revision == 1
+    # A write whose caller is cancelled is not undone: it may have come in before the loop's end.
+    assert opened[0].revision in {1, 2}
 
 
 async def test_who_is_refused_can_read_why(tmp_path: Path) -> None:
