@@ -83,6 +83,11 @@ def measure(key: str, obj: Object, now: datetime.datetime) -> Amounts:
     return amounts
 
 
+def requested(pod: Object) -> Amounts:
+    """Return what must be free for a pod: at its start or while it runs, whichever is more."""
+    return _of_pod(pod["spec"], "requests")
+
+
 def concerns(quota: Object, key: str, obj: Object) -> bool:
     """Return whether an object is in a quota's scopes."""
     spec = quota.get("spec") or {}

@@ -6,9 +6,12 @@ definitions: the metadata of every object is `ObjectMeta`.
 """
 
 import enum
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+import orjson
 
 from wherry.objects.schemas import rules, scalars
 from wherry.objects.schemas.node import ANY, MAX_DEPTH, Admit, Node
@@ -17,6 +20,8 @@ OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _TIME: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+_REMEMBERED: Final = 4096
+"""Compiled parts of structural schemas that are kept for the next that has the same."""
 _MICRO_TIME: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 
 
@@ -46,6 +51,7 @@ class Compiler:
         self._demanding = demanding
         self._named: dict[str, Node] = {}
         self._native_scalars: dict[tuple[str, str], Node] = {}
+        self._alike: dict[bytes, Node] = {}
 
     def definition(self, name: str) -> Node:
         """Return the node of a native definition.
@@ -134,6 +140,22 @@ class Compiler:
         Raises:
             SchemaError: the schema is malformed or nests too deep.
         """
+        if resource or not hasattr(schema, "keys") or "properties" not in schema:
+            return self._structural(schema, where, resource=resource)
+        # A dozen kinds that each spell out a pod template share one node for it.
+        try:
+            text = orjson.dumps(schema)
+        except (TypeError, ValueError):
+            return self._structural(schema, where)
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        node = self._alike.get(digest)
+        if node is None:
+            if len(self._alike) >= _REMEMBERED:
+                self._alike.clear()
+            node = self._alike[digest] = self._structural(schema, where)
+        return node
+
+    def _structural(self, schema: Mapping[str, Any], where: str, *, resource: bool = False) -> Node:
         if where.count(".") > MAX_DEPTH:
             raise SchemaError(f"{where[:200]}: the schema nests more than {MAX_DEPTH} levels deep")
         if not isinstance(schema, Mapping):

@@ -135,20 +135,31 @@ class Scan:
             self.unknown.append(render(path))
 
 
-class _ScalarError(errors.BadRequestError):
+class WrongTypeError(errors.BadRequestError):
+    """A field holds what Go could not have read into it.
+
+    Attributes:
+        found: What stands there: a JSON type, of a number also its value.
+        go_type: What Go would have made of it.
+    """
+
+    def __init__(self, found: str, go_type: str, where: str = "Go value") -> None:
+        super().__init__(f"json: cannot unmarshal {found} into {where} of type {go_type}")
+        self.found, self.go_type = found, go_type
+
+
+class _ScalarError(WrongTypeError):
     """A wrong type whose struct is not known yet: it is the nearest native object above."""
 
     def __init__(self, found: str, fields: str, go_type: str) -> None:
-        super().__init__(f"json: cannot unmarshal {found} into Go value of type {go_type}")
-        self.found, self.fields, self.go_type = found, fields, go_type
+        super().__init__(found, go_type)
+        self.fields = fields
 
-    def in_struct(self, node: Node) -> errors.BadRequestError:
+    def in_struct(self, node: Node) -> WrongTypeError:
         if not node.go_struct:
             return self
-        return errors.BadRequestError(
-            f"json: cannot unmarshal {self.found} into Go struct field "
-            f"{node.go_struct}.{self.fields} of type {self.go_type}"
-        )
+        where = f"Go struct field {node.go_struct}.{self.fields}"
+        return WrongTypeError(self.found, self.go_type, where)
 
 
 def _refuse(node: Node, value: Any, path: Path, detail: str = "") -> NoReturn:

@@ -21,6 +21,12 @@ TOO_DEEP = f"the object nests more than {MAX_DEPTH} levels deep; at most {MAX_DE
 MAX_SHOWN = 256
 """How many characters of an offending value a message repeats."""
 
+class Entry(str):
+    """The key of a map in a path that tells it apart from the name of a field."""
+
+    __slots__ = ()
+
+
 Path = tuple[Any, ...]
 """``(parent path, key or index)``, or ``()``: linked, because it is made for every container and
 read only when something is wrong."""
@@ -157,7 +163,7 @@ def render(path: Path) -> str:
     parts: list[str] = []
     while path:
         path, step = path
-        parts.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+        parts.append(f"[{step}]" if isinstance(step, int | Entry) else f".{step}")
     return "".join(reversed(parts)).lstrip(".")
 
 

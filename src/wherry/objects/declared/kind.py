@@ -1,0 +1,146 @@
+"""A custom kind in full: names, versions, schemas, defaults, checks, and its definition. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wherry.objects import kinds
+from wherry.objects.declared import structural
+from wherry.objects.errors import Cause
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+
+AGE = ("Age", "date", ".metadata.creationTimestamp")
+
+
+def condition(type_: str) -> str:
+    """Return the JSONPath of a condition's status, for a column."""
+    return f'.status.conditions[?(@.type=="{type_}")].status'
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What `kubectl get` prints of an object.
+
+    Attributes:
+        name: The heading.
+        type: ``string``, ``integer``, ``date`` …
+        path: JSONPath of the value.
+        priority: Above 0: only with `-o wide`.
+    """
+
+    name: str
+    type: str
+    path: str
+    priority: int = 0
+
+    def to_dict(self) -> Object:
+        """Return the column as it stands in a definition."""
+        made: Object = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return {**made, "priority": self.priority} if self.priority else made
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where the replicas of a kind are that `kubectl scale` and autoscalers may change."""
+
+    spec: str
+    status: str
+    selector: str = ""
+
+    def to_dict(self) -> Object:
+        """Return the subresource as it stands in a definition."""
+        made = {"specReplicasPath": self.spec, "statusReplicasPath": self.status}
+        return {**made, "labelSelectorPath": self.selector} if self.selector else made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a kind.
+
+    Attributes:
+        name: Such as ``v1``.
+        spec: The declared dataclass of `spec`.
+        status: That of `status`; None: the kind has no status.
+        columns: What `kubectl get` prints; the age is added.
+        scale: For kinds that can be scaled.
+        deprecated: The warning that users of the version get; empty: none.
+    """
+
+    name: str
+    spec: type[Any]
+    status: type[Any] | None = None
+    columns: tuple[Column, ...] = ()
+    scale: Scale | None = None
+    deprecated: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A custom kind.
+
+    Attributes:
+        resource: Its names; the version is the one that is stored.
+        versions: All that are served, the stored one among them.
+        default: Returns an object, in the stored version, with what the user left out.
+        validate: Returns what is wrong with an object, given the one before (None: it is new).
+        warnings: Returns what the writer of an object should know; it does not stop the write.
+        convert: Returns an object of one served version in another, `(object, apiVersion)`.
+    """
+
+    resource: Resource
+    versions: tuple[Version, ...]
+    default: Callable[[Object], Object] | None = None
+    validate: Callable[[Object, Object | None], Sequence[Cause]] | None = None
+    warnings: Callable[[Object], Sequence[str]] | None = None
+    convert: Callable[[Object, str], Object] | None = None
+
+    def definition(self) -> Object:
+        """Return the CustomResourceDefinition (``apiextensions.k8s.io/v1``)."""
+        resource = self.resource
+        names: Object = {
+            "plural": resource.plural,
+            "singular": resource.singular or resource.kind.lower(),
+            "kind": resource.kind,
+            "listKind": f"{resource.kind}List",
+        }
+        if resource.short_names:
+            names["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            names["categories"] = list(resource.categories)
+        crd = kinds.CUSTOM_RESOURCE_DEFINITIONS
+        return {
+            "apiVersion": crd.api_version,
+            "kind": crd.kind,
+            "metadata": {"name": resource.key},
+            "spec": {
+                "group": resource.group,
+                "scope": "Namespaced" if resource.namespaced else "Cluster",
+                "names": names,
+                "versions": [self._version(version) for version in self.versions],
+            },
+        }
+
+    def _version(self, version: Version) -> Object:
+        properties = {"spec": structural.schema(version.spec)}
+        subresources: Object = {}
+        if version.status is not None:
+            properties["status"] = structural.schema(version.status)
+            subresources["status"] = {}
+        if version.scale is not None:
+            subresources["scale"] = version.scale.to_dict()
+        made: Object = {
+            "name": version.name,
+            "served": True,
+            "storage": version.name == self.resource.version,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+            "additionalPrinterColumns": [
+                *(column.to_dict() for column in version.columns),
+                Column(*AGE).to_dict(),
+            ],
+        }
+        if subresources:
+            made["subresources"] = subresources
+        if version.deprecated:
+            made |= {"deprecated": True, "deprecationWarning": version.deprecated}
+        return made
