@@ -1,13 +1,22 @@
 """A real server on a free port over an in-memory store, and both ways into it."""
 
 import asyncio
+import base64
+import datetime
+import ipaddress
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from wherry.apiserver.identity import Attributes, Decision, User
 from wherry.apiserver.inprocess import InProcessTransport
@@ -164,3 +173,43 @@ def run_kubectl(server: ApiServer, tmp_path: Any) -> Any:
         return process.returncode or 0, out.decode(), err.decode()
 
     return run
+
+
+def _certificate(directory: Path) -> tuple[ssl.SSLContext, str]:
+    """Return a server's context and its certificate, which is its own authority, in base64."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "webhook")])
+    now = datetime.datetime.now(datetime.UTC)
+    names: list[x509.GeneralName] = [
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.DNSName("hooks.default.svc"),
+    ]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    file = directory / "webhook.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file.write_bytes(pem + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, base64.b64encode(pem).decode()
+
+
+@pytest.fixture
+def webhook_tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """The context of a server of webhooks on this machine, and its authority as a `caBundle`."""
+    return _certificate(tmp_path)

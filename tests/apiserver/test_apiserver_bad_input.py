@@ -273,3 +273,34 @@ async def test_replies_for_remote_clients_are_compressed(
     async with session.get(MAPS) as response:
         assert response.headers["Content-Encoding"] == "gzip"
         assert len((await response.json())["items"]) == 3
+
+
+@pytest.mark.parametrize("metadata", ["..", 1, [], True])
+async def test_metadata_that_is_no_object_is_refused_by_every_write(session, metadata):
+    path = "/api/v1/namespaces/default/configmaps"
+    async with session.post(path, json={"metadata": {"name": "there"}}) as response:
+        assert response.status == 201
+    sent = {"metadata": metadata}
+    for answer in (session.post(path, json=sent), session.put(f"{path}/there", json=sent)):
+        async with answer as response:
+            assert response.status == 400
+            assert "metadata" in (await response.json())["message"]
+
+
+@pytest.mark.parametrize("version", ["x", "-1", "²", "99999999999999999999"])
+async def test_a_get_at_a_revision_that_is_none_is_refused(session, version):
+    path = "/api/v1/namespaces/default/configmaps/none"
+    async with session.get(path, params={"resourceVersion": version}) as response:
+        assert response.status == 422
+
+
+async def test_kinds_whose_spec_may_be_left_out_have_an_empty_one(session):
+    """A PersistentVolumeClaim or Pod without spec was once a failure of the server."""
+    space = "/api/v1/namespaces/default"
+    for plural in ("persistentvolumeclaims", "pods", "podtemplates"):
+        async with session.post(f"{space}/{plural}", json={"metadata": {"name": "a"}}) as response:
+            assert response.status == 422, await response.text()
+    path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    async with session.post(path, json={"metadata": {"name": "a"}}) as response:
+        assert response.status == 201
+        assert (await response.json())["spec"] == {}

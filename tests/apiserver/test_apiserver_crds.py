@@ -266,3 +266,17 @@ async def test_definitions_are_served_again_after_a_restart(
     again = ApiServer(store, authenticator=Nobody(), authorizer=Nothing())
     request = Request("get", WIDGETS, namespace="default", name="w")
     assert (await again.transport(user).send(request))["spec"]["color"] == "red"
+
+
+async def test_who_uses_a_deprecated_version_is_warned(api: Any, session: Any) -> None:
+    made = definition()
+    version = made["spec"]["versions"][0]
+    for told, warning in (
+        ({}, "example.com/v1 Widget is deprecated"),
+        ({"deprecationWarning": "use another"}, "use another"),
+    ):
+        version |= {"deprecated": True, **told}
+        await api.send("create", CRDS, body=made)
+        async with session.get("/apis/example.com/v1/widgets") as response:
+            assert response.headers["Warning"] == f'299 - "{warning}"'
+        await api.send("delete", CRDS, name=made["metadata"]["name"])

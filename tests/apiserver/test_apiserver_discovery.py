@@ -107,6 +107,29 @@ async def test_openapi_documents_have_what_kubectl_reads(session: Any) -> None:
             assert response.status == 304
 
 
+@pytest.mark.parametrize("path", ["/apis", "/api", "/openapi/v3"])
+async def test_what_clients_keep_is_not_sent_twice(session: Any, path: str) -> None:
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    _, headers = await get(session, path, Accept=accept)
+    again = {"Accept": accept, "If-None-Match": headers["ETag"]}
+    async with session.get(path, headers=again) as response:
+        assert (response.status, await response.read()) == (304, b"")
+    again["If-None-Match"] = '"other"'
+    async with session.get(path, headers=again) as response:
+        assert (response.status, response.headers["ETag"]) == (200, headers["ETag"])
+
+
+async def test_openapi_documents_are_for_ever_under_their_hash(session: Any) -> None:
+    index, _ = await get(session, "/openapi/v3")
+    url = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    _, headers = await get(session, url)
+    assert headers["Cache-Control"] == "public, immutable"
+    _, headers = await get(session, url.partition("?")[0])
+    assert headers["Cache-Control"] == "no-cache, private"
+    async with session.get(url[:-3] + "000", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (301, url)
+
+
 async def test_openapi_v2_is_empty_for_protobuf(session: Any) -> None:
     accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
     async with session.get("/openapi/v2", headers={"Accept": accept}) as response:
@@ -138,3 +161,12 @@ async def test_connections_are_not_there_yet(session: Any, api: Any, subresource
     async with session.get(f"/api/v1/namespaces/default/pods/p/{subresource}") as response:
         assert response.status == 501
         assert (await response.json())["kind"] == "Status"
+
+
+async def test_what_is_stored_has_a_hash_of_how(session: Any) -> None:
+    listed, _ = await get(session, "/api/v1")
+    hashes = {row["name"]: row.get("storageVersionHash") for row in listed["resources"]}
+    # As every Kubernetes says it.
+    assert hashes["pods"] == "xPOwRZ+Yhw8="
+    assert hashes["pods/status"] is None
+    assert hashes["bindings"] is None

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from wherry.apiserver.identity import User
 from wherry.objects import errors, kinds, requests
 
 
@@ -198,6 +199,47 @@ async def test_three_kinds_of_patch(api: Any) -> None:
     assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "python"
     after = await send_to(api, "patch", "d", kinds.DEPLOYMENTS, body={"spec": {"replicas": 7}})
     assert after["spec"]["replicas"] == 7
+
+
+async def test_a_strategic_patch_whose_result_is_no_object_of_the_kind_is_invalid(api: Any) -> None:
+    await api.create(kinds.CONFIG_MAPS, "a")
+    with pytest.raises(errors.InvalidError) as caught:
+        await api.send(
+            "patch",
+            kinds.CONFIG_MAPS,
+            namespace="default",
+            name="a",
+            body={"metadata": {"labels": "invalid"}},
+            content_type=requests.STRATEGIC_MERGE_PATCH,
+        )
+    [cause] = caught.value.details["causes"]
+    assert cause["field"] == "patch"
+    assert "cannot restore map from string" in cause["message"]
+
+
+async def test_retrying_a_conflict_in_a_loop_lets_the_other_write_happen(
+    server: Any, api: Any
+) -> None:
+    made = await api.create(kinds.CONFIG_MAPS, "a")
+    transport = server.transport(User("admin", groups=("system:masters",)))
+    other = asyncio.create_task(
+        transport.send(
+            requests.Request(
+                "patch", kinds.CONFIG_MAPS, namespace="default", name="a", body={"data": {"k": "v"}}
+            )
+        )
+    )
+    body = {"metadata": {**made["metadata"], "resourceVersion": "1"}, "data": {}}
+    for _ in range(10_000):
+        with pytest.raises(errors.ConflictError):
+            await transport.send(
+                requests.Request(
+                    "update", kinds.CONFIG_MAPS, namespace="default", name="a", body=dict(body)
+                )
+            )
+        if other.done():
+            return
+    raise AssertionError("it has never come in")
 
 
 async def test_json_patch_whose_test_fails_is_invalid(api: Any) -> None:

@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from wherry.apiserver import writing
+from wherry.apiserver import converting, writing
 from wherry.apiserver.admission.attributes import Attributes
-from wherry.apiserver.admission.gate import Plan
+from wherry.apiserver.admission.gate import Operation, Plan
 from wherry.apiserver.admission.webhooks import Webhook
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -44,11 +44,14 @@ class _MovedError(errors.ConflictError):
 async def settled(core: Core, call: Call, run: Callable[[Core, Call], Awaitable[T]]) -> T:
     """Carry out a call; begin anew where an object has changed while webhooks were asked.
 
+    Webhooks of admission and of conversion alike.
+
     Raises:
         ApiError: As the call.
         ConflictError: The object changes faster than the webhooks answer.
     """
-    if call.request.verb not in {"update", "patch"} or not core.admission.configured:
+    waits = core.admission.configured or core.served(call).asks
+    if call.request.verb not in {"update", "patch"} or not waits:
         return await run(core, call)
     said = len(call.warnings)
     for attempt in range(_ATTEMPTS):
@@ -93,8 +96,7 @@ async def approve(write: writing.Write, plan: Plan, obj: Object, old: Object | N
         ApiError: One refuses, or cannot be asked.
     """
     asked = _attributes(write, plan, obj, old)
-    if plan.policies is not None:
-        plan.policies.check(asked, write.call.warnings)
+    await _hold_to_policies(plan, asked, write.call.warnings)
     await _validate(write, plan.validating, asked)
 
 
@@ -107,10 +109,9 @@ async def approve_deletion(
         NotFoundError: It has gone meanwhile.
         ApiError: Someone refuses, or cannot be asked.
     """
-    old = write.served.from_storage(record.value())
+    old = await converting.complete(lambda: write.served.from_storage(record.value()))
     asked = dataclasses.replace(_attributes(write, plan, old, old), obj=None, dry_run=dry_run)
-    if plan.policies is not None:
-        plan.policies.check(asked, write.call.warnings)
+    await _hold_to_policies(plan, asked, write.call.warnings)
     await _validate(write, (*plan.mutating, *plan.validating), asked)
     return write.core.head(write.served, record.key.name, record.key.namespace)
 
@@ -125,6 +126,63 @@ def check_unmoved(core: Core, served: Served, record: Record) -> None:
     if core.head(served, record.key.name, record.key.namespace) is not record:
         text = errors.conflict(served.resource.plural, record.key.name, group=served.resource.group)
         raise _MovedError(text.message, text.details)
+
+
+async def admit_body(core: Core, call: Call, operation: Operation, body: Object) -> Object:
+    """Ask about what is no object that is stored: a binding, an eviction, a connection.
+
+    Args:
+        core: The state.
+        call: The request.
+        operation: ``CREATE`` or ``CONNECT``.
+        body: What was sent, or the options of a connection.
+
+    Returns:
+        The body as webhooks leave it.
+
+    Raises:
+        ApiError: One refuses, or cannot be asked.
+    """
+    served, request = core.served(call), call.request
+    plan = core.admission.plan(call, served, operation)
+    if plan is None:
+        return body
+    described = kinds.subresource(served.resource, request.subresource or "")
+    metadata = body.get("metadata")
+    named = metadata.get("name") if isinstance(metadata, dict) else None
+    asked = Attributes(
+        operation=operation,
+        served=served,
+        subresource=request.subresource or "",
+        name=str(request.name or named or ""),
+        namespace=request.namespace or "",
+        user=call.user,
+        dry_run=call.dry_run,
+        obj=body,
+        old=None,
+        kind=described,
+    )
+    dispatcher = core.admission.dispatcher(call.warnings)
+    if plan.mutating:
+        asked = asked.with_object(await dispatcher.mutate(plan.mutating, asked))
+    await _hold_to_policies(plan, asked, call.warnings)
+    if plan.validating:
+        await dispatcher.validate(plan.validating, asked)
+    assert asked.obj is not None
+    return asked.obj
+
+
+async def _hold_to_policies(plan: Plan, asked: Attributes, warnings: list[str]) -> None:
+    policies = plan.policies
+    if policies is None:
+        return
+    said = len(warnings)
+
+    def check() -> None:
+        del warnings[said:]
+        policies.check(asked, warnings)
+
+    await converting.complete(check)
 
 
 async def _validate(write: writing.Write, hooks: Sequence[Webhook], asked: Attributes) -> None:

@@ -6,7 +6,7 @@ it is an update or a create like any other.
 
 from typing import Any
 
-from wherry.apiserver import creating, intake, managed_fields, updating, writing
+from wherry.apiserver import converting, creating, intake, managed_fields, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -36,8 +36,8 @@ async def apply(core: Core, call: Call) -> One:
     record = core.store.head(core.key(served, name, namespace))
     if record is None:
         return await _create(write, config)
-    live = served.from_storage(record.value())
-    merged, managers = merge(write, live, config)
+    live = await converting.complete(lambda: served.from_storage(record.value()))
+    merged, managers = await merge(write, live, config)
     return await updating.replace(write, record, merged, managers=managers)
 
 
@@ -52,7 +52,7 @@ async def _create(write: writing.Write, config: Object) -> One:
     if call.check is not None:
         call.check(_creation(request))
     nothing: Object = {"apiVersion": config["apiVersion"], "kind": config["kind"]}
-    obj, managers = merge(write, nothing, config)
+    obj, managers = await merge(write, nothing, config)
     return await creating.store(core, call, obj, managers=managers)
 
 
@@ -60,7 +60,7 @@ def _creation(request: Request) -> Request:
     return Request("create", request.resource, namespace=request.namespace, options=request.options)
 
 
-def merge(write: writing.Write, live: Object, config: Object) -> tuple[Object, Managers]:
+async def merge(write: writing.Write, live: Object, config: Object) -> tuple[Object, Managers]:
     """Return the object and its managers after an apply.
 
     Args:
@@ -72,15 +72,12 @@ def merge(write: writing.Write, live: Object, config: Object) -> tuple[Object, M
         ConflictError: Others own fields that would change; one cause for each.
         BadRequestError: Lists of the configuration cannot be told apart item by item.
     """
-    served, call = write.served, write.call
+    served, force = write.served, write.call.flag("force")
     managers = managed_fields.of(live) if "metadata" in live else {}
+    view, circumstances = managed_fields.view(served, live), managed_fields.circumstances(write)
     try:
-        return engine.apply(
-            managed_fields.view(served, live),
-            config,
-            managers,
-            managed_fields.circumstances(write),
-            force=call.flag("force"),
+        return await converting.complete(
+            lambda: engine.apply(view, config, managers, circumstances, force=force)
         )
     except FieldConflictsError as error:
         causes = [cause.to_dict() for cause in error.causes]

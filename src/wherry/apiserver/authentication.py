@@ -32,6 +32,10 @@ class Accounts(Protocol):
         """
         ...
 
+    def node_of(self, namespace: str, pod: str) -> str:
+        """Return the node a Pod is bound to; empty where it is bound to none."""
+        ...
+
     def holds_token(self, namespace: str, secret: str, token: str) -> bool:
         """Return whether a service-account Secret holds exactly this token."""
         ...
@@ -167,6 +171,10 @@ def _user_of(claims: Claims) -> User:
         kind = claims.bound.kind.lower()
         extra[f"{_EXTRA}{kind}-name"] = (claims.bound.object.name,)
         extra[f"{_EXTRA}{kind}-uid"] = (claims.bound.object.uid,)
+    if claims.node is not None:
+        extra[f"{_EXTRA}node-name"] = (claims.node.name,)
+        if claims.node.uid:
+            extra[f"{_EXTRA}node-uid"] = (claims.node.uid,)
     return User(
         name=f"system:serviceaccount:{claims.namespace}:{claims.account.name}",
         uid=claims.account.uid,

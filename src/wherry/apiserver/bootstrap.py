@@ -77,6 +77,11 @@ def roles() -> list[Object]:
         _cluster_role("system:aggregate-to-view", _VIEW, to=("view", "edit", "admin")),
         _cluster_role("system:aggregate-to-edit", _EDIT, to=("edit", "admin")),
         _cluster_role("system:aggregate-to-admin", _ADMIN, to=("admin",)),
+        _cluster_role(
+            "system:aggregated-metrics-reader",
+            [_rule(_READ, ["metrics.k8s.io"], ["nodes", "pods"])],
+            to=("view", "edit", "admin"),
+        ),
         *(_cluster_role(name, rules) for name, rules in bootstrap_system.ROLES.items()),
     ]
 

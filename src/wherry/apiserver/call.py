@@ -7,9 +7,19 @@ from wherry.apiserver.identity import User
 from wherry.objects import errors
 from wherry.objects.requests import Request
 
-_TRUE = frozenset({"true", "1", "t", "T", "TRUE", "True"})
-_FALSE = frozenset({"", "false", "0", "f", "F", "FALSE", "False"})
 _MAX_INT = 2**63 - 1
+
+
+def is_true(text: str | None) -> bool:
+    """Return what a query parameter stands for that is a boolean.
+
+    Absent, ``false`` and ``0`` stand for false; everything else is true, and so is a parameter without
+    a value. Source: `Convert_Slice_string_To_bool` of apimachinery.
+
+    Args:
+        text: As it was sent; None where it was not.
+    """
+    return text is not None and text != "0" and text.lower() != "false"
 
 
 @dataclass(slots=True)
@@ -72,19 +82,8 @@ class Call:
         )
 
     def flag(self, name: str) -> bool:
-        """Return a boolean option.
-
-        Raises:
-            BadRequestError: It is neither true nor false.
-        """
-        text = self.request.options.get(name, "")
-        if text in _TRUE:
-            return True
-        if text in _FALSE:
-            return False
-        raise errors.BadRequestError(
-            f'the query parameter {name} has the value "{text}": true or false is accepted'
-        )
+        """Return a boolean option; see `is_true`."""
+        return is_true(self.request.options.get(name))
 
     def number(self, name: str) -> int | None:
         """Return an integer option, None where it is not given.

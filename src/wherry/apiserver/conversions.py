@@ -1,21 +1,24 @@
 """One object in the versions of its kind.
 
 Most kinds have one version. Custom resources with several differ in `apiVersion` only (strategy
-``None``). Two built-in kinds are served in two shapes: Event (core and ``events.k8s.io``) and
-HorizontalPodAutoscaler (``v1`` and ``v2``); each is stored in the first of these.
+``None``), unless their definition names a webhook or the server knows better (`crds`). Two built-in
+kinds are served in two shapes: Event (core and ``events.k8s.io``) and HorizontalPodAutoscaler
+(``v1`` and ``v2``); each is stored in the first of these.
 
 Source: the conversions in `pkg/apis/core/v1`, `pkg/apis/events/v1` and `pkg/apis/autoscaling/v1` of
 Kubernetes, as the fields' documentation describes them.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from wherry.objects.requests import Object
 
 Convert = Callable[[Object], Object]
 
+CHANGEABLE: Final = ("labels", "annotations")
+"""What a conversion may change of the metadata."""
 _EVENT_FIELDS: Final = {
     "involvedObject": "regarding",
     "message": "note",
@@ -125,7 +128,22 @@ def convert(obj: Object, api_version: str) -> Object:
     """
     kind = str(obj["kind"])
     reshape = _SHAPES.get((kind, str(obj["apiVersion"]), api_version))
-    body = reshape(obj) if reshape else obj
+    return typed(reshape(obj) if reshape else obj, api_version, kind)
+
+
+def convert_all(objs: Iterable[Object], api_version: str) -> list[Object]:
+    """Return objects in another version of their kind, as `convert` does."""
+    return [convert(obj, api_version) for obj in objs]
+
+
+def same_metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a converted object: as it was, but for labels and annotations."""
+    kept = {name: value for name, value in before.items() if name not in CHANGEABLE}
+    return kept | {name: after[name] for name in CHANGEABLE if after.get(name) is not None}
+
+
+def typed(body: Object, api_version: str, kind: str) -> Object:
+    """Return the members of ``body`` behind a type, in the order that the store's reader relies on."""
     return {"apiVersion": api_version, "kind": kind} | {
         key: value for key, value in body.items() if key not in {"apiVersion", "kind"}
     }

@@ -6,8 +6,10 @@ Everything here is synchronous: it looks at memory. Waiting happens only where a
 import asyncio
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import orjson
 
 from wherry.apiserver.admission.gate import Admission
 from wherry.apiserver.call import Call
@@ -63,7 +65,7 @@ class Core:
     written: dict[str, Callable[[Record | None, Record | None], None]] = field(default_factory=dict)
     """By resource key: told of each committed write, as (before, after), before its writer is."""
     admission: Admission = field(init=False)
-    _fields: OrderedDict[tuple[str, int], Mapping[str, str]] = field(default_factory=OrderedDict)
+    _fields: OrderedDict[tuple[Served, int], Mapping[str, str]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.store, self.resources, self.clock)
@@ -78,6 +80,8 @@ class Core:
         served = self.resources.by_path(resource.group, resource.version, resource.plural)
         if served is None:
             raise errors.NotFoundError("the server could not find the requested resource")
+        if served.deprecation and served.deprecation not in call.warnings:
+            call.warnings.append(served.deprecation)
         return served
 
     def key(self, served: Served, name: str, namespace: str | None) -> Key:
@@ -135,31 +139,42 @@ class Core:
     async def store_new(self, served: Served, key: Key, obj: Object) -> Record:
         """Create in the store and tell whoever keeps a derived state.
 
+        Args:
+            served: What is written.
+            key: Where it goes.
+            obj: As it is to be stored, its type in front: `writing.stored`.
+
         Raises:
             ApiError: The store refused.
         """
-        return await self._committed(
-            served, key, None, self.store.create(key, served.to_storage(obj))
-        )
+        return await self._committed(served, key, None, self.store.create(key, obj))
 
     async def store_changed(self, served: Served, before: Record, obj: Object) -> Record:
         """Replace in the store, on top of ``before``, and tell whoever keeps a derived state.
 
+        Args:
+            served: What is written.
+            before: What is replaced.
+            obj: As it is to be stored, its type in front: ``before.value()`` or `writing.stored`.
+
         Raises:
             ApiError: The store refused.
         """
-        value = served.to_storage(obj)
-        write = self.store.update(before.key, value, expected=before.revision)
+        write = self.store.update(before.key, obj, expected=before.revision)
         return await self._committed(served, before.key, before, write)
 
     async def store_gone(self, served: Served, before: Record, final: Object | None) -> Record:
         """Remove from the store and tell whoever keeps a derived state.
 
+        Args:
+            served: What is removed.
+            before: What there was.
+            final: Its last state, as `store_changed` takes it.
+
         Raises:
             ApiError: The store refused.
         """
-        value = served.to_storage(final) if final is not None else None
-        write = self.store.delete(before.key, value, expected=before.revision)
+        write = self.store.delete(before.key, final, expected=before.revision)
         return await self._committed(served, before.key, before, write, gone=True)
 
     async def _committed(
@@ -185,13 +200,29 @@ class Core:
 
         Parsing is the cost of field selectors, and watchers ask for one record many times.
         """
-        place = (f"{served.resource.key}/{served.resource.version}", record.revision)
-        found = self._fields.get(place)
+        found = self._fields.get((served, record.revision))
         if found is None:
-            found = served.strategy.selectable_fields(served.from_storage(record.value()))
-            self._fields[place] = found
-            if len(self._fields) > _REMEMBERED_FIELDS:
-                self._fields.popitem(last=False)
+            found = self._remember(served, record, served.from_storage(record.value()))
+        return found
+
+    def foresee_fields(self, served: Served, records: Sequence[Record]) -> None:
+        """Look at the fields of many records at once, where it takes asking somebody.
+
+        Raises:
+            UnconvertedError: As `Served.convert`.
+        """
+        if not served.asks:
+            return
+        unknown = [each for each in records if (served, each.revision) not in self._fields]
+        raws = served.all_in_version(each.raw for each in unknown)
+        for record, raw in zip(unknown, raws, strict=True):
+            self._remember(served, record, orjson.loads(raw))
+
+    def _remember(self, served: Served, record: Record, obj: Object) -> Mapping[str, str]:
+        found = served.strategy.selectable_fields(obj)
+        self._fields[served, record.revision] = found
+        if len(self._fields) > _REMEMBERED_FIELDS:
+            self._fields.popitem(last=False)
         return found
 
 

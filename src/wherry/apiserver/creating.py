@@ -59,26 +59,35 @@ async def store(core: Core, call: Call, obj: Object, managers: Managers | None =
     else:
         managed_fields.put(obj, managers)
     try:
-        served.strategy.prepare_create(obj, write.context)
-        plan = core.admission.plan(call, served, "CREATE")
-        if plan is not None:
-            await admitting.mutate(write, plan, obj, None)
-        writing.judge(write, obj, None)
-        if core.store.head(key) is not None:
-            raise errors.already_exists(served.resource.plural, key.name, served.resource.group)
-        if plan is not None:
-            await admitting.approve(write, plan, obj, None)
-            if served.resource.namespaced:
-                check_namespace(core, served, obj)
-        core.admission.settle(call, served, key, (obj, None))
-        if not call.dry_run:
-            return writing.answer(served, await core.store_new(served, key, obj), 201)
+        kept = await _admitted(write, key, obj)
+        record = None if call.dry_run else await core.store_new(served, key, kept)
     except errors.ApiError:
         # Not when the caller is cancelled: the object may be on its way to disk.
         write.release(obj)
         raise
+    if record is not None:
+        return await writing.answer(served, record, 201)
     write.release(obj)
-    return writing.preview(served, obj, 201)
+    return await writing.preview(served, kept, 201)
+
+
+async def _admitted(write: writing.Write, key: Key, obj: Object) -> Object:
+    """Return the object as it is to be stored, once everybody has agreed. Nothing may wait after it."""
+    core, call, served = write.core, write.call, write.served
+    served.strategy.prepare_create(obj, write.context)
+    plan = core.admission.plan(call, served, "CREATE")
+    if plan is not None:
+        await admitting.mutate(write, plan, obj, None)
+    writing.judge(write, obj, None)
+    if core.store.head(key) is not None:
+        raise errors.already_exists(served.resource.plural, key.name, served.resource.group)
+    if plan is not None:
+        await admitting.approve(write, plan, obj, None)
+    kept = await writing.stored(served, obj)
+    if served.resource.namespaced and (plan is not None or served.asks):
+        check_namespace(core, served, obj)
+    core.admission.settle(call, served, key, (obj, None))
+    return kept
 
 
 def check_namespace(core: Core, served: Served, obj: Object) -> None:

@@ -7,11 +7,12 @@ for ``orphan`` and ``foregroundDeletion``, the namespace controller for ``kubern
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
-from wherry.apiserver import admitting, list_options, reading, updating, writing
+from wherry.apiserver import admitting, converting, list_options, reading, updating, writing
 from wherry.apiserver import core as cores
 from wherry.apiserver.answers import Many, One
 from wherry.apiserver.call import Call
@@ -133,13 +134,27 @@ async def delete_record(write: writing.Write, record: Record, wanted: Options) -
     Raises:
         ConflictError: A precondition fails.
     """
-    core, served = write.core, write.served
-    plan = core.admission.plan(write.call, served, "DELETE")
+    plan = write.core.admission.plan(write.call, write.served, "DELETE")
     if plan is not None:
         record = await admitting.approve_deletion(write, plan, record, dry_run=wanted.dry_run)
-    old = served.from_storage(record.value())
+    return await remove(write, record, wanted)
+
+
+async def remove(write: writing.Write, record: Record, wanted: Options) -> One:
+    """Delete one object that others have agreed to let go.
+
+    Args:
+        write: The circumstances.
+        record: The object's head.
+        wanted: How.
+
+    Raises:
+        ConflictError: A precondition fails.
+    """
+    core, served = write.core, write.served
+    # As it is stored: a deletion is about metadata alone, which is the same in all versions.
+    old, obj = record.value(), record.value()
     _check_preconditions(served, record, old, wanted)
-    obj = served.from_storage(record.value())
     waits = _mark(core, served, obj, wanted)
     if not waits:
         if not wanted.dry_run:
@@ -147,8 +162,8 @@ async def delete_record(write: writing.Write, record: Record, wanted: Options) -
             write.release(obj)
         return _gone(served, obj)
     if wanted.dry_run or obj == old:
-        return writing.preview(served, obj)
-    return writing.answer(served, await core.store_changed(served, record, obj))
+        return await writing.preview(served, obj)
+    return await writing.answer(served, await core.store_changed(served, record, obj))
 
 
 def _check_preconditions(served: Served, record: Record, old: Object, wanted: Options) -> None:
@@ -244,9 +259,10 @@ async def delete_collection(core: Core, call: Call) -> Many:
     list_options.check(call, watch=False)
     chosen = selection_of(core, served, call)
     listed = await reading.records(core, call)
+    raws = [record.raw for record in listed]
+    items = await converting.complete(lambda: served.all_in_version(raws))
     for record in listed:
         head = core.store.head(record.key)
-        if head is not None and chosen.matches(head):
+        if head is not None and await converting.complete(partial(chosen.matches, head)):
             await delete_record(write, head, wanted)
-    items = [served.in_version(record.raw) for record in listed]
     return Many(served, items, core.store.revision)

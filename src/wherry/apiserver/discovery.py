@@ -3,11 +3,14 @@
 Source: `k8s.io/api/apidiscovery/v2` and `meta/v1` (`APIGroupList`, `APIResourceList`).
 """
 
+import base64
+import hashlib
 from typing import Any
 
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.objects import kinds
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
 
 
 def core_versions(address: str) -> Object:
@@ -72,6 +75,8 @@ def _rows(served: Served) -> list[dict[str, Any]]:
         row["shortNames"] = list(resource.short_names)
     if resource.categories:
         row["categories"] = list(resource.categories)
+    if "list" in resource.verbs:
+        row["storageVersionHash"] = _storage_hash(served.storage)
     rows = [row]
     for name in resource.subresources:
         if (described := kinds.subresource(resource, name)) is None:
@@ -87,6 +92,12 @@ def _rows(served: Served) -> list[dict[str, Any]]:
             below |= {"group": described.group, "version": described.version}
         rows.append(below)
     return rows
+
+
+def _storage_hash(storage: Resource) -> str:
+    """Return what changes when objects are stored in another version: Kubernetes' own hash of it."""
+    text = f"{storage.group}/{storage.version}/{storage.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
 def aggregated(resources: ResourceMap, *, core: bool) -> Object:

@@ -6,8 +6,8 @@ Source: `pkg/registry/core/pod/storage/eviction.go` of Kubernetes.
 import dataclasses
 from typing import Any
 
+from wherry.apiserver import admitting, deleting, pod_verbs, writing
 from wherry.apiserver import core as cores
-from wherry.apiserver import deleting, pod_verbs, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -31,7 +31,10 @@ async def evict(core: Core, call: Call) -> One:
         TooManyRequestsError: Its disruption budget does not allow it now.
         InternalError: It has several budgets.
     """
-    options = pod_verbs.part(pod_verbs.body_of(call, "Eviction"), "deleteOptions")
+    sent = pod_verbs.body_of(call, "Eviction")
+    typed = {"apiVersion": "policy/v1", "kind": "Eviction"} | sent
+    body = await admitting.admit_body(core, call, "CREATE", typed)
+    options = pod_verbs.part(body, "deleteOptions")
     request = dataclasses.replace(call.request, verb="delete", subresource=None, body=options)
     served = pod_verbs.served_pods(core)
     name, namespace = request.name or "", request.namespace
@@ -41,7 +44,7 @@ async def evict(core: Core, call: Call) -> One:
     if (budget := _guard(core, pod)) is not None:
         await _spend(core, budget, name, dry_run=wanted.dry_run)
     write = writing.Write.of(core, asked, served)
-    await deleting.delete_record(write, await _marked(write, name, wanted), wanted)
+    await deleting.remove(write, await _marked(write, name, wanted), wanted)
     return One(deleting.success(code=201), code=201)
 
 

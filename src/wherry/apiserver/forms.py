@@ -74,19 +74,20 @@ def _form(part: str) -> Form | None:
     return Form(kind, version)
 
 
-def choose(accepted: tuple[Form, ...], *, served: bool) -> Form:
+def choose(accepted: tuple[Form, ...], *, served: bool, as_table: bool = True) -> Form:
     """Return the first form that an answer can take.
 
     Args:
         accepted: As `negotiate` gave them.
         served: Whether the answer is objects of a served resource; `Status`, `Scale` and reviews
             have one form only.
+        as_table: Whether it can be a Table; a list that comes as a watch cannot.
 
     Raises:
         NotAcceptableError: None of them fits.
     """
     for form in accepted:
-        if served or form is PLAIN or not form.kind:
+        if (served or not form.kind) and (as_table or form.kind != "Table"):
             return form
     raise errors.NotAcceptableError("only the following media types are accepted: application/json")
 

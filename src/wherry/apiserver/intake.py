@@ -1,11 +1,17 @@
 """From what a client sent to an object of its kind: type, place, unknown and duplicate fields."""
 
-from typing import Any
+import json
+from typing import Any, Final
 
 from wherry.apiserver.call import Call
 from wherry.apiserver.resources import Served
 from wherry.objects import errors
-from wherry.objects.requests import Object
+from wherry.objects.errors import Cause
+from wherry.objects.requests import STRATEGIC_MERGE_PATCH, Object
+from wherry.objects.schemas.decoding import WrongTypeError
+
+_SHOWN_CHARACTERS: Final = 200
+"""Of a patch that is refused."""
 
 
 def body(served: Served, call: Call) -> Object:
@@ -23,8 +29,9 @@ def body(served: Served, call: Call) -> Object:
     metadata = obj.setdefault("metadata", {})
     if metadata is None:
         metadata = obj["metadata"] = {}
-    if isinstance(metadata, dict):
-        _check_place(served, call, metadata)
+    if not isinstance(metadata, dict):
+        decode(served, call, obj)  # which refuses it, in the words of the kind
+    _check_place(served, call, metadata)
     return obj
 
 
@@ -42,6 +49,8 @@ def decode(served: Served, call: Call, obj: Object) -> None:
     try:
         unknown = served.schema().decode(obj)
     except errors.BadRequestError as error:
+        if call.request.verb == "patch" and call.request.content_type == STRATEGIC_MERGE_PATCH:
+            raise _unfit_patch(call.request.body, error) from error
         raise errors.BadRequestError(f"{subject}: {error.message}") from error
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
@@ -58,6 +67,17 @@ def decode(served: Served, call: Call, obj: Object) -> None:
         raise errors.BadRequestError(text if served.custom else f"{subject}: {text}")
     if mode == "Warn":
         call.warnings += wrong
+
+
+def _unfit_patch(patch: object, error: errors.BadRequestError) -> errors.InvalidError:
+    """Return the answer to a patch whose result is no object of the kind: it is the patch that is wrong."""
+    why = error.message
+    if isinstance(error, WrongTypeError):
+        found, wanted = error.found, error.go_type
+        what = "map" if wanted.startswith("map[") else "slice" if wanted.startswith("[]") else wanted
+        why = f"cannot restore {what} from {found}"
+    shown = json.dumps(patch, default=str)[:_SHOWN_CHARACTERS]
+    return errors.invalid("", "", [Cause("patch", f"Invalid value: {shown}: {why}")])
 
 
 def _json_type(value: Any) -> str:

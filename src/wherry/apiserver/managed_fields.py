@@ -6,6 +6,7 @@ is not tracked until it is applied.
 
 from typing import Any, Final
 
+from wherry.apiserver import converting
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
@@ -101,7 +102,7 @@ def _converted(core: Core, served: Served, obj: Object, version: str) -> View | 
     other = core.resources.by_kind(version, served.resource.kind)
     if other is None or other.storage.key != served.storage.key:
         return None
-    return view(other, other.from_storage(served.to_storage(obj)))
+    return view(other, served.convert([obj], version)[0])
 
 
 def of(obj: Object) -> Managers:
@@ -132,7 +133,7 @@ def track_create(write: Write, obj: Object) -> None:
     put(obj, engine.create(view(write.served, obj), circumstances(write)))
 
 
-def track_update(write: Write, obj: Object, old: Object, sent: Any) -> None:
+async def track_update(write: Write, obj: Object, old: Object, sent: Any) -> None:
     """Enter the writer of a changed object, in place.
 
     Args:
@@ -149,7 +150,8 @@ def track_update(write: Write, obj: Object, old: Object, sent: Any) -> None:
     served = write.served
     after = before
     if before:
-        after = engine.update(view(served, old), view(served, obj), before, circumstances(write))
+        views, how, managers = (view(served, old), view(served, obj)), circumstances(write), before
+        after = await converting.complete(lambda: engine.update(*views, managers, how))
     if told or after is not before:
         put(obj, after)
 

@@ -55,14 +55,21 @@ def check(obj: Object, resource: Resource) -> list[Cause]:
     causes = [
         Cause("metadata.name", f'Invalid value: "{name}": {problem}') for problem in rule(name)
     ]
-    if labels := metadata.get("labels"):
-        causes += _labels(labels)
-    if annotations := metadata.get("annotations"):
-        causes += _annotations(annotations)
+    causes += check_words(metadata)
     if finalizers := metadata.get("finalizers"):
         causes += _finalizers(finalizers, qualified=_demands_qualified(resource))
     if owners := metadata.get("ownerReferences"):
         causes += _owners(owners)
+    return causes
+
+
+def check_words(metadata: Mapping[str, Any]) -> list[Cause]:
+    """Return what is wrong with labels and annotations."""
+    causes: list[Cause] = []
+    if labels := metadata.get("labels"):
+        causes += _labels(labels)
+    if annotations := metadata.get("annotations"):
+        causes += _annotations(annotations)
     return causes
 
 

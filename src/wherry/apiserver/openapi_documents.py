@@ -179,6 +179,9 @@ def _custom(served: Served, name: str) -> dict[str, Any]:
         "metadata": _described("ObjectMeta", "Standard object's metadata."),
     }
     schema[_GVK] = [_gvk(served, served.resource.kind)]
+    if fields := definition.get("selectableFields"):
+        paths = [{"fieldPath": each["jsonPath"].lstrip(".")} for each in fields]
+        schema["x-kubernetes-selectable-fields"] = paths
     listed = {
         "type": "object",
         "description": f"{served.list_kind} is a list of {served.resource.kind}",

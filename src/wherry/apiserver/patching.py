@@ -1,6 +1,6 @@
 """patch: the three kinds of patch, applied to the head and then stored as an update."""
 
-from wherry.apiserver import applying, managed_fields, updating, writing
+from wherry.apiserver import applying, converting, managed_fields, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -34,7 +34,7 @@ async def patch(core: Core, call: Call) -> One:
     _check_media_type(served, call.request.content_type)
     managed_fields.check_options(call)
     record = core.head(served, call.request.name or "", call.request.namespace)
-    obj = served.from_storage(record.value())
+    obj = await converting.complete(lambda: served.from_storage(record.value()))
     schema = None if served.custom else served.schema()
     patched = apply(call, obj, schema)
     _check_identity(served, obj, patched)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wherry.apiserver import deleting
+from wherry.apiserver import admitting, deleting
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -18,8 +18,11 @@ async def bind(core: Core, call: Call) -> One:
         NotFoundError: There is no such pod.
         ConflictError: It has a node already, or is being deleted.
         BadRequestError: The body names no node.
+        ForbiddenError: A webhook or policy refuses.
     """
-    body = body_of(call, "Binding")
+    sent = body_of(call, "Binding")
+    typed = sent | {"apiVersion": "v1", "kind": "Binding"}
+    body = await admitting.admit_body(core, call, "CREATE", typed)
     metadata = part(body, "metadata")
     name = call.request.name or str(metadata.get("name") or "")
     served = served_pods(core)

@@ -2,8 +2,9 @@
 
 import bisect
 from collections.abc import Sequence
+from functools import partial
 
-from wherry.apiserver import list_options, selection
+from wherry.apiserver import converting, list_options, selection
 from wherry.apiserver.answers import Many, One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -17,12 +18,15 @@ async def get(core: Core, call: Call) -> One:
 
     Raises:
         NotFoundError: There is none.
+        InvalidError: The revision asked for is no number.
     """
     served = core.served(call)
     request = call.request
-    if version := request.options.get("resourceVersion"):
-        await list_options.reach(core.store, int(version) if version.isdigit() else 0)
+    if version := list_options.revision(call):
+        await list_options.reach(core.store, version)
     record = core.committed(served, request.name or "", request.namespace)
+    if served.asks:
+        return One(await converting.complete(partial(served.in_version, record.raw)), served)
     return One(served.in_version(record.raw), served)
 
 
@@ -42,8 +46,9 @@ async def list_(core: Core, call: Call) -> Many:
     records = snapshot.records
     if token is not None:
         records = records[bisect.bisect_right(records, token.after, key=lambda each: each.key) :]
-    page, more = _page(records, chosen, limit)
-    items = served.all_in_version(record.raw for record in page)
+    page, more = await converting.complete(partial(_page, records, chosen, limit))
+    raws = [record.raw for record in page]
+    items = await converting.complete(partial(served.all_in_version, raws))
     if not more:
         return Many(served, items, snapshot.revision)
     follow = list_options.ContinueToken(
@@ -63,7 +68,8 @@ async def records(core: Core, call: Call) -> Sequence[Record]:
     chosen = selection.of(core, served, call)
     snapshot, token = await _snapshot(core, served, call)
     found = [record for record in snapshot.records if token is None or record.key > token.after]
-    return _page(found, chosen, call.number("limit") or 0)[0]
+    limit = call.number("limit") or 0
+    return (await converting.complete(partial(_page, found, chosen, limit)))[0]
 
 
 def _page(
@@ -72,6 +78,7 @@ def _page(
     """Return the first ``limit`` records that are chosen (0: all), and whether more follow."""
     if chosen.everything:
         return (records[:limit], len(records) > limit) if limit else (records, False)
+    chosen.foresee(records)
     page: list[Record] = []
     for record in records:
         if chosen.matches(record):

@@ -4,13 +4,14 @@
 business: the transports ask for it before they come here.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import orjson
 
 from wherry.apiserver import (
     admitting,
+    computing,
     creating,
     deleting,
     evicting,
@@ -61,9 +62,15 @@ class Registry:
         core: The state that the verbs work on.
     """
 
-    def __init__(self, core: Core, virtuals: Virtuals | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        virtuals: Virtuals | None = None,
+        computed: Iterable[computing.Computed] = (),
+    ) -> None:
         self.core = core
         self._virtuals = virtuals or {}
+        self._computed = {each.resource.key: each for each in computed}
 
     async def run(self, call: Call) -> Answer:
         """Answer any request but a watch.
@@ -77,6 +84,8 @@ class Registry:
             return await self._subresource(call, served, request.subresource)
         if request.verb not in served.resource.verbs:
             raise _not_allowed(request.verb)
+        if (source := self._computed.get(served.resource.key)) is not None:
+            return await computing.read(source, served, call)
         if request.verb == "create":
             if served.resource == kinds.BINDINGS:
                 return await pod_verbs.bind(self.core, call)

@@ -53,6 +53,9 @@ class Served:
         scale: Where the `scale` subresource reads and writes; None without one.
         rules: Returns what breaks the definition's rules in CEL, for an object and the one it replaces;
             None without rules.
+        convert: Returns objects of the kind in a version, each one new: the one place where versions
+            change. The result may share parts with its argument.
+        asks: Whether `convert` may have to ask somebody, and so has to be run by `converting.complete`.
     """
 
     resource: Resource
@@ -62,11 +65,22 @@ class Served:
     definition: Mapping[str, Any] | None = None
     scale: ScalePaths | None = None
     rules: Callable[[Object, Object | None], list[Cause]] | None = None
+    convert: Callable[[Iterable[Object], str], list[Object]] = conversions.convert_all
+    asks: bool = False
 
     @property
     def custom(self) -> bool:
         """Whether a custom definition serves it."""
         return self.definition is not None
+
+    @property
+    def deprecation(self) -> str:
+        """What whoever uses a version that its definition calls deprecated is warned of."""
+        if self.definition is None or not self.definition.get("deprecated"):
+            return ""
+        resource = self.resource
+        plain = f"{resource.group}/{resource.version} {resource.kind} is deprecated"
+        return str(self.definition.get("deprecationWarning") or plain)
 
     @property
     def columns(self) -> list[dict[str, Any]] | None:
@@ -83,29 +97,31 @@ class Served:
 
     def in_version(self, raw: bytes) -> bytes:
         """Return a stored object's JSON in this version; the same bytes where it is stored so."""
+        # Stored objects begin with their apiVersion: one comparison instead of parsing.
+        if raw.startswith(b'{"apiVersion":"%s",' % self.resource.api_version.encode()):
+            return raw
         return self.all_in_version((raw,))[0]
 
     def all_in_version(self, raws: Iterable[bytes]) -> list[bytes]:
         """Return the JSON of stored objects in this version; the same bytes where stored so."""
         version = self.resource.api_version
-        # Stored objects begin with their apiVersion: one comparison instead of parsing.
         start = b'{"apiVersion":"%s",' % version.encode()
-        return [
-            raw
-            if raw.startswith(start)
-            else orjson.dumps(conversions.convert(orjson.loads(raw), version))
-            for raw in raws
-        ]
+        found = list(raws)
+        others = [raw for raw in found if not raw.startswith(start)]
+        if not others:
+            return found
+        converted = iter(self.convert(map(orjson.loads, others), version))
+        return [raw if raw.startswith(start) else orjson.dumps(next(converted)) for raw in found]
 
     def from_storage(self, obj: Object) -> Object:
         """Return a stored object in this version."""
         if obj.get("apiVersion") == self.resource.api_version:
             return obj
-        return conversions.convert(obj, self.resource.api_version)
+        return self.convert([obj], self.resource.api_version)[0]
 
     def to_storage(self, obj: Object) -> Object:
         """Return an object of this version as it is stored."""
-        return conversions.convert(obj, self.storage.api_version)
+        return self.convert([obj], self.storage.api_version)[0]
 
 
 def builtin(resource: Resource, strategies: Mapping[str, Strategy]) -> Served:

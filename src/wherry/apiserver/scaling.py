@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from wherry.apiserver import applying, managed_fields, patching, updating, writing
+from wherry.apiserver import applying, converting, managed_fields, patching, updating, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -68,7 +68,8 @@ async def get(core: Core, call: Call) -> One:
     """
     served, paths = _paths(core, call)
     record = core.committed(served, call.request.name or "", call.request.namespace)
-    return One(orjson.dumps(scale_of(served.from_storage(record.value()), paths)))
+    obj = await converting.complete(lambda: served.from_storage(record.value()))
+    return One(orjson.dumps(scale_of(obj, paths)))
 
 
 async def write(core: Core, call: Call) -> One:
@@ -80,7 +81,7 @@ async def write(core: Core, call: Call) -> One:
     managed_fields.check_options(call)
     served, paths = _paths(core, call)
     record = core.head(served, call.request.name or "", call.request.namespace)
-    obj = served.from_storage(record.value())
+    obj = await converting.complete(lambda: served.from_storage(record.value()))
     if call.request.content_type == APPLY_PATCH and call.request.verb == "patch":
         return await _apply(writing.Write.of(core, call), record, obj, paths)
     obj["metadata"].pop("resourceVersion", None)
@@ -111,7 +112,7 @@ async def _apply(write: writing.Write, record: Record, obj: Object, paths: Scale
     replicas = (wanted.get("spec") or {}).get("replicas")
     if replicas is not None:
         _set(config, paths.replicas, replicas)
-    merged, managers = applying.merge(write, obj, config)
+    merged, managers = await applying.merge(write, obj, config)
     answer = await updating.replace(write, record, merged, managers=managers)
     return One(orjson.dumps(scale_of(orjson.loads(answer.raw), paths)))
 

@@ -3,7 +3,7 @@
 Labels and names are known without parsing an object; only a selector on other fields needs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wherry.apiserver.call import Call
@@ -43,6 +43,15 @@ class Selection:
         if self.labels is not None and not self.labels.matches(record.labels):
             return False
         return self.fields is None or self.fields.matches(self._fields(record))
+
+    def foresee(self, records: Sequence[Record]) -> None:
+        """Prepare for matching records, where that takes asking somebody about them.
+
+        Raises:
+            UnconvertedError: As `Served.convert`.
+        """
+        if self.parses:
+            self.core.foresee_fields(self.served, records)
 
     def _fields(self, record: Record) -> Mapping[str, str]:
         known = {_NAME: record.key.name, _NAMESPACE: record.key.namespace}

@@ -3,17 +3,23 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from wherry.apiserver import allocators, forms, table, tables
+from wherry.apiserver import allocators, computing, forms, table, tables
 from wherry.apiserver import strategies as builtin_strategies
+from wherry.apiserver.audit.auditor import Auditor
 from wherry.apiserver.core import Core
 from wherry.apiserver.crds.custom_resources import CustomResources
+from wherry.apiserver.crds.hooks import Hooks
+from wherry.apiserver.crds.serving import Known
 from wherry.apiserver.crds.strategy import DefinitionStrategy
+from wherry.apiserver.fairness import metrics as flow_metrics
+from wherry.apiserver.fairness.gate import Gate
 from wherry.apiserver.http.handler import Handler, Parts
+from wherry.apiserver.http.limits import Connections, Limits
 from wherry.apiserver.http.metrics import Metrics
 from wherry.apiserver.http.site import Check, Site
 from wherry.apiserver.identity import Authenticator, Authorizer, User
@@ -24,12 +30,11 @@ from wherry.apiserver.resources import ResourceMap
 from wherry.apiserver.strategy import Strategy
 from wherry.apiserver.virtual import Virtuals
 from wherry.objects import kinds
+from wherry.objects.requests import Object
 from wherry.store import Store
 
 _GRACE_SECONDS = 5.0
 """How long requests under way may take when the server stops."""
-_MAX_LINE_BYTES = 32 * 1024
-"""Length of a request line: selectors stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +43,30 @@ class Extensions:
 
     Attributes:
         strategies: By resource key; for custom resources whose kinds are known here.
+        hooks: By resource key, e.g. ``experiments.kubeflow.org``: defaults, rules and conversions of
+            custom kinds as pure functions. A kind with a strategy has none.
         virtuals: Handlers of access reviews, token requests and their like.
+        computed: What can be read and is not stored.
         checks: Health checks by name.
         documents: JSON documents by path.
         pod_streams: Reads logs.
         pod_connections: Carries out exec, attach, port-forward and proxy.
         printer: Columns of Tables.
+        limits: Bounds on connections.
+        auditor: Keeps the audit log; None where there is none.
     """
 
     strategies: Mapping[str, Strategy] = field(default_factory=dict)
+    hooks: Mapping[str, Hooks] = field(default_factory=dict)
     virtuals: Virtuals = field(default_factory=dict)
+    computed: Sequence[computing.Computed] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
     documents: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     pod_streams: PodStreams | None = None
     pod_connections: PodConnections | None = None
     printer: table.Printer = tables
+    limits: Limits = field(default_factory=Limits)
+    auditor: Auditor | None = None
 
 
 _TLS_END_SECONDS = 2.0
@@ -69,6 +83,9 @@ class ApiServer:
         registry: The verbs.
         resources: What is served.
         port: Where it listens; 0 while it does not.
+        gate: Whose request goes first.
+        metrics: What `/metrics` tells.
+        connections: Those of the clients, and their bounds.
     """
 
     def __init__(
@@ -83,6 +100,7 @@ class ApiServer:
     ) -> None:
         extensions = extensions or Extensions()
         self.port = 0
+        self._stopping = False
         self._store = store
         self._authorizer = authorizer
         self._ssl_context = ssl_context
@@ -93,15 +111,26 @@ class ApiServer:
             kinds.CUSTOM_RESOURCE_DEFINITIONS.key: definitions,
         }
         self.resources = ResourceMap.of_builtin(strategies)
+        for each in extensions.computed:
+            self.resources.add(computing.served(each))
         cluster_ips = allocators.ClusterIPs(service_range)
         node_ports = allocators.NodePorts()
         allocators.occupy(store, cluster_ips, node_ports)
         self.core = Core(store, self.resources, cluster_ips, node_ports)
-        self.registry = Registry(self.core, extensions.virtuals)
-        self._custom_resources = CustomResources(self.core, extensions.strategies)
+        self.registry = Registry(self.core, extensions.virtuals, extensions.computed)
+        known = Known(extensions.strategies, extensions.hooks)
+        self._custom_resources = CustomResources(self.core, known)
         self._custom_resources.load()
-        metrics = Metrics()
-        self._site = Site(self.resources, metrics, extensions.checks, extensions.documents)
+        self.gate = Gate(self._flow_control)
+        for resource in (kinds.FLOW_SCHEMAS, kinds.PRIORITY_LEVEL_CONFIGURATIONS):
+            self.core.written[resource.key] = lambda _before, _after: self.gate.changed()
+        self.connections = Connections(extensions.limits)
+        self.metrics = metrics = Metrics()
+        if extensions.auditor is not None:
+            metrics.sources.append(extensions.auditor.log.metrics)
+        metrics.sources.append(lambda: flow_metrics.lines(self.gate))
+        checks = {"shutdown": self._stopping_because, **extensions.checks}
+        self._site = Site(self.resources, metrics, checks, extensions.documents)
         self._handler = Handler(
             Parts(
                 registry=self.registry,
@@ -110,6 +139,9 @@ class ApiServer:
                 authorizer=authorizer,
                 site=self._site,
                 metrics=metrics,
+                gate=self.gate,
+                connections=self.connections,
+                auditor=extensions.auditor,
                 pod_streams=extensions.pod_streams,
                 pod_connections=extensions.pod_connections,
             )
@@ -121,6 +153,15 @@ class ApiServer:
         """Return a way in without HTTP, for a user."""
         return InProcessTransport(self.registry, user, self._authorizer)
 
+    def _stopping_because(self) -> str:
+        return "the server is stopping" if self._stopping else ""
+
+    def _flow_control(self) -> tuple[list[Object], list[Object]]:
+        """Return the flow schemas and priority levels as they are now."""
+        lists = (kinds.FLOW_SCHEMAS, kinds.PRIORITY_LEVEL_CONFIGURATIONS)
+        schemas, levels = (self.core.list(resource) for resource in lists)
+        return schemas, levels
+
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen.
 
@@ -131,15 +172,16 @@ class ApiServer:
         Raises:
             OSError: The port is in use, or the address not this machine's.
         """
+        self._stopping = False
         self._custom_resources.start()
-        self._server = web.Server(
-            self._handler, access_log=None, keepalive_timeout=90.0, max_line_size=_MAX_LINE_BYTES
-        )
+        self._server = web.Server(self._handler)
+        limits = self.connections.limits
         self._listener = await asyncio.get_running_loop().create_server(
-            self._server,
+            self.connections.factory(self._server),
             host,
             port,
             ssl=self._ssl_context,
+            ssl_handshake_timeout=limits.handshake_seconds if self._ssl_context else None,
             ssl_shutdown_timeout=_TLS_END_SECONDS if self._ssl_context else None,
             backlog=1024,
         )
@@ -148,6 +190,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         """End watches, let requests finish, close connections. Idempotent; the store stays open."""
+        self._stopping = True
         if self._listener is not None:
             self._listener.close()
         self._handler.end_watches()
@@ -161,6 +204,7 @@ class ApiServer:
                 # asyncio's own TLS transport, in some patch levels, cannot be aborted once it is closed.
                 with contextlib.suppress(AttributeError):
                     transport.abort()
+        self.connections.close()
         await self._custom_resources.stop()
         await self.core.admission.close()
         self._listener = self._server = None

@@ -72,6 +72,7 @@ class Claims:
         namespace: Of the service account.
         account: The service account.
         bound: What the token is bound to, if anything.
+        node: Where the Pod it is bound to ran when it was issued; its uid is empty where there was no such Node.
         secret: Name of the Secret that must hold this very token; empty for requested tokens.
         expires: Seconds since the epoch; infinite for tokens of Secrets.
         identifier: ``jti``, unique to the token; empty for tokens of Secrets.
@@ -85,6 +86,7 @@ class Claims:
     expires: float
     identifier: str
     audiences: tuple[str, ...]
+    node: Reference | None = None
 
 
 class TokenSigner:
@@ -122,6 +124,7 @@ class TokenSigner:
         audiences: Sequence[str] = (),
         lifetime_seconds: int = 3600,
         bound: Bound | None = None,
+        node: Reference | None = None,
         now: datetime.datetime,
     ) -> tuple[str, datetime.datetime]:
         """Return a new token and when it ends.
@@ -132,6 +135,7 @@ class TokenSigner:
             audiences: Whom the token is for; empty for the API server itself.
             lifetime_seconds: 600 … 2^32.
             bound: What the token ends with, besides its account.
+            node: Where the Pod runs that it is bound to; it does not end with it.
             now: Current time, aware.
         """
         expires = now + datetime.timedelta(seconds=lifetime_seconds)
@@ -141,6 +145,8 @@ class TokenSigner:
         }
         if bound is not None:
             private[bound.kind.lower()] = dataclasses.asdict(bound.object)
+        if node is not None:
+            private["node"] = {key: text for key, text in dataclasses.asdict(node).items() if text}
         issued = int(now.timestamp())
         claims = {
             "iss": self.issuer,
@@ -277,6 +283,7 @@ def _read_claims(claims: dict[str, Any]) -> Claims:
         account = _reference(private["serviceaccount"])
         kinds = [kind for kind in BINDABLE if private.get(kind.lower())]
         bound = Bound(kinds[0], _reference(private[kinds[0].lower()])) if kinds else None
+        node = private.get("node") if bound is not None and bound.kind == "Pod" else None
         audiences = claims["aud"]
         # What is written twice must be the same twice: others read only the subject.
         if claims["sub"] != f"{_SUBJECT}{namespace}:{account.name}":
@@ -289,6 +296,7 @@ def _read_claims(claims: dict[str, Any]) -> Claims:
             expires=float(claims["exp"]),
             identifier=str(claims.get("jti", "")),
             audiences=(audiences,) if isinstance(audiences, str) else tuple(audiences),
+            node=Reference(_text(node, "name"), str(node.get("uid", ""))) if node else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _no_account() from error

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from wherry.apiserver import admitting, intake, managed_fields, object_meta, writing
+from wherry.apiserver import admitting, converting, intake, managed_fields, object_meta, writing
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -55,7 +55,7 @@ async def replace(
         ApiError: As `update`.
     """
     core, call, served = write.core, write.call, write.served
-    old = served.from_storage(record.value())
+    old = await converting.complete(lambda: served.from_storage(record.value()))
     _check_same(served, obj["metadata"], record, old)
     sent = managed_fields.taken(obj)
     intake.decode(served, call, obj)
@@ -63,7 +63,7 @@ async def replace(
     object_meta.keep_owned(obj, old)
     writing.shape(served, obj, old)
     if managers is None:
-        managed_fields.track_update(write, obj, old, sent)
+        await managed_fields.track_update(write, obj, old, sent)
     else:
         managed_fields.put(obj, managers)
     served.strategy.prepare_update(obj, old, write.context)
@@ -75,16 +75,18 @@ async def replace(
     writing.judge(write, obj, old)
     if plan is not None:
         await admitting.approve(write, plan, obj, old)
+    kept = await writing.stored(served, obj)
+    if plan is not None or served.asks:
         admitting.check_unmoved(core, served, record)
     core.admission.settle(call, served, record.key, (obj, old))
     if call.dry_run:
-        obj["metadata"]["resourceVersion"] = str(record.revision)
-        return writing.preview(served, obj)
+        kept["metadata"]["resourceVersion"] = str(record.revision)
+        return await writing.preview(served, kept)
     if finished(served, obj):
-        gone = await core.store_gone(served, record, obj)
+        gone = await core.store_gone(served, record, kept)
         write.release(obj)
-        return writing.answer(served, gone)
-    return writing.answer(served, await core.store_changed(served, record, obj))
+        return await writing.answer(served, gone)
+    return await writing.answer(served, await core.store_changed(served, record, kept))
 
 
 def finished(served: Served, obj: Object) -> bool:

@@ -5,18 +5,19 @@ ADDED, one that no longer does is DELETED.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import orjson
 
-from wherry.apiserver import list_options, selection
+from wherry.apiserver import converting, list_options, selection
 from wherry.apiserver.answers import Event
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
 from wherry.objects import errors
 from wherry.objects.errors import Cause
-from wherry.store import Change, CompactedError, StoreClosedError, Subscription
+from wherry.store import Change, CompactedError, Record, StoreClosedError, Subscription
 
 BOOKMARK_SECONDS = 60.0
 """How often a quiet watch tells how far it has come."""
@@ -74,7 +75,12 @@ class Watch:
                 except CompactedError as error:
                     yield [_error(errors.GoneError(f"too old resource version: {error}"))]
                     return
-                if events := list(self._events(changes)):
+                try:
+                    events = await self._events(changes)
+                except errors.ApiError as error:
+                    yield [_error(error)]
+                    return
+                if events:
                     yield events
             if self._bookmarks:
                 yield self._quiet(float("inf"))
@@ -93,29 +99,44 @@ class Watch:
         self._told = now
         return (bookmark(self.served, self._chosen.core.store.revision),)
 
-    def _events(self, changes: Iterable[Change]) -> Iterable[Event]:
-        served, chosen = self.served, self._chosen
+    async def _events(self, changes: Sequence[Change]) -> list[Event]:
+        if self.served.asks:
+            self._follow_definition()
+            return await converting.complete(lambda: self._shown(changes))
+        return self._shown(changes)
+
+    def _follow_definition(self) -> None:
+        """Ask whom the definition names now, not whom it named when the watch began."""
+        resource, resources = self.served.resource, self._chosen.core.resources
+        found = resources.by_path(resource.group, resource.version, resource.plural)
+        if found is not None and found is not self.served:
+            self.served = found
+            self._chosen = dataclasses.replace(self._chosen, served=found)
+
+    def _shown(self, changes: Sequence[Change]) -> list[Event]:
+        told = list(self._chosen_events(changes))
+        raws = self.served.all_in_version(event.raw for event in told)
+        return [
+            event if raw is event.raw else dataclasses.replace(event, raw=raw)
+            for event, raw in zip(told, raws, strict=True)
+        ]
+
+    def _chosen_events(self, changes: Sequence[Change]) -> Iterable[Event]:
+        """Yield the events of this watch, their objects as they are stored."""
+        chosen = self._chosen
         if chosen.everything:
             for change in changes:
-                raw = served.in_version(change.record.raw)
-                yield Event(change.type, raw, change.revision)
+                yield Event(change.type, change.record.raw, change.revision)
             return
+        chosen.foresee([each.previous for each in changes if each.previous is not None])
+        chosen.foresee([each.record for each in changes if each.type != "DELETED"])
         for change in changes:
             before = change.previous is not None and chosen.matches(change.previous)
             after = change.type != "DELETED" and chosen.matches(change.record)
             if after:
-                raw = served.in_version(change.record.raw)
-                yield Event("MODIFIED" if before else "ADDED", raw, change.revision)
+                yield Event("MODIFIED" if before else "ADDED", change.record.raw, change.revision)
             elif before:
-                yield Event("DELETED", self._last(change), change.revision)
-
-    def _last(self, change: Change) -> bytes:
-        """Return the state in which an object leaves: the last that matched, at this revision."""
-        if change.type == "DELETED" or change.previous is None:
-            return self.served.in_version(change.record.raw)
-        last = change.previous.value()
-        last["metadata"]["resourceVersion"] = str(change.revision)
-        return self.served.in_version(orjson.dumps(last))
+                yield Event("DELETED", _last(change), change.revision)
 
 
 async def watch(core: Core, call: Call) -> Watch:
@@ -143,20 +164,33 @@ async def watch(core: Core, call: Call) -> Watch:
         await list_options.reach(core.store, since)
     explicit = "sendInitialEvents" in call.request.options
     if send_initial or (not since and not explicit):
-        return _from_state(core, served, chosen, call, end_bookmark=send_initial)
+        return await _from_state(core, served, chosen, call, end_bookmark=send_initial)
     return _open(core, served, chosen, call, since=since or core.store.revision, initial=())
 
 
-def _from_state(
+def _last(change: Change) -> bytes:
+    """Return the state in which an object leaves: the last that matched, at this revision."""
+    if change.type == "DELETED" or change.previous is None:
+        return change.record.raw
+    last = change.previous.value()
+    last["metadata"]["resourceVersion"] = str(change.revision)
+    return orjson.dumps(last)
+
+
+def _initial(served: Served, chosen: selection.Selection, records: Sequence[Record]) -> list[Event]:
+    if not chosen.everything:
+        chosen.foresee(records)
+        records = [record for record in records if chosen.matches(record)]
+    raws = served.all_in_version(record.raw for record in records)
+    return [Event("ADDED", raw, record.revision) for record, raw in zip(records, raws, strict=True)]
+
+
+async def _from_state(
     core: Core, served: Served, chosen: selection.Selection, call: Call, *, end_bookmark: bool
 ) -> Watch:
     namespace = call.request.namespace if served.resource.namespaced else ""
     snapshot = core.store.list(served.storage.key, namespace)
-    initial = [
-        Event("ADDED", served.in_version(record.raw), record.revision)
-        for record in snapshot.records
-        if chosen.everything or chosen.matches(record)
-    ]
+    initial = await converting.complete(lambda: _initial(served, chosen, snapshot.records))
     # In the order in which they came to be, as a watch from the beginning would have told it.
     initial.sort(key=lambda event: event.revision)
     if end_bookmark:

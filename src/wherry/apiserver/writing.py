@@ -5,10 +5,11 @@ come between: an update needs no retry. A conflict is always one that the client
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
-from wherry.apiserver import object_meta
+from wherry.apiserver import converting, object_meta, ratcheting
 from wherry.apiserver.answers import One
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
@@ -17,6 +18,7 @@ from wherry.apiserver.strategy import Context
 from wherry.objects import errors
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
+from wherry.objects.schemas import Schema
 from wherry.store import Record
 
 
@@ -32,13 +34,24 @@ def shape(served: Served, obj: Object, old: Object | None) -> None:
         InvalidError: Schema or metadata break a rule.
     """
     schema = served.schema()
+    if obj.get("spec") is None and not served.custom and _always_has_spec(schema):
+        obj["spec"] = {}
     schema.default(obj)
-    causes = object_meta.check(obj, served.resource) + schema.check(obj)
+    causes = schema.check(obj)
+    if causes and old is not None and served.definition is not None:
+        structural = served.definition["schema"]["openAPIV3Schema"]
+        causes = ratcheting.remaining(causes, obj, old, structural)
+    causes = object_meta.check(obj, served.resource) + causes
     if old is not None:
         causes += object_meta.check_update(obj, old)
     if causes:
         raise invalid(served, obj, causes)
     served.strategy.default(obj)
+
+
+def _always_has_spec(schema: Schema) -> bool:
+    """Return whether a built-in kind has a `spec` even where its writer has left it out."""
+    return "spec" in schema.root.properties and "spec" not in schema.root.required
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +112,41 @@ def invalid(served: Served, obj: Object, causes: list[Cause]) -> errors.InvalidE
     return errors.invalid(resource.kind, name, causes, resource.group)
 
 
-def preview(served: Served, obj: Object, code: int = 200) -> One:
-    """Return an object as it would be stored: the answer of a dry run."""
-    return One(served.in_version(orjson.dumps(served.to_storage(obj))), served, code)
+async def stored(served: Served, obj: Object) -> Object:
+    """Return an object as it is to be stored. Where that takes asking, other writes go on meanwhile.
+
+    Raises:
+        ApiError: It cannot be had in the storage version.
+    """
+    if served.asks:
+        return await converting.complete(partial(served.to_storage, obj))
+    return served.to_storage(obj)
 
 
-def answer(served: Served, record: Record, code: int = 200) -> One:
-    """Return a stored object."""
-    return One(served.in_version(record.raw), served, code)
+async def preview(served: Served, kept: Object, code: int = 200) -> One:
+    """Return an object as it would be stored: the answer of a dry run.
+
+    Args:
+        served: What it is.
+        kept: As `stored` gave it.
+        code: HTTP status.
+
+    Raises:
+        ApiError: It cannot be had in the version that was asked for.
+    """
+    return await _shown(served, orjson.dumps(kept), code)
+
+
+async def answer(served: Served, record: Record, code: int = 200) -> One:
+    """Return a stored object.
+
+    Raises:
+        ApiError: It cannot be had in the version that was asked for.
+    """
+    return await _shown(served, record.raw, code)
+
+
+async def _shown(served: Served, raw: bytes, code: int) -> One:
+    if served.asks:
+        return One(await converting.complete(partial(served.in_version, raw)), served, code)
+    return One(served.in_version(raw), served, code)

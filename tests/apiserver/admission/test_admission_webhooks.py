@@ -161,7 +161,7 @@ async def test_services_are_found_and_their_name_is_checked(
     spec = {"type": "ExternalName", "externalName": "127.0.0.1"}
     for name in ("hooks", "wrong"):
         await api.create(kinds.SERVICES, name, spec=spec)
-    service = {"namespace": "default", "path": "v", "port": hooks.port}
+    service = {"namespace": "default", "path": "/v", "port": hooks.port}
     right = {"service": {**service, "name": "hooks"}, "caBundle": config["caBundle"]}
     await configure(api, hook(right))
     await api.create(kinds.CONFIG_MAPS, "a")

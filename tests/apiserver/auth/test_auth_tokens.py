@@ -45,6 +45,9 @@ class Accounts:
     def uid_of(self, resource: str, namespace: str, name: str) -> str | None:
         return self.uids.get((resource, namespace, name))
 
+    def node_of(self, namespace: str, pod: str) -> str:
+        return ""
+
     def holds_token(self, namespace: str, secret: str, token: str) -> bool:
         return self.secrets.get((namespace, secret)) == token
 
@@ -108,6 +111,19 @@ def test_a_good_token(authenticator: RequestAuthenticator) -> None:
     assert user.extra["authentication.kubernetes.io/pod-uid"] == ("pod-1",)
     (credential,) = user.extra["authentication.kubernetes.io/credential-id"]
     assert credential.startswith("JTI=")
+
+
+@pytest.mark.parametrize("uid", ["node-1", ""])
+def test_a_token_of_a_pod_tells_its_node(authenticator: RequestAuthenticator, uid: str) -> None:
+    bound = Bound("Pod", Reference("p", "pod-1"))
+    user = authenticator.user_of_token(issue(bound=bound, node=Reference("n", uid)))
+    extra = {
+        key.removeprefix("authentication.kubernetes.io/"): value
+        for key, value in user.extra.items()
+    }
+    assert extra["pod-name"] == ("p",)
+    assert extra["node-name"] == ("n",)
+    assert extra.get("node-uid", ("",)) == (uid,)
 
 
 def test_two_tokens_are_never_the_same() -> None:

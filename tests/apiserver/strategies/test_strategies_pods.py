@@ -403,7 +403,7 @@ async def test_images_deadlines_and_tolerations_may_change(writer):
         ({"containers": []}, "spec.containers"),
         ({"nodeName": "other"}, "spec"),
         ({"restartPolicy": "Never"}, "spec"),
-        ({"tolerations": []}, "spec.tolerations"),
+        ({"tolerations": [{"operator": "Exists"}]}, "spec.tolerations"),
         ({"schedulingGates": [{"name": "a"}]}, "spec.schedulingGates"),
         ({"terminationGracePeriodSeconds": 3}, "spec"),
     ],
@@ -416,12 +416,14 @@ async def test_the_rest_of_a_pod_is_immutable(writer, change, field):
     assert [cause.field for cause in found] == [field]
 
 
-async def test_replacing_by_a_manifest_keeps_the_priority(writer):
+async def test_replacing_by_a_manifest_keeps_what_admission_set(writer):
     old = writer.good(kinds.PODS, POD)
     new = copy.deepcopy(old)
-    del new["spec"]["priority"], new["spec"]["preemptionPolicy"]
+    for field in ("priority", "preemptionPolicy", "tolerations"):
+        del new["spec"][field]
     made, found = writer.update(kinds.PODS, new, old)
     assert (made["spec"]["priority"], found) == (0, [])
+    assert made["spec"]["tolerations"] == old["spec"]["tolerations"]
 
 
 async def test_ephemeral_containers_are_only_added(writer):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from wherry.apiserver import conversions
 from wherry.apiserver.identity import User
 from wherry.apiserver.resources import Served
 from wherry.objects import kinds
@@ -34,7 +33,7 @@ class Attributes:
     """One write.
 
     Attributes:
-        operation: ``CREATE``, ``UPDATE`` or ``DELETE``.
+        operation: ``CREATE``, ``UPDATE``, ``DELETE`` or ``CONNECT``.
         served: What is written, in the version that is written.
         subresource: Empty for the object itself.
         name: Of the object.
@@ -44,6 +43,7 @@ class Attributes:
         obj: What is to be; None for deletions. Not to be changed.
         old: What is; None for creations. Not to be changed.
         requested: The version the client has asked in, where ``served`` is another one.
+        kind: What ``obj`` is, where a subresource has a kind of its own: ``Eviction``, ``PodExecOptions``.
     """
 
     operation: str
@@ -56,6 +56,7 @@ class Attributes:
     obj: Object | None
     old: Object | None
     requested: Served | None = None
+    kind: kinds.Subresource | None = None
 
     @property
     def resource_path(self) -> str:
@@ -64,41 +65,48 @@ class Attributes:
         return f"{plural}/{self.subresource}" if self.subresource else plural
 
     def in_version(self, served: Served) -> "Attributes":
-        """Return the same write in another version of the resource."""
-        version = served.resource.api_version
+        """Return the same write in another version of the resource.
+
+        Raises:
+            UnconvertedError: As `Served.convert`.
+        """
+        present = [each for each in (self.obj, self.old) if each is not None]
+        converted = iter(self.served.convert(present, served.resource.api_version))
         return replace(
             self,
             served=served,
             requested=self.requested or self.served,
-            obj=conversions.convert(self.obj, version) if self.obj is not None else None,
-            old=conversions.convert(self.old, version) if self.old is not None else None,
+            obj=next(converted) if self.obj is not None else None,
+            old=next(converted) if self.old is not None else None,
         )
 
     def labels(self) -> list[Mapping[str, str]]:
         """Return the labels of the object, and of what it replaces."""
         present = [each for each in (self.obj, self.old) if each is not None]
-        return [each["metadata"].get("labels") or {} for each in present]
+        return [(each.get("metadata") or {}).get("labels") or {} for each in present]
 
     def request(self) -> dict[str, Any]:
         """Return the `AdmissionRequest` without the objects."""
         asked = (self.requested or self.served).resource
         request: dict[str, Any] = {
             "uid": str(uuid.uuid4()),
-            "kind": _kind(self.served.resource),
+            "kind": _kind(self.kind or self.served.resource),
             "resource": _resource(self.served.resource),
-            "requestKind": _kind(asked),
+            "requestKind": _kind(self.kind or asked),
             "requestResource": _resource(asked),
             "name": self.name,
             "operation": self.operation,
             "userInfo": _user_info(self.user),
             "dryRun": self.dry_run,
-            "options": {"apiVersion": "meta.k8s.io/v1", "kind": _OPTIONS[self.operation]},
+            "options": None,
         }
+        if options := _OPTIONS.get(self.operation):
+            request["options"] = {"apiVersion": "meta.k8s.io/v1", "kind": options}
         if self.namespace:
             request["namespace"] = self.namespace
         if self.subresource:
             request["subResource"] = request["requestSubResource"] = self.subresource
-        if self.dry_run:
+        if self.dry_run and options:
             request["options"]["dryRun"] = ["All"]
         return request
 
@@ -111,7 +119,7 @@ class Attributes:
         return replace(self, obj=copy.deepcopy(obj))
 
 
-def _kind(resource: Resource) -> dict[str, str]:
+def _kind(resource: Resource | kinds.Subresource) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 

@@ -21,7 +21,7 @@ from wherry.objects import kinds
 from wherry.objects.requests import Object
 from wherry.store import Key, Record, Store
 
-Operation = Literal["CREATE", "UPDATE", "DELETE"]
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 SYSTEM_USER: Final = "system:apiserver"
 """Whose own deletions nobody may stop, or definitions could never go."""

@@ -68,13 +68,27 @@ class WebhookClient:
             "request": dict(request),
         }
         seconds = spec.get("timeoutSeconds") or _DEFAULT_SECONDS
-        answer = await self.post(spec.get("clientConfig") or {}, review, seconds)
+        try:
+            answer = await self.post(spec.get("clientConfig") or {}, review, seconds)
+        except WebhookCallError as error:
+            raise WebhookCallError(f"failed to call webhook: {error}") from error
         return _checked(answer, str(request["uid"]))
 
     async def post(
-        self, config: Mapping[str, Any], body: Mapping[str, Any], seconds: float
+        self,
+        config: Mapping[str, Any],
+        body: Mapping[str, Any],
+        seconds: float,
+        *,
+        max_bytes: int = _MAX_BYTES,
     ) -> dict[str, Any]:
         """Send a JSON object to where a `clientConfig` points, and return the one that comes back.
+
+        Args:
+            config: Where, and whom to trust there.
+            body: What is sent.
+            seconds: How long it may take.
+            max_bytes: How long the answer may be.
 
         Raises:
             WebhookCallError: It cannot be done in time, or the answer is none.
@@ -93,14 +107,15 @@ class WebhookClient:
                     allow_redirects=False,
                 ) as response,
             ):
-                raw = await response.content.read(_MAX_BYTES + 1)
+                raw = await _read(response, max_bytes)
                 status = response.status
         except TimeoutError as error:
             raise _failed(url, seconds, "context deadline exceeded") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _failed(url, seconds, str(error)) from error
-        if status != 200 or len(raw) > _MAX_BYTES:
-            why = f"the server answered with status {status} and {len(raw)} bytes"
+        if status != 200 or len(raw) > max_bytes:
+            size = f"more than {max_bytes}" if len(raw) > max_bytes else str(len(raw))
+            why = f"the server answered with status {status} and {size} bytes"
             raise _failed(url, seconds, why)
         try:
             answer = orjson.loads(raw)
@@ -129,7 +144,7 @@ class WebhookClient:
         name, namespace = str(service.get("name")), str(service.get("namespace"))
         record = self._store.get(Key(kinds.SERVICES.key, namespace, name))
         if record is None:
-            raise WebhookCallError(f'failed to call webhook: service "{name}" not found')
+            raise WebhookCallError(f'service "{name}" not found')
         address = _address(record.value(), namespace)
         path = "/" + str(service.get("path") or "").lstrip("/")
         return f"https://{address}:{service.get('port') or 443}{path}", f"{name}.{namespace}.svc"
@@ -142,12 +157,22 @@ def _address(service: Object, namespace: str) -> str:
     address = str(spec.get("clusterIP") or "None")
     if address == "None":
         name = service["metadata"]["name"]
-        raise WebhookCallError(f"failed to call webhook: service {namespace}/{name} has no address")
+        raise WebhookCallError(f"service {namespace}/{name} has no address")
     return f"[{address}]" if ":" in address else address
 
 
 def _failed(url: str, seconds: float, why: str) -> WebhookCallError:
-    return WebhookCallError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {why}')
+    return WebhookCallError(f'Post "{url}?timeout={seconds}s": {why}')
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body; where it is longer than allowed, no more than shows that it is."""
+    pieces = bytearray()
+    async for piece in response.content.iter_any():
+        pieces += piece
+        if len(pieces) > most:
+            break
+    return bytes(pieces)
 
 
 def _checked(answer: Mapping[str, Any], uid: str) -> dict[str, Any]:

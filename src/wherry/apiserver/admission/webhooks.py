@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wherry.apiserver import converting
 from wherry.apiserver.admission.attributes import Attributes
 from wherry.apiserver.admission.matching import ConditionError, Conditions, Match
 from wherry.apiserver.admission.webhook_client import WebhookCallError, WebhookClient
@@ -108,7 +109,7 @@ class Dispatcher:
         if patch is None or asked.obj is None:
             return asked.obj
         try:
-            matched = hook.match.applies(asked, self._store, self._resources) or asked
+            matched = await self._matched(hook, asked) or asked
             assert matched.obj is not None
             patched = patches.json_patch(matched.obj, patch)
         except errors.ApiError as error:
@@ -117,7 +118,14 @@ class Dispatcher:
             ) from error
         if matched is asked:
             return patched
-        return asked.in_version(matched.served).with_object(patched).in_version(asked.served).obj
+        version = asked.served.resource.api_version
+        back = await converting.complete(lambda: asked.served.convert([patched], version))
+        return back[0]
+
+    async def _matched(self, hook: Webhook, asked: Attributes) -> Attributes | None:
+        """Return the write in the version that a webhook wants; None where it is not concerned."""
+        store, resources = self._store, self._resources
+        return await converting.complete(lambda: hook.match.applies(asked, store, resources))
 
     async def validate(self, hooks: Sequence[Webhook], asked: Attributes) -> None:
         """Ask all webhooks at once.
@@ -138,7 +146,7 @@ class Dispatcher:
         Raises:
             ApiError: It refuses, or cannot be asked.
         """
-        matched = hook.match.applies(asked, self._store, self._resources)
+        matched = await self._matched(hook, asked)
         if matched is None:
             return None
         request = matched.request()

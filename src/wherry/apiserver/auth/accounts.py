@@ -33,6 +33,12 @@ class StoredAccounts:
         record = self._store.get(Key(resource, namespace, name))
         return record.uid if record is not None and self._counts(record) else None
 
+    def node_of(self, namespace: str, pod: str) -> str:
+        """Return the node a Pod is bound to; empty where it is bound to none."""
+        record = self._store.get(Key(kinds.PODS.key, namespace, pod))
+        spec = record.value().get("spec") if record is not None else None
+        return str((spec or {}).get("nodeName") or "")
+
     def holds_token(self, namespace: str, secret: str, token: str) -> bool:
         """Return whether a service-account Secret holds exactly this token."""
         record = self._store.get(Key(kinds.SECRETS.key, namespace, secret))

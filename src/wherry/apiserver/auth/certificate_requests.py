@@ -56,7 +56,7 @@ def strategies(authorizer: Authorizer, now: Callable[[], datetime.datetime]) -> 
     def on_update(obj: Object, old: Object, context: Context) -> None:
         base.on_update(obj, old, context)
         if context.subresource == "approval":
-            _keep_all_but_judgements(obj, old, now())
+            _keep_all_but_conditions(obj, old, now())
             _check_verb(authorizer, "approve", obj, context)
         elif context.subresource == "status":
             _keep_judgements(obj, old, now())
@@ -221,12 +221,13 @@ def _conditions(obj: Object) -> list[dict[str, Any]]:
     return list((obj.get("status") or {}).get("conditions") or ())
 
 
-def _keep_all_but_judgements(obj: Object, old: Object, now: datetime.datetime) -> None:
-    wanted = [each for each in _conditions(obj) if each.get("type") in _JUDGEMENTS]
-    kept = [each for each in _conditions(old) if each.get("type") not in _JUDGEMENTS]
+def _keep_all_but_conditions(obj: Object, old: Object, now: datetime.datetime) -> None:
+    wanted = _conditions(obj)
+    types = {str(each.get("type")) for each in wanted}
+    kept = [each for each in _conditions(old) if str(each.get("type")) not in types | _JUDGEMENTS]
     status = dict(old.get("status") or {})
     obj["status"] = status | {"conditions": _dated(kept + wanted, old, now)}
-    types = {str(each["type"]) for each in wanted}
+    types &= _JUDGEMENTS
     before = {str(each.get("type")) for each in _conditions(old)} & _JUDGEMENTS
     if types == _JUDGEMENTS:
         raise _forbidden(obj, "Approved and Denied conditions are mutually exclusive")

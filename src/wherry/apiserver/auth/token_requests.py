@@ -63,12 +63,14 @@ class TokenRequest:
         uid = self._accounts.uid_of(kinds.SERVICE_ACCOUNTS.key, namespace, name)
         if uid is None:
             raise errors.not_found(kinds.SERVICE_ACCOUNTS.plural, name)
+        bound = self._bound(obj, spec, namespace)
         token, expires = self._signer.issue(
             namespace,
             Reference(name, uid),
             audiences=audiences,
             lifetime_seconds=lifetime,
-            bound=self._bound(obj, spec, namespace),
+            bound=bound,
+            node=self._node(namespace, bound),
             now=self._now(),
         )
         wanted = {
@@ -79,6 +81,15 @@ class TokenRequest:
         created = {"creationTimestamp": metadata.format_time(self._now())}
         status = {"token": token, "expirationTimestamp": metadata.format_time(expires)}
         return {**obj, "metadata": obj["metadata"] | created, "spec": wanted, "status": status}
+
+    def _node(self, namespace: str, bound: Bound | None) -> Reference | None:
+        """Return where the Pod runs that a token is bound to."""
+        if bound is None or bound.kind != "Pod":
+            return None
+        name = self._accounts.node_of(namespace, bound.object.name)
+        if not name:
+            return None
+        return Reference(name, self._accounts.uid_of(kinds.NODES.key, "", name) or "")
 
     def _bound(self, obj: Object, spec: Mapping[str, Any], namespace: str) -> Bound | None:
         reference = _typed(spec.get("boundObjectRef"), dict, "spec.boundObjectRef")

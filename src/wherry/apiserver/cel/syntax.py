@@ -134,7 +134,7 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise CelSyntaxError(_error(text, at, f"token recognition error at: {text[at]!r}"))
+            raise CelSyntaxError(_error(text, at, f"Syntax error: token recognition error at: {text[at]!r}"))
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match[0], at))
         at = match.end()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from wherry.apiserver import deleting, updating, writing
 from wherry.apiserver.call import Call
@@ -11,7 +11,6 @@ from wherry.apiserver.crds import serving
 from wherry.apiserver.crds.strategy import CLEANUP
 from wherry.apiserver.identity import MASTERS, User
 from wherry.apiserver.resources import Served
-from wherry.apiserver.strategy import Strategy
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object, Request
 from wherry.store import Key, Record, StoreError
@@ -26,12 +25,12 @@ class CustomResources:
 
     Args:
         core: The state; its hook for written definitions is taken.
-        strategies: By resource key; for kinds that the server knows more about.
+        known: What the server knows of kinds beyond their definitions.
     """
 
-    def __init__(self, core: Core, strategies: Mapping[str, Strategy]) -> None:
+    def __init__(self, core: Core, known: serving.Known) -> None:
         self._core = core
-        self._strategies = strategies
+        self._known = known
         self._serving: dict[str, list[Served]] = {}
         self._cleaning: dict[str, asyncio.Task[None]] = {}
         self._running = False
@@ -68,7 +67,9 @@ class CustomResources:
     def _serve(self, definition: Object) -> None:
         name = definition["metadata"]["name"]
         self._withdraw(name)
-        self._serving[name] = serving.served_by(definition, self._strategies)
+        self._serving[name] = serving.served_by(
+            definition, self._known, self._core.admission.client
+        )
         for served in self._serving[name]:
             self._core.resources.add(served)
 
@@ -91,7 +92,7 @@ class CustomResources:
         store = self._core.store
         while True:
             try:
-                served = next(iter(self._serving.get(name, ())), None)
+                served = _in_storage_version(self._serving.get(name, ()))
                 since = store.revision
                 if served is None or await self._emptied(served):
                     await self._let_go(name)
@@ -135,3 +136,9 @@ class CustomResources:
         definition["metadata"]["finalizers"] = [each for each in finalizers if each != CLEANUP]
         call = Call(Request("update", resource, name=name), _USER)
         await updating.replace(writing.Write.of(self._core, call, served), record, definition)
+
+
+def _in_storage_version(serving_now: Sequence[Served]) -> Served | None:
+    """Return how objects are served as they are stored, so that no webhook is asked about them."""
+    found = [each for each in serving_now if each.resource == each.storage]
+    return next(iter((*found, *serving_now)), None)

@@ -19,7 +19,7 @@ from wherry.apiserver.cel.program import Program
 from wherry.apiserver.cel.values import NONE, CelError, CostError, Optional, equal
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.objects.schemas.node import Path, render
+from wherry.objects.schemas.node import Entry, Path, render
 
 KEY: Final = "x-kubernetes-validations"
 VARIABLES: Final = ("self", "oldSelf")
@@ -119,10 +119,12 @@ class Check:
     Attributes:
         causes: What is wrong.
         left: What may still be spent.
+        asked: The rule that was asked last.
     """
 
     causes: list[Cause] = field(default_factory=list)
     left: int = compiling.DEFAULT_BUDGET
+    asked: Rule | None = None
 
     def run(self, place: Place, value: Any, old: Any, path: Path = ()) -> None:
         """Ask the rules of a place, then those below it.
@@ -160,6 +162,7 @@ class Check:
             # What was stored before a rule was there may stay as it is.
             if unchanged and not rule.transition:
                 continue
+            self.asked = rule
             values = {"self": this, "oldSelf": before}
             if rule.optional_old:
                 values["oldSelf"] = (
@@ -211,9 +214,10 @@ class RuleSet:
         try:
             check.run(self._root, obj, old)
         except CostError:
+            rule = check.asked.spec.get("rule") if check.asked else ""
             text = (
-                "validation failed due to running out of cost budget, no further validation rules "
-                "will be run"
+                "no further validation rules will be run due to call cost exceeds limit for rule: "
+                f"{rule}"
             )
             check.causes.append(Cause("", f'Invalid value: "object": {text}'))
         return check.causes
@@ -246,7 +250,7 @@ def _fields(place: Place, value: dict[str, Any]) -> Iterator[tuple[str, Place, A
     if place.values is not None:
         for name, item in value.items():
             if name not in place.properties:
-                yield name, place.values, item
+                yield Entry(name), place.values, item
 
 
 def _by_keys(place: Place, old: Any) -> Callable[[Any], Any]:

@@ -1,9 +1,15 @@
 """From a definition to the resources that it defines."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from wherry.apiserver import conversions
+from wherry.apiserver.admission.webhook_client import WebhookClient
+from wherry.apiserver.converting import Asking
+from wherry.apiserver.crds.conversion_webhook import ConversionWebhook
+from wherry.apiserver.crds.hooks import HookedStrategy, Hooks, convert_all
 from wherry.apiserver.crds.strategy import CustomStrategy
 from wherry.apiserver.crds.validation import RULES
 from wherry.apiserver.resources import ScalePaths, Served, precedence
@@ -14,13 +20,49 @@ from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.objects.schemas import Schema
 
+Conversion = tuple[Callable[[Iterable[Object], str], list[Object]], bool]
 
-def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Served]:
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the server knows of custom kinds beyond their definitions, by resource key.
+
+    Attributes:
+        strategies: For kinds that differ in everything.
+        hooks: For kinds with defaults, rules or versions of their own.
+    """
+
+    strategies: Mapping[str, Strategy]
+    hooks: Mapping[str, Hooks]
+
+    def strategy(self, storage: Resource, selectable: tuple[str, ...]) -> Strategy:
+        """Return the strategy of a version of a kind."""
+        if special := self.strategies.get(storage.key):
+            return special
+        if hooks := self.hooks.get(storage.key):
+            return HookedStrategy(hooks, storage.api_version, selectable)
+        return CustomStrategy(selectable)
+
+    def conversion(
+        self, definition: Object, schemas: Mapping[str, Callable[[], Schema]], client: WebhookClient
+    ) -> Conversion:
+        """Return what converts objects of a definition, and whether it asks a webhook."""
+        hooks = self.hooks.get(definition["metadata"]["name"])
+        if hooks is not None and hooks.convert is not None:
+            return convert_all(hooks.convert), False
+        conversion = definition["spec"].get("conversion") or {}
+        if conversion.get("strategy") == "Webhook":
+            return Asking(ConversionWebhook(conversion, schemas, client)), True
+        return conversions.convert_all, False
+
+
+def served_by(definition: Object, known: Known, client: WebhookClient) -> list[Served]:
     """Return what a stored definition serves: its versions, the most stable first.
 
     Args:
         definition: With its status; one that is not established serves nothing.
-        strategies: By resource key; for kinds that the server knows more about.
+        known: What the server knows itself.
+        client: Calls conversion webhooks.
     """
     if not conditions.is_true(definition, "Established"):
         return []
@@ -28,12 +70,17 @@ def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Se
     rows = {version["name"]: _resource(spec, version) for version in spec["versions"]}
     storage = next(rows[each["name"]] for each in spec["versions"] if each.get("storage"))
     terminating = "deletionTimestamp" in definition["metadata"]
+    schemas = {
+        rows[version["name"]].api_version: _schema(version["schema"]["openAPIV3Schema"])
+        for version in spec["versions"]
+    }
+    convert, asks = known.conversion(definition, schemas, client)
     return [
         Served(
             resource=rows[version["name"]],
             storage=storage,
-            schema=_schema(version["schema"]["openAPIV3Schema"]),
-            strategy=strategies.get(storage.key) or CustomStrategy(_selectable(version)),
+            schema=schemas[rows[version["name"]].api_version],
+            strategy=known.strategy(storage, _selectable(version)),
             definition={
                 **version,
                 "listKind": spec["names"]["listKind"],
@@ -41,6 +88,8 @@ def served_by(definition: Object, strategies: Mapping[str, Strategy]) -> list[Se
             },
             scale=_scale(version),
             rules=_rules(version["schema"]["openAPIV3Schema"]),
+            convert=convert,
+            asks=asks,
         )
         for version in sorted(spec["versions"], key=lambda each: precedence(each["name"]))
         if version.get("served")

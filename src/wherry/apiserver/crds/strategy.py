@@ -13,6 +13,9 @@ CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its objects are gone."""
 
 
+_HTTPS: Final = 443
+
+
 class CustomStrategy(Strategy):
     """The behaviour of a custom resource.
 
@@ -51,8 +54,10 @@ class DefinitionStrategy(Strategy):
         kind = names.get("kind") or ""
         names["singular"] = names.get("singular") or kind.lower()
         names["listKind"] = names.get("listKind") or f"{kind}List"
-        if not spec.get("conversion"):
-            spec["conversion"] = {"strategy": "None"}
+        conversion = spec["conversion"] = spec.get("conversion") or {"strategy": "None"}
+        config = (conversion.get("webhook") or {}).get("clientConfig") or {}
+        if config.get("service") is not None:
+            config["service"].setdefault("port", _HTTPS)
 
     def prepare_create(self, obj: Object, context: Context) -> None:
         """Accept the names where they are free: the definition is served at once."""
@@ -70,14 +75,6 @@ class DefinitionStrategy(Strategy):
     def validate(self, obj: Object, old: Object | None, context: Context) -> list[Cause]:
         """Return what is wrong with the definition."""
         return validation.check(obj, old)
-
-    def warnings(self, obj: Object) -> list[str]:
-        """Tell what of the definition is not carried out."""
-        if obj["spec"]["conversion"].get("strategy") != "Webhook":
-            return []
-        return [
-            "spec.conversion.strategy: Webhook is not called: between versions only apiVersion changes"
-        ]
 
 
 def _judge_names(obj: Object, context: Context) -> None:

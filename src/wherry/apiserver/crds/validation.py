@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from wherry.apiserver.strategies import causes
+from wherry.apiserver.strategies import causes, webhookconfigs
 from wherry.objects import jsonpaths, names, openapi
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
@@ -15,6 +15,8 @@ from wherry.objects.schemas import SchemaError
 
 RULES: Final = "x-kubernetes-validations"
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
+_CONVERSIONS: Final = ("None", "Webhook")
+_REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 _SCOPES: Final = ("Cluster", "Namespaced")
 _MAX_SELECTABLE_FIELDS = 8
 
@@ -27,9 +29,59 @@ def check(obj: Object, old: Object | None) -> list[Cause]:
     if spec.get("preserveUnknownFields"):
         detail = "must be false in order to use defaults in the schema"
         found.append(causes.invalid("spec.preserveUnknownFields", value=True, detail=detail))
+    found += _conversion(spec.get("conversion") or {})
     if old is not None:
         found += _immutable(spec, old["spec"])
+        found += _stored_versions((obj.get("status") or {}).get("storedVersions"), spec["versions"])
     return found
+
+
+def _conversion(conversion: Mapping[str, Any]) -> Iterator[Cause]:
+    path, strategy = "spec.conversion", conversion.get("strategy") or ""
+    yield from causes.choice(f"{path}.strategy", strategy, _CONVERSIONS)
+    webhook = conversion.get("webhook")
+    if strategy != "Webhook":
+        if webhook is not None:
+            detail = "should not be set when strategy is not set to Webhook"
+            yield causes.forbidden(f"{path}.webhook", detail)
+        return
+    config = (webhook or {}).get("clientConfig")
+    if config is None:
+        detail = "required when strategy is set to Webhook"
+        yield causes.required(f"{path}.webhook.clientConfig", detail)
+    else:
+        yield from webhookconfigs.client_config(f"{path}.webhook.clientConfig", config)
+    yield from _review_versions((webhook or {}).get("conversionReviewVersions") or [])
+
+
+def _review_versions(versions: list[str]) -> Iterator[Cause]:
+    path = "spec.conversion.webhook.conversionReviewVersions"
+    if not versions:
+        yield causes.required(path)
+        return
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            yield causes.duplicate(f"{path}[{index}]", version)
+        yield from causes.problems(f"{path}[{index}]", version, names.dns1035_label(version))
+    if not set(versions) & set(_REVIEW_VERSIONS):
+        detail = f"must include at least one of {', '.join(_REVIEW_VERSIONS)}"
+        yield causes.invalid(path, versions, detail)
+
+
+def _stored_versions(stored: list[str] | None, versions: list[dict[str, Any]]) -> Iterator[Cause]:
+    """Find versions that objects may still be stored in, and that nobody could read any more."""
+    path = "status.storedVersions"
+    if not stored:
+        yield causes.invalid(path, stored or [], "must have at least one stored version")
+        return
+    known = [version["name"] for version in versions]
+    for version in versions:
+        if version.get("storage") and version["name"] not in stored:
+            detail = f"must have the storage version {version['name']}"
+            yield causes.invalid(path, stored, detail)
+    for index, name in enumerate(stored):
+        if name not in known:
+            yield causes.invalid(f"{path}[{index}]", name, "must appear in spec.versions")
 
 
 def _immutable(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Cause]:

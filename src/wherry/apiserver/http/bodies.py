@@ -22,6 +22,9 @@ MAX_DEPTH: Final = 200
 """Levels of nesting; orjson itself writes no more than 254."""
 BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""
+_FREE_SECONDS: Final = 5.0
+_LEAST_BYTES_PER_SECOND: Final = 1024
+"""How fast a body must come after the first `_FREE_SECONDS`."""
 MAX_YAML_NODES: Final = 200_000
 """Values in a YAML body, each alias counted with all it stands for."""
 
@@ -65,15 +68,20 @@ async def read(request: web.BaseRequest) -> bytes:
         return data
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        started = asyncio.get_running_loop().time()
+        async with asyncio.timeout_at(started + _FREE_SECONDS) as timeout:
             async for chunk in content.iter_any():
                 size += len(chunk)
+                seconds = min(BODY_SECONDS, _FREE_SECONDS + size / _LEAST_BYTES_PER_SECOND)
+                timeout.reschedule(started + seconds)
                 if size > MAX_BODY_BYTES:
                     raise _too_large()
                 chunks.append(chunk)
     except TimeoutError as error:
         raise errors.BadRequestError(
-            f"the request body did not arrive within {BODY_SECONDS:.0f} seconds"
+            f"the request body came too slowly: {size} bytes of it have arrived; "
+            f"{_LEAST_BYTES_PER_SECOND} a second are expected, and all of it within "
+            f"{BODY_SECONDS:.0f} seconds"
         ) from error
     return b"".join(chunks)
 

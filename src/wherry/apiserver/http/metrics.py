@@ -3,11 +3,18 @@
 import bisect
 import resource
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 _STATM = Path("/proc/self/statm")
+_FILES = Path("/proc/self/fd")
+_STARTED = time.time()
+
+Source = Callable[[], Iterable[str]]
+"""Returns lines of further metrics, each family with its ``# HELP`` and ``# TYPE``."""
 
 
 class Metrics:
@@ -16,6 +23,8 @@ class Metrics:
     def __init__(self) -> None:
         self.watches = 0
         """Open watches."""
+        self.sources: list[Source] = []
+        """What others have to tell."""
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._durations: dict[tuple[str, str], list[float]] = {}
 
@@ -40,22 +49,50 @@ class Metrics:
 
     def text(self) -> str:
         """Return all metrics."""
-        lines = ["# TYPE apiserver_request_total counter"]
+        lines = head("apiserver_request_total", "counter", "Requests answered.")
         for (verb, name, code), number in sorted(self._requests.items()):
-            labels = f'verb="{verb.upper()}",resource="{name}",code="{code}"'
+            labels = f'verb="{verb.upper()}",resource="{_escaped(name)}",code="{code}"'
             lines.append(f"apiserver_request_total{{{labels}}} {number}")
-        lines.append("# TYPE apiserver_request_duration_seconds histogram")
+        lines += head("apiserver_request_duration_seconds", "histogram", "Time to an answer.")
         for (verb, name), row in sorted(self._durations.items()):
-            lines += _histogram(f'verb="{verb.upper()}",resource="{name}"', row)
-        lines += [
-            "# TYPE apiserver_longrunning_requests gauge",
-            f'apiserver_longrunning_requests{{verb="WATCH"}} {self.watches}',
-            "# TYPE process_resident_memory_bytes gauge",
-            f"process_resident_memory_bytes {_resident_bytes()}",
-            "# TYPE process_cpu_seconds_total counter",
-            f"process_cpu_seconds_total {_cpu_seconds():.3f}",
-        ]
+            lines += _histogram(f'verb="{verb.upper()}",resource="{_escaped(name)}"', row)
+        lines += head("apiserver_longrunning_requests", "gauge", "Open streams.")
+        lines.append(f'apiserver_longrunning_requests{{verb="WATCH"}} {self.watches}')
+        for source in self.sources:
+            lines += source()
+        lines += _process()
         return "\n".join(lines) + "\n"
+
+
+def head(name: str, kind: str, text: str) -> list[str]:
+    """Return the lines with which a family of metrics begins."""
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _process() -> list[str]:
+    found: list[tuple[str, str, str, float]] = [
+        ("resident_memory_bytes", "gauge", "Memory held.", _resident_bytes()),
+        ("cpu_seconds_total", "counter", "User and system time.", round(_cpu_seconds(), 3)),
+        ("start_time_seconds", "gauge", "Start of the process, Unix time.", round(_STARTED, 2)),
+        (
+            "max_fds",
+            "gauge",
+            "Files that may be open.",
+            resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        ),
+    ]
+    if _FILES.is_dir():
+        count = sum(1 for _ in _FILES.iterdir())
+        found.append(("open_fds", "gauge", "Files that are open.", count))
+    return [
+        line
+        for name, kind, text, value in found
+        for line in (*head(f"process_{name}", kind, text), f"process_{name} {value}")
+    ]
 
 
 def _histogram(labels: str, row: list[float]) -> list[str]:

@@ -3,9 +3,10 @@
 Answers to discovery are made once for each state of the resource map.
 """
 
+import hashlib
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import orjson
@@ -20,6 +21,10 @@ _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _OPENAPI_V2_PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_IMMUTABLE: Final = {
+    "Cache-Control": "public, immutable",
+    "Expires": "Fri, 31 Dec 9999 23:59:59 GMT",
+}
 MAJOR, MINOR = "1", "36"
 GIT_VERSION: Final = "v1.36.0+wherry"
 
@@ -73,7 +78,7 @@ class Site:
             "/version": lambda _: _json(version()),
             "/metrics": lambda _: Page(self._metrics.text().encode(), "text/plain; version=0.0.4"),
             "/openapi/v2": _openapi_v2,
-            "/openapi/v3": lambda _: _json(self._openapi.index()),
+            "/openapi/v3": lambda headers: _tagged(orjson.dumps(self._openapi.index()), headers),
             "/healthz": lambda _: self._health("healthz"),
             "/livez": lambda _: Page(b"ok", _TEXT),
             "/readyz": lambda _: self._health("readyz"),
@@ -103,7 +108,7 @@ class Site:
         if parts[0] in {"api", "apis"}:
             return self._discovery(parts, headers)
         if parts[:2] == ["openapi", "v3"]:
-            return self._document(parts[2:], headers)
+            return self._document(parts[2:], headers, query.get("hash", ""))
         raise not_found()
 
     def _discovery(self, parts: list[str], headers: Mapping[str, str]) -> Page:
@@ -116,7 +121,9 @@ class Site:
         body = self._kept.get(place)
         if body is None:
             body = self._kept[place] = orjson.dumps(self._discovered(parts, aggregated=wants))
-        return Page(body, _AGGREGATED if wants else _JSON, {"Vary": "Accept"})
+        if wants:
+            return _tagged(body, headers, _AGGREGATED)
+        return Page(body, _JSON, {"Vary": "Accept"})
 
     def _discovered(self, parts: list[str], *, aggregated: bool) -> object:
         core = parts[0] == "api"
@@ -136,7 +143,7 @@ class Site:
             raise not_found()
         return found
 
-    def _document(self, parts: list[str], headers: Mapping[str, str]) -> Page:
+    def _document(self, parts: list[str], headers: Mapping[str, str], known: str) -> Page:
         if len(parts) == 2 and parts[0] == "api":
             group, version = "", parts[1]
         elif len(parts) == 3 and parts[0] == "apis":
@@ -146,11 +153,13 @@ class Site:
         body = self._openapi.document(group, version)
         if body is None:
             raise not_found()
-        tag = f'"{self._openapi.hash(group, version)}"'
-        named = {"ETag": tag, "Cache-Control": "no-cache, private", "Vary": "Accept"}
-        if headers.get("If-None-Match") == tag:
-            return Page(b"", _JSON, named, 304)
-        return Page(body, _JSON, named)
+        current = self._openapi.hash(group, version)
+        if known and known != current:
+            place = {"Location": f"/openapi/v3/{'/'.join(parts)}?hash={current}"}
+            return Page(b"", _JSON, place, 301)
+        page = _tagged(body, headers, tag=current)
+        # Under its hash a document never changes: clients need not ask for it again.
+        return replace(page, headers={**page.headers, **_IMMUTABLE}) if known else page
 
     def _health(self, name: str) -> Page:
         failed = {check for check, ask in self._checks.items() if ask()}
@@ -168,7 +177,9 @@ class Site:
         return Page((problem or "ok").encode(), _TEXT, code=500 if problem else 200)
 
     def _report(self, name: str) -> str:
-        problems = {check: ask() for check, ask in self._checks.items()}
+        # A server that is not ready is alive: to end it would help nobody.
+        asked = {} if name == "livez" else self._checks
+        problems = {check: ask() for check, ask in asked.items()}
         lines = ["[+]ping ok"]
         for check, problem in problems.items():
             lines.append(f"[-]{check} failed: {problem}" if problem else f"[+]{check} ok")
@@ -207,6 +218,18 @@ def version() -> dict[str, str]:
 def not_found() -> errors.NotFoundError:
     """Return the answer to a path that nothing stands behind."""
     return errors.NotFoundError("the server could not find the requested resource")
+
+
+def _tagged(
+    body: bytes, headers: Mapping[str, str], content_type: str = _JSON, tag: str = ""
+) -> Page:
+    """Return a page that clients keep: without its body where they have it already."""
+    quoted = f'"{tag or hashlib.sha256(body).hexdigest().upper()}"'
+    fields = {"ETag": quoted, "Cache-Control": "no-cache, private", "Vary": "Accept"}
+    has = [each.strip() for each in headers.get("If-None-Match", "").split(",")]
+    if quoted in has or "*" in has:
+        return Page(b"", content_type, fields, 304)
+    return Page(body, content_type, fields)
 
 
 def _json(value: object) -> Page:

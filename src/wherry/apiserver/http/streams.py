@@ -6,7 +6,7 @@ between. One that does not take what it is sent is cut off.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from wherry.apiserver import forms, table
 from wherry.apiserver.http import replies
 from wherry.apiserver.watching import CHECK_SECONDS, DEFAULT_WATCH_SECONDS, Watch
 
+_NONE: Mapping[str, str] = {}
 _WRITE_SECONDS = 30.0
 """How long a reader may leave its buffer full."""
 _SMALL_BYTES = 16 * 1024
@@ -56,6 +57,7 @@ async def send_watch(
     form: forms.Form,
     include: table.IncludeObject,
     seconds: float,
+    headers: Mapping[str, str] = _NONE,
 ) -> web.StreamResponse:
     """Send a watch's events, one JSON object a line, until it ends or the reader goes.
 
@@ -66,8 +68,10 @@ async def send_watch(
         form: In which form objects go out.
         include: Which part of the object rows of Tables carry.
         seconds: How long at most.
+        headers: Of the response, besides the usual ones.
     """
     response = web.StreamResponse(headers=replies.headers())
+    response.headers.update(headers)
     response.enable_chunked_encoding()
     served = watch.served
     try:
@@ -89,7 +93,11 @@ async def send_watch(
 
 
 async def send_bytes(
-    request: web.BaseRequest, chunks: AsyncIterator[bytes], first: bytes | None
+    request: web.BaseRequest,
+    chunks: AsyncIterator[bytes],
+    first: bytes | None,
+    *,
+    headers: Mapping[str, str] = _NONE,
 ) -> web.StreamResponse:
     """Send text as it comes, until it ends or the reader goes.
 
@@ -97,8 +105,10 @@ async def send_bytes(
         request: The request.
         chunks: What is to be sent, after ``first``.
         first: What was read already; None where there was nothing.
+        headers: Of the response, besides the usual ones.
     """
     response = web.StreamResponse(headers=replies.headers("text/plain; charset=utf-8"))
+    response.headers.update(headers)
     response.enable_chunked_encoding()
     pending: asyncio.Future[bytes | None] | None = None
     try:

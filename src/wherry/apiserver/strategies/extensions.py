@@ -5,7 +5,7 @@ Source: ``pkg/apis/{admissionregistration,flowcontrol}/v1/defaults.go``, ``kube-
 
 from typing import Any
 
-from wherry.apiserver.strategies import causes
+from wherry.apiserver.strategies import causes, webhookconfigs
 from wherry.apiserver.strategies.rules import Rules
 from wherry.apiserver.strategy import Context
 from wherry.objects.errors import Cause
@@ -18,6 +18,7 @@ _MAX_WEBHOOK_SECONDS = 30
 _OPERATIONS = frozenset({"*", "CREATE", "UPDATE", "DELETE", "CONNECT"})
 _SIDE_EFFECTS = frozenset({"None", "NoneOnDryRun"})
 _FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
+_CONDITION_VARIABLES = ("object", "oldObject", "request", "authorizer")
 
 
 def _absent(holder: dict[str, Any], **values: Any) -> None:
@@ -69,12 +70,7 @@ def _validate_webhooks(obj: Object, old: Object | None, context: Context) -> lis
 def _webhook(path: str, webhook: dict[str, Any]) -> list[Cause]:
     found: list[Cause] = []
     config = webhook.get("clientConfig") or {}
-    if (config.get("url") is None) == (config.get("service") is None):
-        why = "exactly one of url or service is required"
-        found.append(causes.required(f"{path}.clientConfig", why))
-    elif config.get("url") is not None and not config["url"].startswith("https://"):
-        why = "'https' is the only allowed URL scheme"
-        found.append(causes.invalid(f"{path}.clientConfig.url", config["url"], why))
+    found += webhookconfigs.client_config(f"{path}.clientConfig", config)
     if not webhook.get("admissionReviewVersions"):
         why = "must specify one of v1, v1beta1"
         found.append(causes.required(f"{path}.admissionReviewVersions", why))
@@ -86,7 +82,17 @@ def _webhook(path: str, webhook: dict[str, Any]) -> list[Cause]:
         found.append(causes.unsupported(f"{path}.sideEffects", effects, _SIDE_EFFECTS))
     for index, rule in enumerate(webhook.get("rules") or ()):
         found += _webhook_rule(f"{path}.rules[{index}]", rule)
+    if listed := webhook.get("matchConditions"):
+        found += _conditions(f"{path}.matchConditions", listed)
     return found
+
+
+def _conditions(path: str, listed: list[dict[str, Any]]) -> list[Cause]:
+    # Few webhooks have conditions, and their language is a few megabytes.
+    from wherry.apiserver.admission import conditions  # noqa: PLC0415 - CEL is loaded when used
+
+    found = conditions.problems(listed, _CONDITION_VARIABLES)
+    return [causes.invalid(f"{path}[{at}].expression", text, why) for at, text, why in found]
 
 
 def _webhook_rule(path: str, rule: dict[str, Any]) -> list[Cause]:

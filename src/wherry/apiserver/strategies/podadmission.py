@@ -1,7 +1,7 @@
-"""What admission adds to a new pod: its account and token, its priority, its tolerations.
+"""What admission adds to a new pod: its account and token, priority, runtime class, tolerations.
 
-Kubernetes does this in the admission plugins ServiceAccount, Priority, DefaultTolerationSeconds
-and LimitRanger.
+Kubernetes does this in the admission plugins ServiceAccount, Priority, RuntimeClass,
+DefaultTolerationSeconds and LimitRanger.
 
 Differs on purpose: where the namespace's ``default`` account does not exist yet, because its
 controller has not come round, the pod is taken as if it did; Kubernetes waits a moment for it.
@@ -31,14 +31,15 @@ def admit(pod: Object, context: Context) -> None:
     """Complete a new pod in place.
 
     Raises:
-        ForbiddenError: It names a service account or priority class that does not exist, or a
-            limit range of the namespace does not allow it.
+        ForbiddenError: It names a service account, priority class or runtime class that does not exist,
+            or a limit range of the namespace does not allow it.
     """
     spec = pod["spec"]
     if MIRROR_ANNOTATION not in (pod["metadata"].get("annotations") or {}):
         _service_account(pod, spec, context)
     _priority(pod, spec, context)
-    _tolerations(spec)
+    _runtime_class(pod, spec, context)
+    tolerate(spec)
     limits.admit_pod(pod, context)
 
 
@@ -115,6 +116,28 @@ def _priority(pod: Object, spec: dict[str, Any], context: Context) -> None:
     spec.setdefault("preemptionPolicy", policy)
 
 
+def _runtime_class(pod: Object, spec: dict[str, Any], context: Context) -> None:
+    name = spec.get("runtimeClassName")
+    found = context.lookup.get(kinds.RUNTIME_CLASSES, name) if name else None
+    if name and found is None:
+        raise _refuse(pod, f'pod rejected: RuntimeClass "{name}" not found')
+    overhead = ((found or {}).get("overhead") or {}).get("podFixed")
+    if spec.get("overhead") not in ({}, None, overhead):
+        raise _refuse(
+            pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+        )
+    if overhead:
+        spec["overhead"] = dict(overhead)
+    scheduling = (found or {}).get("scheduling") or {}
+    for key, value in (scheduling.get("nodeSelector") or {}).items():
+        if spec.setdefault("nodeSelector", {}).setdefault(key, value) != value:
+            raise _refuse(pod, f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}")
+    tolerations = spec.get("tolerations") or []
+    added = [one for one in scheduling.get("tolerations") or () if one not in tolerations]
+    if added:
+        spec["tolerations"] = tolerations + added
+
+
 def _class(pod: Object, name: str, context: Context) -> Object:
     found = context.lookup.get(kinds.PRIORITY_CLASSES, name)
     if found is None and name in SYSTEM_PRIORITIES:
@@ -129,7 +152,11 @@ def _default_class(context: Context) -> Object | None:
     return min(found, key=lambda one: one.get("value", 0), default=None)
 
 
-def _tolerations(spec: dict[str, Any]) -> None:
+def tolerate(spec: dict[str, Any]) -> None:
+    """Let a pod stay five minutes on a node that is lost, in place, unless it says otherwise.
+
+    Of new pods and of changed ones: a manifest that does not say so may replace one that was told.
+    """
     tolerations = spec.get("tolerations") or []
     added = [
         {

@@ -61,6 +61,8 @@ def _update(obj: Object, old: Object, context: Context) -> None:
         # Admission has set them; manifests do not name them.
         if spec.get(name) is None and before.get(name) is not None:
             obj["spec"][name] = before[name]
+    if context.subresource is None:
+        podadmission.tolerate(obj["spec"])
     status = obj["status"] = obj.get("status") or {}
     # It was decided when the pod was made, and no one may change it.
     status["qosClass"] = (old.get("status") or {}).get("qosClass") or qos_class(before)

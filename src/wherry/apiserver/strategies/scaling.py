@@ -23,6 +23,9 @@ _METRIC_FIELDS = {
     "Pods": "pods",
     "Resource": "resource",
 }
+_SELECT_POLICIES = frozenset({"Disabled", "Max", "Min"})
+_POLICY_TYPES = frozenset({"Percent", "Pods"})
+_LONGEST_WINDOW, _LONGEST_PERIOD = 3600, 1800
 _EVICTION_POLICIES = frozenset({"AlwaysAllow", "IfHealthyBudget"})
 
 
@@ -67,6 +70,29 @@ def _validate_autoscaler(obj: Object, old: Object | None, context: Context) -> l
     found += [causes.required(f"spec.scaleTargetRef.{name}") for name in missing]
     for index, metric in enumerate(spec.get("metrics") or ()):
         found += _metric(f"spec.metrics[{index}]", metric)
+    for name in ("scaleUp", "scaleDown"):
+        rules = (spec.get("behavior") or {}).get(name)
+        if rules is not None:
+            found += _scaling_rules(f"spec.behavior.{name}", rules)
+    return found
+
+
+def _scaling_rules(path: str, rules: dict[str, Any]) -> list[Cause]:
+    found = causes.choice(f"{path}.selectPolicy", rules.get("selectPolicy"), _SELECT_POLICIES)
+    window = rules.get("stabilizationWindowSeconds")
+    if window is not None:
+        found += causes.between(f"{path}.stabilizationWindowSeconds", window, 0, _LONGEST_WINDOW)
+    if not rules.get("policies"):
+        return [*found, causes.required(f"{path}.policies", "must specify at least one Policy")]
+    for index, policy in enumerate(rules["policies"]):
+        where = f"{path}.policies[{index}]"
+        if policy.get("type") not in _POLICY_TYPES:
+            found.append(causes.unsupported(f"{where}.type", policy.get("type"), _POLICY_TYPES))
+        if policy.get("value", 0) <= 0:
+            why = "must be greater than zero"
+            found.append(causes.invalid(f"{where}.value", policy.get("value", 0), why))
+        period = policy.get("periodSeconds", 0)
+        found += causes.between(f"{where}.periodSeconds", period, 1, _LONGEST_PERIOD)
     return found
 
 

@@ -6,7 +6,7 @@ Source: ``ValidatePodSpec`` of ``pkg/apis/core/validation``.
 from typing import Any
 
 from wherry.apiserver.strategies import causes, labels
-from wherry.apiserver.strategies.podspecs import containers, volumes
+from wherry.apiserver.strategies.podspecs import containers, ephemeral, volumes
 from wherry.objects import names
 from wherry.objects.errors import Cause
 
@@ -40,9 +40,9 @@ def check(path: str, spec: dict[str, Any]) -> list[Cause]:
     if spec.get("restartPolicy") not in _RESTART_POLICIES:
         where = f"{path}.restartPolicy"
         found.append(causes.unsupported(where, spec.get("restartPolicy"), _RESTART_POLICIES))
-    if spec.get("dnsPolicy") not in _DNS_POLICIES:
-        found.append(causes.unsupported(f"{path}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES))
-    elif spec["dnsPolicy"] == "None" and not (spec.get("dnsConfig") or {}).get("nameservers"):
+    if (policy := spec.get("dnsPolicy")) not in _DNS_POLICIES:
+        found.append(causes.unsupported(f"{path}.dnsPolicy", policy, _DNS_POLICIES))
+    elif policy == "None" and not (spec.get("dnsConfig") or {}).get("nameservers"):
         why = "must provide at least one DNS nameserver when `dnsPolicy` is None"
         found.append(causes.required(f"{path}.dnsConfig.nameservers", why))
     found += _numbers(path, spec) + _names(path, spec)
@@ -68,6 +68,8 @@ def _containers(path: str, spec: dict[str, Any], by_name: dict[str, Any]) -> lis
             seen.add(container.get("name", ""))
             if kind == "initContainers":
                 found += _init_container(where, container)
+            elif kind == "ephemeralContainers":
+                found += ephemeral.check(where, container, spec)
             elif kind == "containers" and container.get("restartPolicy"):
                 rules = container.get("restartPolicyRules")
                 accepted = _RESTART_POLICIES if rules is None else frozenset({"Never", "OnFailure"})
