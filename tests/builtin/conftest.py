@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from wherry.apiserver.identity import Attributes, Decision, User
-from wherry.apiserver.server import ApiServer
+from wherry.apiserver.server import ApiServer, Extensions
 from wherry.builtin import component
+from wherry.builtin.gangs import component as gangs
 from wherry.builtin.garbage_collector import GarbageCollector
 from wherry.builtin.service_proxy import ServiceProxy
 from wherry.builtin.settings import BuiltinSettings
 from wherry.client.client import Client
+from wherry.controller import installing
 from wherry.controller.clock import Clock
 from wherry.controller.manager import Manager
 from wherry.objects import conditions, errors, kinds, metadata
@@ -116,6 +118,7 @@ class PlayKubelet:
         def change(pod: Object) -> None:
             status = pod["status"]
             status["phase"] = "Running"
+            status.setdefault("startTime", metadata.format_time(now))
             ip = metadata.annotations(pod).get(IP) or f"127.32.0.{next(self._numbers) % 250}"
             status.setdefault("podIP", ip)
             status["podIPs"] = [{"ip": status["podIP"]}]
@@ -147,6 +150,8 @@ class PlayKubelet:
             try:
                 await self.client.update(kinds.PODS, pod, subresource="status")
             except errors.ConflictError:
+                # What we conflict with is not on disk yet; in one process nothing else waits for it.
+                await asyncio.sleep(0.001)
                 continue
             return
 
@@ -196,6 +201,8 @@ class World:
         client = Client(self.server.transport(ADMIN), field_manager="controllers")
         manager = self.manager = Manager(client, clock=clock, stop_seconds=1)
         for controller in component.controllers(manager, settings or self.settings, self.proxy):
+            manager.add(controller)
+        for controller in gangs.COMPONENT.controllers(manager):
             manager.add(controller)
         collector = GarbageCollector(manager)
         self._tasks = [asyncio.create_task(manager.run()), asyncio.create_task(collector.run())]
@@ -317,9 +324,17 @@ async def store() -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def bare(store: Store, tmp_path: Path) -> AsyncIterator[World]:
+def extensions() -> Extensions:
+    """What is added to the server; a test module may have its own."""
+    return Extensions()
+
+
+@pytest.fixture
+async def bare(store: Store, tmp_path: Path, extensions: Extensions) -> AsyncIterator[World]:
     """A world whose controllers are not started."""
-    server = ApiServer(store, authenticator=NobodyByHttp(), authorizer=AllowAll())
+    server = ApiServer(
+        store, authenticator=NobodyByHttp(), authorizer=AllowAll(), extensions=extensions
+    )
     await server.start()
     volumes = tmp_path / "volumes"
     volumes.mkdir()
@@ -327,6 +342,8 @@ async def bare(store: Store, tmp_path: Path) -> AsyncIterator[World]:
     await world.create(kinds.NAMESPACES, {"metadata": {"name": "default"}})
     for obj in component.bootstrap_objects():
         await world.client.create(kinds.STORAGE_CLASSES, obj)
+    definitions = [kind.definition() for kind in gangs.COMPONENT.kinds]
+    await installing.define(world.client, definitions)
     await world.create(kinds.NODES, {**NODE, "metadata": dict(NODE["metadata"])})
     playing = asyncio.create_task(world.kubelet.run())
     yield world

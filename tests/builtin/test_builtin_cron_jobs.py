@@ -94,6 +94,17 @@ async def test_a_suspended_one_starts_nothing(bare: Any, clock: FakeClock, make:
     assert await jobs(bare) == []
 
 
+async def test_one_that_never_comes_is_told_of(bare: Any, clock: FakeClock, make: Any) -> None:
+    await bare.create(kinds.CRON_JOBS, cron(make, "never", schedule="59 23 31 2 *"))
+
+    async def told() -> bool:
+        found = (await bare.client.list(kinds.EVENTS)).items
+        return any(one["reason"] == "InvalidSchedule" for one in found)
+
+    await bare.until(told)
+    assert await jobs(bare) == []
+
+
 async def test_the_same_time_is_not_run_twice(bare: Any, clock: FakeClock, make: Any) -> None:
     await bare.create(kinds.CRON_JOBS, cron(make, "once", "run", concurrencyPolicy="Allow"))
 

@@ -47,6 +47,8 @@ async def test_rollout_and_undo(world: Any, make: Any) -> None:
     last = await settled(world, "web", 3)
     assert len(await sets_of(world, "web")) == 2
     assert metadata.annotations(last)["deployment.kubernetes.io/revision"] == "3"
+    (new,) = [one for one in await sets_of(world, "web") if one["spec"]["replicas"]]
+    assert metadata.annotations(new)["deployment.kubernetes.io/revision-history"] == "1"
 
 
 async def test_scaling_up_and_down(world: Any, make: Any) -> None:

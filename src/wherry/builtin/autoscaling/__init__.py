@@ -1,0 +1,1 @@
+"""HorizontalPodAutoscalers: what is measured decides how many pods there are."""

@@ -1,0 +1,1 @@
+"""What containers and the machine use: measured when somebody asks, never otherwise."""
