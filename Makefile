@@ -49,6 +49,10 @@ test: dev ## run the tests, all but the slow ones
 test-all: dev ## run every test
 	$(BIN)/pytest -q -n auto $(ARGS)
 
+conformance: dev ## run the cases of upstream by name; results go to docs/conformance/
+	$(BIN)/pytest -q -n auto tests/conformance --conformance-report docs/conformance $(ARGS)
+	$(BIN)/python scripts/render_conformance.py
+
 check: dev ## look for faults in the code and papers; changes no file
 	@$(MAKE) --no-print-directory --keep-going check-style check-imports check-words check-generated check-types
 
@@ -64,6 +68,7 @@ check-words:
 
 check-generated:
 	$(BIN)/python scripts/generate_reference.py --check
+	$(BIN)/python scripts/render_conformance.py --check
 
 # Tests need not annotate themselves, but what they call must fit.
 check-types:
@@ -83,9 +88,10 @@ bench: dev ## measure; ONLY=name picks one benchmark; figures go to build/bench.
 lock: $(VENV)/.uv ## pin the dependencies anew (requirements/*.txt)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group clients -o requirements/clients.txt
 
 clean: ## remove what can be made anew: caches and build/, not .venv
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find src tests scripts docs examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install dev demo run test test-all check check-style check-imports check-words check-generated check-types fmt generate bench lock clean
+.PHONY: help install dev demo run test test-all conformance check check-style check-imports check-words check-generated check-types fmt generate bench lock clean

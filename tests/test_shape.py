@@ -21,7 +21,7 @@ MOST_PARAMETERS = 7
 NAMELESS = {"util", "utils", "helper", "helpers", "common", "misc"}
 
 # Tests of the whole platform, which mirror no room.
-WHOLE = {"e2e", "seeds"}
+WHOLE = {"clients", "conformance", "e2e", "seeds"}
 
 EXCEPTIONS: dict[str, str] = {}
 """What may be over a cap: ``path`` or ``path:function``, and why it cannot be smaller."""

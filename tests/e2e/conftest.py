@@ -1,15 +1,12 @@
 """The whole of Wherry as its users meet it: over HTTPS, by stock clients, with real pods."""
 
-import dataclasses
 import http.client
 import itertools
 import json
-import os
 import shutil
 import ssl
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +20,7 @@ from wherry.objects.resources import Resource
 from wherry.testing import builders
 from wherry.testing.fixtures import platform, running, shared_platform
 from wherry.testing.in_process import InProcessPlatform
+from wherry.testing.kubectl import Kubectl
 from wherry.testing.running import RunningPlatform
 from wherry.testing.waiting import eventually
 
@@ -34,153 +32,6 @@ _KUBECTLS = {
     "machine": shutil.which("kubectl", path="/usr/local/bin:/usr/bin:/bin"),
 }
 """The one from PyPI and the one that is installed here."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def table(self) -> list[dict[str, str]]:
-        """The rows of a table, by the headings of its columns."""
-        return parse_table(self.out)
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def parse_table(text: str) -> list[dict[str, str]]:
-    """Read a table of kubectl: columns start where their headings do."""
-    head, *rows = text.splitlines()
-    starts = [
-        at for at, char in enumerate(head) if char != " " and (at == 0 or head[at - 2 : at] == "  ")
-    ]
-    spans = list(itertools.pairwise([*starts, 10_000]))
-    names = [head[a:b].strip() for a, b in spans]
-    return [
-        dict(zip(names, (row[a:b].strip() for a, b in spans), strict=True)) for row in rows if row
-    ]
-
-
-class Kubectl:
-    """One kubectl, with a home and a namespace of its own."""
-
-    def __init__(self, binary: str, kubeconfig: Path, home: Path, namespace: str) -> None:
-        self.binary = binary
-        self.namespace = namespace
-        self.home = home
-        cache = home / "cache"
-        self.command = [binary, f"--cache-dir={cache}", f"--namespace={namespace}"]
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "KUBECONFIG": str(kubeconfig),
-            "KUBECTL_KUBERC": "false",
-        }
-
-    def run(
-        self,
-        *arguments: str,
-        text: str = "",
-        environment: Mapping[str, str] | None = None,
-        seconds: float = 30,
-    ) -> Output:
-        """Run a command, whatever comes of it."""
-        done = subprocess.run(
-            [*self.command, *arguments],
-            input=text,
-            env={**self.environment, **(environment or {})},
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        # Two years apart is wider than kubectl likes; it says so on each call.
-        err = "\n".join(
-            line for line in done.stderr.splitlines() if "version difference" not in line
-        )
-        return Output(done.returncode, done.stdout, err)
-
-    def __call__(self, *arguments: str, **options: Any) -> Output:
-        """Run a command that must work."""
-        done = self.run(*arguments, **options)
-        assert done.code == 0, f"kubectl {' '.join(arguments)}: {done.err}{done.out}"
-        return done
-
-    def fails(self, *arguments: str, **options: Any) -> str:
-        """Run a command that must not work; return its complaint."""
-        done = self.run(*arguments, **options)
-        assert done.code != 0, f"kubectl {' '.join(arguments)} worked: {done.out}"
-        return done.err
-
-    def follow(self, *arguments: str) -> "Following":
-        """Start a command that goes on, as a watch."""
-        return Following(
-            subprocess.Popen(
-                [*self.command, *arguments],
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )
-
-    def apply(self, *objects: Object) -> Output:
-        """Apply objects, as JSON."""
-        return self("apply", "-f", "-", text=as_list(*objects))
-
-    def get(self, *arguments: str) -> Any:
-        """Get as JSON."""
-        return self("get", *arguments, "-o", "json").json
-
-
-class Following:
-    """A command that runs on while the test does; its output is read as it comes."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        self._process = process
-        self._pipe = process.stdout
-        self.text = ""
-
-    def __enter__(self) -> "Following":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._pipe.close()
-
-    def sees(self, words: str, seconds: float = 15) -> None:
-        """Wait until the output has these words."""
-        eventually(lambda: words in self.read(), seconds, what=f"{words!r} in the output")
-
-    def ends(self, seconds: float = 15) -> int:
-        """Wait until the command ends by itself; return its exit code."""
-        eventually(lambda: self.read() is not None and self._process.poll() is not None, seconds)
-        self.read()
-        return self._process.returncode
-
-    def read(self) -> str:
-        while chunk := self._pipe.read(65536):
-            self.text += chunk.decode()
-        return self.text
-
-
-def as_list(*objects: Object) -> str:
-    """Write objects as one document."""
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
 @pytest.fixture

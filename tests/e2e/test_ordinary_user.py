@@ -1,5 +1,6 @@
 """The platform as an ordinary user runs it: volumes at any path, and replicas on one port."""
 
+import base64
 import json
 import os
 import shutil
@@ -16,8 +17,12 @@ import pytest
 
 import wherry
 from wherry.testing import builders
+from wherry.testing.images import TestRegistry
+from wherry.testing.registries import base, image, installed, registry
 from wherry.testing.running import RunningPlatform
 from wherry.testing.waiting import eventually
+
+__all__ = ["base", "image", "registry"]
 
 SOURCE = Path(wherry.__file__).parents[1]
 SERVE = """
@@ -186,3 +191,38 @@ def test_two_replicas_on_one_port_behind_a_service(theirs, wire):
 
     eventually(both_answer, 15)
     assert all(name.startswith("web-") for name in seen)
+
+
+@pytest.mark.slow
+def test_a_real_image(
+    theirs: RunningPlatform, wire: Any, image: str, registry: TestRegistry
+) -> None:
+    """As root inside, who is the ordinary user outside; the pod has its own address as others have."""
+    installed("runc")
+    assert registry.login is not None
+    auth = base64.b64encode(":".join(registry.login).encode()).decode()
+    document = json.dumps({"auths": {registry.host: {"auth": auth}}}).encode()
+    secret = {
+        "metadata": {"name": "pull"},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": base64.b64encode(document).decode()},
+    }
+    program = "import os, socket; s = socket.socket(); s.bind(('', 8080)); print(s.getsockname()[0], os.getuid())"
+    container = {"name": "main", "image": image, "command": ["python3.11", "-c", program]}
+    spec = {
+        "containers": [container],
+        "restartPolicy": "Never",
+        "imagePullSecrets": [{"name": "pull"}],
+    }
+    for resource, obj in (("secrets", secret), ("pods", {"metadata": {"name": "p"}, "spec": spec})):
+        answer = wire.send("POST", f"/api/v1/namespaces/default/{resource}", json.dumps(obj))
+        assert answer.code == 201, answer.text
+
+    def ended() -> Any:
+        found = json.loads(wire.send("GET", "/api/v1/namespaces/default/pods/p").text)
+        assert found["status"].get("phase") == "Succeeded", found["status"]
+        return found
+
+    pod = eventually(ended, 30)
+    log = wire.send("GET", "/api/v1/namespaces/default/pods/p/log")
+    assert log.text == f"{pod['status']['podIP']} 0\n"

@@ -1,0 +1,23 @@
+"""A limit to how long a command may take."""
+
+import functools
+import re
+
+import pytest
+
+case = functools.partial(pytest.mark.conformance, "kubernetes-api", group="test/cmd")
+
+
+@case(name="request-timeout: run_kubectl_request_timeout_tests")
+def test_request_timeout(cmd):
+    cmd.lists("pods")
+    cmd("create", "-f", cmd.at("valid-pod.yaml"))
+    cmd.lists("pods", "valid-pod")
+    get = ("get", "pod", "valid-pod")
+    assert "valid-pod" in cmd(*get, "--request-timeout=1")
+    # Only who asks for it is told that it was the client who ended the watch.
+    said = cmd(*get, "--request-timeout=1", "--watch", "-v=8")
+    assert re.search("Client.Timeout.* while reading body", said)
+    assert "valid-pod" in cmd(*get, "--request-timeout=1s")
+    assert "Invalid timeout value" in cmd.fails(*get, "--request-timeout=1p")
+    cmd("delete", "pods", "valid-pod")
