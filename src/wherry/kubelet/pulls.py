@@ -1,4 +1,7 @@
-"""Images that are being made ready for a pod, and how long to wait after a failure."""
+"""Images that are being made ready for a pod, and how long to wait after a failure.
+
+Source: the kubelet's image manager: reasons, events and back-off.
+"""
 
 import asyncio
 import contextvars
@@ -6,15 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wherry.kubelet.runtime import Image, ImageError, PodRuntime
+from wherry.kubelet.runtime import Image, ImageError, ImageRequest, PodRuntime
 from wherry.kubelet.settings import BackOffSettings
 from wherry.kubelet.views import Waiting
+from wherry.objects.requests import Object
+
+_BACKS_OFF = "ErrImagePull"
+_EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
 
 
 @dataclass(slots=True)
 class _Pull:
     task: asyncio.Task[Image] | None = None
     error: str = ""
+    reason: str = _BACKS_OFF
     failures: int = 0
     retry_at: float = 0.0
     began: float = 0.0
@@ -32,29 +40,47 @@ class Tell:
 class Pulls:
     """The images of one pod."""
 
-    def __init__(self, runtime: PodRuntime, back_off: BackOffSettings, tell: Tell) -> None:
+    def __init__(
+        self,
+        runtime: PodRuntime,
+        back_off: BackOffSettings,
+        tell: Tell,
+        *,
+        asks: Callable[[Object], ImageRequest],
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            runtime: Has the images.
+            back_off: Waits after failures.
+            tell: Whom to tell.
+            asks: Returns what a container asks for.
+        """
         self._runtime = runtime
         self._back_off = back_off
         self._tell = tell
+        self._asks = asks
         self._pulls: dict[str, _Pull] = {}
         self._warned: set[str] = set()
 
-    def get(self, name: str) -> Image | Waiting | None:
-        """Return the image, or why it cannot be had now, or None while it is being made ready."""
+    def get(self, container: Object) -> Image | Waiting | None:
+        """Return a container's image, or why it cannot be had now, or None while it is on its way."""
+        request = self._asks(container)
+        name = request.name
         pull = self._pulls.setdefault(name, _Pull())
         if pull.task is not None:
             return self._look(name, pull)
         if pull.error and time.monotonic() < pull.retry_at:
             return self._backing_off(name, pull)
         try:
-            image = self._runtime.ready(name)
+            image = self._runtime.ready(request)
+            if image is None:
+                self._begin(request, pull)
         except ImageError as error:
-            return self._failed(name, pull, str(error))
+            return self._failed(name, pull, error)
         if image is not None:
             self._note(image, f'Container image "{name}" already present on machine')
-            return image
-        self._begin(name, pull)
-        return None
+        return image
 
     def again(self) -> None:
         """Forget the waits: what images depend on has changed."""
@@ -62,19 +88,17 @@ class Pulls:
             pull.retry_at = 0.0
 
     def close(self) -> None:
-        """Stop waiting for images. Builds that others share go on."""
+        """Stop waiting for images. Builds and pulls that others share go on."""
         for pull in self._pulls.values():
             if pull.task is not None:
                 pull.task.cancel()
         self._pulls.clear()
 
-    def _begin(self, name: str, pull: _Pull) -> None:
-        self._tell.event(
-            "Normal", "BuildingEnvironment", f'Building the environment for image "{name}"'
-        )
+    def _begin(self, request: ImageRequest, pull: _Pull) -> None:
+        self._tell.event("Normal", *self._runtime.preparing(request))
         pull.began = time.monotonic()
         pull.task = asyncio.get_running_loop().create_task(
-            self._runtime.pull(name, lambda _: None), context=contextvars.Context()
+            self._runtime.pull(request, lambda _: None), context=contextvars.Context()
         )
         pull.task.add_done_callback(lambda _: self._tell.wake())
 
@@ -88,10 +112,14 @@ class Pulls:
         error = task.exception()
         if error is None:
             image = task.result()
-            took = time.monotonic() - pull.began
-            self._note(image, f'Successfully pulled image "{name}" in {took:.3f}s')
+            took = f"{time.monotonic() - pull.began:.3f}s"
+            size = "" if image.size_bytes is None else f" Image size: {image.size_bytes} bytes."
+            self._note(
+                image,
+                f'Successfully pulled image "{name}" in {took} ({took} including waiting).{size}',
+            )
             return image
-        return self._failed(name, pull, str(error))
+        return self._failed(name, pull, error)
 
     def _note(self, image: Image, message: str) -> None:
         self._pulls.pop(image.name, None)
@@ -100,22 +128,29 @@ class Pulls:
             self._warned.add(image.name)
             self._tell.event("Warning", "InterpreterSubstituted", image.warning)
 
-    def _failed(self, name: str, pull: _Pull, message: str) -> Waiting:
+    def _failed(self, name: str, pull: _Pull, error: BaseException) -> Waiting:
+        message = str(error)
         first = pull.error != message
         pull.error = message
+        pull.reason = error.reason if isinstance(error, ImageError) else _BACKS_OFF
         doublings = min(pull.failures, 30)
         seconds = min(self._back_off.image_seconds * 2**doublings, self._back_off.maximum_seconds)
         pull.failures += 1
         pull.retry_at = time.monotonic() + seconds
-        self._tell.event("Warning", "Failed", f'Failed to pull image "{name}": {message}')
         self._tell.wake_in(seconds)
+        if pull.reason in _EVENTS:
+            self._tell.event("Warning", _EVENTS[pull.reason], message)
+            return Waiting(pull.reason, message)
+        self._tell.event("Warning", "Failed", f'Failed to pull image "{name}": {message}')
         return (
             Waiting("ErrImagePull", message) if first else self._backing_off(name, pull, quiet=True)
         )
 
     def _backing_off(self, name: str, pull: _Pull, *, quiet: bool = False) -> Waiting:
+        self._tell.wake_in(max(pull.retry_at - time.monotonic(), 0.01))
+        if pull.reason in _EVENTS:
+            return Waiting(pull.reason, pull.error)
         message = f'Back-off pulling image "{name}": {pull.error}'
         if not quiet:
             self._tell.event("Normal", "BackOff", message)
-        self._tell.wake_in(max(pull.retry_at - time.monotonic(), 0.01))
         return Waiting("ImagePullBackOff", message)

@@ -4,8 +4,8 @@ A runtime is asked for an image first and then to start containers from it. Its 
 the agent: everything that runs is found again through `list`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +18,44 @@ Progress = Callable[[str], None]
 
 
 class ImageError(Exception):
-    """An image cannot be had; the message says why and what to do."""
+    """An image cannot be had; the message says why and what to do.
+
+    Attributes:
+        reason: As `state.waiting` says it; other ones than the usual do not change to a back-off.
+    """
+
+    def __init__(self, message: str, *, reason: str = "ErrImagePull") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotCoveredError(ImageError):
+    """The runtime has nothing that stands for an image of this name; another one may."""
 
 
 class StartError(Exception):
     """A container cannot be started as described; the message says why."""
+
+
+async def _no_secrets() -> "list[Object]":
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """An image that a pod asks for.
+
+    Attributes:
+        name: As the pod has it.
+        policy: `imagePullPolicy`.
+        runtime: ``oci`` or ``environment`` where the pod says which; else empty.
+        secrets: Returns the pod's pull secrets that there are.
+    """
+
+    name: str
+    policy: str = "IfNotPresent"
+    runtime: str = ""
+    secrets: Callable[[], Awaitable[list[Object]]] = _no_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +71,9 @@ class Image:
         working_directory: Where containers start that say nothing else; empty: their own folder.
         mounts: Files that it brings.
         programs: Folder of its programs.
+        runtime: Which one has it.
+        preload: Modules that are imported beforehand for its Python programs; None: they never start warm.
+        size_bytes: As it came from a registry; None if it did not.
     """
 
     id: str
@@ -48,6 +84,9 @@ class Image:
     working_directory: str
     mounts: tuple[Mount, ...]
     programs: Path
+    runtime: str = "environment"
+    preload: tuple[str, ...] | None = None
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +104,7 @@ class ContainerStart:
         home: Folder of its own, for what names no other.
         log: Where the output goes.
         identity: As whom it runs.
+        pod: The pod it belongs to. Not to be changed.
     """
 
     id: str
@@ -77,12 +117,29 @@ class ContainerStart:
     home: Path
     log: Path
     identity: Identity
+    pod: Object = field(default_factory=dict)
 
 
 class PodRuntime(Protocol):
     """Starts and stops containers. All methods may be called from many tasks of one loop."""
 
-    def ready(self, image: str) -> Image | None:
+    async def open(self) -> None:
+        """Clear away what a predecessor left; comes before anything else.
+
+        Raises:
+            LauncherError: the launcher could not be asked.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop what is under way; containers go on."""
+        ...
+
+    def preparing(self, request: ImageRequest) -> tuple[str, str]:
+        """Return reason and message of the event that says that `pull` has begun."""
+        ...
+
+    def ready(self, request: ImageRequest) -> Image | None:
         """Return the image if it is there; quick, no I/O to speak of.
 
         Raises:
@@ -90,7 +147,7 @@ class PodRuntime(Protocol):
         """
         ...
 
-    async def pull(self, image: str, progress: Progress) -> Image:
+    async def pull(self, request: ImageRequest, progress: Progress) -> Image:
         """Make the image ready, which may take long; concurrent calls share the work.
 
         Raises:
@@ -103,6 +160,7 @@ class PodRuntime(Protocol):
 
         Raises:
             StartError: it is described wrongly.
+            IdentityError: the pod forbids the user as whom it would run.
             LauncherError: the launcher could not be asked.
         """
         ...

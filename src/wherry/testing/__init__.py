@@ -25,6 +25,8 @@ and use them with the builders, which fill in everything a test does not care ab
                      in a thread of the test's process; ``running``: a process of its own, that a
                      test may kill and start again
 ``in_process``       the class behind the first two, ``running`` the one behind the third
+``images``           real images, made in memory and pushed to a registry
+``registries``       fixtures of a registry with such an image, and of an engine that runs it
 ``builders``         objects with defaults: ``pod``, ``job``, ``deployment``, ``service``, ...
 ``waiting``          ``eventually``: wait for a state of the world, never for a fixed time
 ``clock``            a clock that a test moves

@@ -13,6 +13,7 @@ from wherry.client.connections import Connection
 from wherry.embedded.platform import Platform
 from wherry.embedded.settings import Settings
 from wherry.kubelet.launcher.client import Launcher
+from wherry.kubelet.oci import leftovers
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ def end_pods(directory: Path) -> None:
         # A thread has no event loop of its own that would forbid to run one.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _shut_down(directory / "launcher")).result()
+        leftovers.end(directory)
 
 
 async def _shut_down(folder: Path) -> None:

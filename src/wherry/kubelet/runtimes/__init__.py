@@ -1,5 +1,6 @@
 """The pod runtimes: add one file and one line."""
 
+from wherry.kubelet.runtimes.oci import OciRuntime
 from wherry.kubelet.runtimes.process import ProcessRuntime
 
-RUNTIMES = (ProcessRuntime,)
+RUNTIMES = (ProcessRuntime, OciRuntime)

@@ -17,9 +17,20 @@ from wherry.kubelet.launcher.types import (
     Mount,
     ProcessSpec,
     ProcessState,
+    WarmLimits,
+    WarmStart,
 )
-from wherry.kubelet.runtime import ContainerStart, Image, ImageError, Progress, StartError
+from wherry.kubelet.runtime import (
+    ContainerStart,
+    Image,
+    ImageError,
+    ImageRequest,
+    NotCoveredError,
+    Progress,
+    StartError,
+)
 from wherry.kubelet.settings import KubeletSettings
+from wherry.kubelet.warm import choice as warm_choice
 from wherry.objects import quantities
 from wherry.objects.requests import Object
 
@@ -60,18 +71,38 @@ class ProcessRuntime:
         self._interpreters: list[interpreters.Interpreter] = []
         self._looked_at = float("-inf")
 
-    def ready(self, image: str) -> Image | None:
-        """Return the image if its environment is built."""
-        choice = self._choose(image)
-        built = self._builds.built(choice.recipe)
-        return None if built is None else self._image(image, choice, built)
+    async def open(self) -> None:
+        """Bound what the launcher keeps warm; it clears up behind processes by itself.
 
-    async def pull(self, image: str, progress: Progress) -> Image:
+        Raises:
+            LauncherError: the launcher could not be asked.
+        """
+        warm = self._settings.warm
+        memory = warm.memory_bytes if warm.enabled else 0
+        await self._launcher.limit_warm(
+            WarmLimits(memory_bytes=memory, idle_seconds=warm.idle_seconds)
+        )
+
+    async def close(self) -> None:
+        """Do nothing: builds and launcher belong to the agent."""
+
+    def preparing(self, request: ImageRequest) -> tuple[str, str]:
+        """Return reason and message of the event that says that a build has begun."""
+        return "BuildingEnvironment", f'Building the environment for image "{request.name}"'
+
+    def ready(self, request: ImageRequest) -> Image | None:
+        """Return the image if its environment is built."""
+        choice = self._choose(request.name)
+        built = self._builds.built(choice.recipe)
+        return None if built is None else self._image(request.name, choice, built)
+
+    async def pull(self, request: ImageRequest, progress: Progress) -> Image:
         """Build the image's environment.
 
         Raises:
             ImageError: it cannot be built.
         """
+        image = request.name
         choice = self._choose(image)
         try:
             built = await self._builds.build(choice.recipe, progress)
@@ -144,8 +175,9 @@ class ProcessRuntime:
         if choice is None:
             try:
                 choice = catalog.choose(image, environments, among=self._installed())
+            except catalog.UnknownImageError as error:
+                raise NotCoveredError(str(error)) from error
             except (
-                catalog.UnknownImageError,
                 interpreters.InterpreterMissingError,
                 recipe.RecipeError,
                 ValueError,
@@ -183,6 +215,7 @@ class ProcessRuntime:
                 for path in choice.spec.files
             ),
             programs=built.bin,
+            preload=choice.spec.preload if warm_choice.supports(built.python) else None,
         )
 
 
@@ -196,9 +229,10 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
     environment = {**base, **image.environment, **container.environment}
     limits = (spec.get("resources") or {}).get("limits") or {}
     security = spec.get("securityContext") or {}
+    argv = arguments(spec, image, environment)
     return ProcessSpec(
         id=container.id,
-        argv=arguments(spec, image, environment),
+        argv=argv,
         env=environment,
         cwd=str(spec.get("workingDir") or image.working_directory or container.home),
         log_path=str(container.log),
@@ -216,6 +250,23 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
         tty=bool(spec.get("tty")),
         memory_limit_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
         cpu_limit_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
+        warm=_warm(container, argv, environment) if settings.warm.enabled else None,
+    )
+
+
+def _warm(
+    container: ContainerStart, argv: tuple[str, ...], environment: dict[str, str]
+) -> WarmStart | None:
+    image = container.image
+    annotations = (container.pod.get("metadata") or {}).get("annotations") or {}
+    if image.preload is None or annotations.get(warm_choice.ANNOTATION) == "false":
+        return None
+    return warm_choice.choose(
+        argv,
+        environment=environment,
+        image=image.environment,
+        programs=image.programs,
+        preload=image.preload,
     )
 
 

@@ -1,0 +1,170 @@
+"""The program that runs containers, runc or crun: whether it is there, its command lines, its records."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROGRAMS = ("runc", "crun")
+_CALL_SECONDS = 30.0
+_RECORDS = (("state.json", "init_process_pid"), ("status", "pid"))
+"""Of runc and crun: in which file they note a container's process, and under which name."""
+
+_INIT = ("runc:[", "crun")
+_MAX_LOG_BYTES = 256 * 1024
+
+INSTALL = "install runc (Debian and Ubuntu: apt-get install runc; Fedora: dnf install runc)"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An OCI runtime that works on this machine.
+
+    Attributes:
+        program: Its file.
+        root: Where it keeps its records.
+        keeps: Whether it can leave a container's records in place when it ends.
+    """
+
+    program: str
+    root: Path
+    keeps: bool
+
+    def run(self, container: str, bundle: Path) -> tuple[str, ...]:
+        """Return the command line that runs a container for as long as it lives."""
+        keep = ("--keep",) if self.keeps else ()
+        log = ("--log", str(bundle / "log.json"), "--log-format", "json")
+        return (*self._start, *log, "run", *keep, "--bundle", str(bundle), container)
+
+    def execute(
+        self, container: str, argv: tuple[str, ...], *, terminal: bool, pid_file: Path | None
+    ) -> tuple[str, ...]:
+        """Return the command line that runs `argv` inside a container."""
+        options = ("--tty", "--env", "TERM=xterm") if terminal else ()
+        if pid_file is not None:
+            options = (*options, "--pid-file", str(pid_file))
+        return (*self._start, "exec", *options, container, *argv)
+
+    @property
+    def _start(self) -> tuple[str, ...]:
+        return (self.program, "--root", str(self.root))
+
+    def started(self, container: str) -> bool:
+        """Return whether a container's own program runs; until it does, the engine has its process."""
+        for name, key in _RECORDS:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                pid = json.loads((self.root / container / name).read_text())[key]
+                comm = Path(f"/proc/{int(pid)}/comm").read_text()
+                return not comm.startswith(_INIT)
+        return False
+
+    def containers(self) -> list[str]:
+        """Return the names of all containers on record."""
+        with contextlib.suppress(OSError):
+            return [entry.name for entry in self.root.iterdir() if entry.is_dir()]
+        return []
+
+    def removal(self, container: str) -> tuple[str, ...]:
+        """Return the command line that ends a container and drops its records."""
+        return (*self._start, "delete", "--force", container)
+
+    async def kill(self, container: str) -> bool:
+        """Kill a container; returns whether that was possible."""
+        return await self._call((*self._start, "kill", container, str(int(signal.SIGKILL))))
+
+    async def delete(self, container: str) -> None:
+        """End a container if it runs, and drop its records and control groups. Idempotent."""
+        if (self.root / container).exists():
+            await self._call(self.removal(container))
+            # What was cut off while it was made cannot be read, and is only in the way.
+            await asyncio.to_thread(shutil.rmtree, self.root / container, ignore_errors=True)
+
+    @staticmethod
+    async def _call(command: tuple[str, ...]) -> bool:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"PATH": _PATH},
+        )
+        try:
+            return await asyncio.wait_for(process.wait(), _CALL_SECONDS) == 0
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return False
+
+    def out_of_memory(self, container: str) -> bool:
+        """Return whether the kernel killed one of a container's processes for want of memory."""
+        folder = self._memory_group(container)
+        for name in ("memory.oom_control", "memory.events"):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                text = (Path(folder) / name).read_text() if folder else ""
+                facts = dict(line.split() for line in text.splitlines())
+                if int(facts.get("oom_kill", "0")) > 0:
+                    return True
+        return False
+
+    def _memory_group(self, container: str) -> str:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            state = json.loads((self.root / container / "state.json").read_text())
+            paths = state.get("cgroup_paths") or {}
+            return str(paths.get("memory") or paths.get("") or "")
+        return ""
+
+
+def find(root: Path) -> tuple[Engine | None, str]:
+    """Look for an engine.
+
+    Args:
+        root: Where it shall keep its records.
+
+    Returns:
+        The engine, or None and why there is none and what to do.
+    """
+    if sys.platform != "linux":
+        return None, f"{sys.platform} runs no Linux containers"
+    reasons = []
+    for name in _PROGRAMS:
+        program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_PATH}")
+        reason = "is not installed" if program is None else _unusable(name)
+        if program is not None and not reason:
+            return Engine(program, root, keeps=_keeps(program)), ""
+        reasons.append(f"{name} {reason}")
+    return None, f"{' and '.join(reasons)}: {INSTALL}"
+
+
+def _unusable(name: str) -> str:
+    if name == "crun" and Path("/sys/fs/cgroup/unified").exists():
+        return "refuses machines that have control groups of both versions, as this one has"
+    return ""
+
+
+def _keeps(program: str) -> bool:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(  # noqa: S603 - the program that was just found, fixed arguments
+            [program, "run", "--help"], capture_output=True, timeout=_CALL_SECONDS, check=False
+        )
+        return b"--keep" in done.stdout + done.stderr
+    return False
+
+
+def complaint(bundle: Path) -> str:
+    """Return why a container could not be started, as its engine put it; empty if it could."""
+    found = ""
+    with contextlib.suppress(OSError):
+        text = (bundle / "log.json").read_bytes()[-_MAX_LOG_BYTES:].decode(errors="replace")
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError, AttributeError):
+                entry = json.loads(line)
+                if entry.get("level") in {"error", "fatal"}:
+                    found = str(entry.get("msg") or "")
+    return found[:2000]

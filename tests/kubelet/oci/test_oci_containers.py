@@ -1,0 +1,395 @@
+"""Pods of real images, run by runc."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry.objects import kinds
+from wherry.objects.requests import Object
+from wherry.testing.images import TestImage, TestRegistry, files
+
+pytestmark = pytest.mark.slow
+
+
+async def secret(node: Any, registry: TestRegistry) -> list[Object]:
+    assert registry.login is not None
+    auth = base64.b64encode(":".join(registry.login).encode()).decode()
+    document = json.dumps({"auths": {registry.host: {"auth": auth}}})
+    await node.create(
+        kinds.SECRETS,
+        {
+            "metadata": {"name": "pull", "namespace": "team"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": base64.b64encode(document.encode()).decode()},
+        },
+    )
+    return [{"name": "pull"}]
+
+
+async def test_an_image_runs_what_it_says(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    pod = await node.pod_of(
+        [{"name": "main", "image": image}], imagePullSecrets=await secret(node, registry)
+    )
+    done = await node.wait_phase(pod, "Succeeded")
+    assert await node.log(pod) == "made by a test\n"
+    status = done["status"]["containerStatuses"][0]
+    assert status["imageID"].startswith(f"{registry.host}/team/tool@sha256:")
+    events = await node.events(pod)
+    assert events["Pulling"] == f'Pulling image "{image}"\n'
+    assert "Successfully pulled image" in events["Pulled"]
+
+
+async def tool(node: Any, registry: TestRegistry, image: str, *command: str, **spec: Any) -> Object:
+    """Create a pod of the image on the node."""
+    container = {"name": "main", "image": image, **spec.pop("container", {})}
+    if command:
+        container["command"] = list(command)
+    if not spec.pop("known", False):
+        await secret(node, registry)
+    spec = {"imagePullSecrets": [{"name": "pull"}], **spec}
+    found: Object = await node.pod_of([container], **spec)
+    return found
+
+
+def leftovers(node: Any) -> list[str]:
+    """Return what is there of containers: files, records, mounts, control groups."""
+    data = node.settings.data / "oci"
+    found = [*(data / "containers").iterdir(), *(data / "run").iterdir()]
+    # Logs stay, and their folders end in the pod's uid.
+    ours = {entry.name[-36:] for entry in node.settings.container_logs.iterdir()}
+    groups = Path("/sys/fs/cgroup").glob("**/wherry-*_main_*")
+    found += [one for one in groups if one.name.removeprefix("wherry-")[:36] in ours]
+    mounts = Path("/proc/self/mountinfo").read_text()
+    return [*map(str, found), *(["a mount"] if str(data) in mounts else [])]
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_the_pod_decides_over_the_image(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    text = {"metadata": {"name": "text", "namespace": "team"}, "data": {"a.txt": "of a map"}}
+    await node.create(kinds.CONFIG_MAPS, text)
+    script = (
+        "id; hostname; pwd; echo $A $B $HOME; cat /data/a.txt; echo; cat /etc/hosts;"
+        "echo x > /root.txt || echo read-only; echo y > /scratch/y && cat /scratch/y;"
+        "echo bye > /dev/termination-log"
+    )
+    pod = await tool(
+        node,
+        registry,
+        image,
+        "sh",
+        "-c",
+        script,
+        container={
+            "env": [{"name": "B", "value": "pod"}],
+            "workingDir": "/some/where",
+            "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1234},
+            "volumeMounts": [
+                {"name": "text", "mountPath": "/data"},
+                {"name": "scratch", "mountPath": "/scratch"},
+            ],
+        },
+        name="boxed",
+        securityContext={"supplementalGroups": [77]},
+        volumes=[
+            {"name": "text", "configMap": {"name": "text"}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
+    )
+    done = await node.wait_phase(pod, "Succeeded")
+    log = await node.log(pod)
+    assert "uid=1234(worker) gid=1235(workers) groups=1235(workers),77,1300(extra)\n" in log
+    assert "\nboxed\n/some/where\nimage pod /home/worker\nof a map\n" in log
+    assert "read-only" in log
+    assert "\ny\n" in log
+    assert f"{done['status']['podIP']}\tboxed" in log.replace(" ", "\t")
+    ended = done["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert ended["message"] == "bye\n"
+
+
+async def test_root_is_refused_where_the_pod_forbids_it(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    pod = await tool(node, registry, image, securityContext={"runAsNonRoot": True})
+    held = await node.wait(pod, lambda p: waiting(p)["reason"] == "CreateContainerConfigError")
+    assert "runAsNonRoot" in waiting(held)["message"]
+
+
+def waiting(pod: Object) -> Object:
+    found: Object = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    return found
+
+
+async def test_limits_hold(node: Any, runc: str, registry: TestRegistry, image: str) -> None:
+    pod = await tool(
+        node,
+        registry,
+        image,
+        "python3.11",
+        "-c",
+        "x = bytearray(300 * 1024 * 1024); print(len(x))",
+        container={"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}},
+    )
+    done = await node.wait_phase(pod, "Failed")
+    ended = done["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    await until(lambda: not leftovers(node))
+
+
+async def test_programs_that_are_not_there(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    pod = await tool(node, registry, image, "no-such-program")
+    done = await node.wait_phase(pod, "Failed")
+    ended = done["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert ended["reason"] == "StartError"
+    assert "no-such-program" in ended["message"]
+    await until(lambda: not leftovers(node))
+
+
+async def test_probes_commands_and_terminals(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    probe = {"exec": {"command": ["cat", "/ready"]}, "periodSeconds": 1}
+    pod = await tool(node, registry, image, "sleep", "1000", container={"readinessProbe": probe})
+    await node.wait_phase(pod, "Running")
+    streams = node.agent.streams
+    session = await streams.execute(
+        await node.get(pod),
+        "main",
+        ["sh", "-c", "touch /ready; exit 3"],
+        stdin=False,
+        terminal=False,
+    )
+    assert (await ended(session))[0] == 3
+    await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["ready"])
+    session = await streams.execute(
+        await node.get(pod),
+        "main",
+        ["sh", "-c", "test -t 0 && hostname"],
+        stdin=False,
+        terminal=True,
+    )
+    assert await ended(session) == (0, f"{pod['metadata']['name']}\r\n")
+
+
+async def ended(session: Any) -> tuple[int, str]:
+    output = b""
+    async for _, piece in session.output():
+        output += piece
+    outcome = await session.wait()
+    await session.close()
+    return outcome.exit_code, output.decode()
+
+
+@pytest.mark.parametrize(("trap", "code"), [("trap 'exit 5' TERM;", 5), ("trap '' TERM;", 137)])
+async def test_ends(
+    node: Any, runc: str, registry: TestRegistry, image: str, trap: str, code: int
+) -> None:
+    script = f"{trap} echo up; while true; do sleep 0.1; done"
+    probe = {"exec": {"command": ["false"]}, "failureThreshold": 1, "periodSeconds": 1}
+    pod = await tool(
+        node,
+        registry,
+        image,
+        "sh",
+        "-c",
+        script,
+        container={"livenessProbe": probe | {"initialDelaySeconds": 1}},
+        terminationGracePeriodSeconds=1,
+    )
+    done = await node.wait(pod, lambda p: p["status"]["phase"] == "Failed")
+    assert done["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+    await until(lambda: not leftovers(node))
+
+
+SERVER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"%s")
+    def log_message(self, *a): pass
+http.server.HTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+CALL = (
+    "import urllib.request as u\n"
+    "for host in ('localhost', '%s'): print(u.urlopen('http://' + host + ':8080').read())\n"
+)
+
+
+async def test_each_pod_has_an_address_of_its_own(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    """Both listen on 0.0.0.0:8080; each reaches itself as localhost and the other by address."""
+    boxed = await tool(
+        node,
+        registry,
+        image,
+        "python3.11",
+        "-c",
+        SERVER % "boxed",
+        container={"readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1}},
+    )
+    plain = await node.pod(
+        "python",
+        "-c",
+        SERVER % "plain",
+        container={"readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1}},
+    )
+    addresses = []
+    for pod in (boxed, plain):
+        found = await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["ready"])
+        addresses.append(found["status"]["podIP"])
+    for pod, python, other, said in (
+        (boxed, "python3.11", addresses[1], "b'boxed'\nb'plain'\n"),
+        (plain, "python", addresses[0], "b'plain'\nb'boxed'\n"),
+    ):
+        session = await node.agent.streams.execute(
+            await node.get(pod), "main", [python, "-c", CALL % other], stdin=False, terminal=False
+        )
+        assert await ended(session) == (0, said)
+
+
+async def test_the_next_agent_finds_what_went_on_without_one(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    script = "import time; time.sleep(2)\n"
+    running = await tool(node, registry, image, "sh", "-c", "echo one; sleep 3; echo two")
+    hungry = await tool(
+        node,
+        registry,
+        image,
+        "python3.11",
+        "-c",
+        f"{script}x = bytearray(300 * 1024 * 1024); print(len(x))",
+        container={"resources": {"limits": {"memory": "64Mi"}}},
+        known=True,
+    )
+    for pod in (running, hungry):
+        await node.wait_phase(pod, "Running")
+    await node.stop()
+    await asyncio.sleep(2.5)  # the one has to end while nobody looks
+    await node.start()
+    done = await node.wait_phase(hungry, "Failed")
+    assert done["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
+    done = await node.wait_phase(running, "Succeeded")
+    assert done["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert await node.log(running) == "one\ntwo\n"
+    await until(lambda: not leftovers(node))
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_nothing_is_left_when_the_launcher_is_killed(
+    node: Any, runc: str, registry: TestRegistry, image: str, *, away: bool
+) -> None:
+    pod = await tool(node, registry, image, "sleep", "1000", restartPolicy="Always")
+    await node.wait_phase(pod, "Running")
+    launcher = node.agent._launcher.pid
+    if away:
+        await node.stop()
+    os.kill(launcher, signal.SIGKILL)
+    if away:
+        await node.start()
+    await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["restartCount"] == 1)
+    await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["state"]["running"])
+    assert len(list((node.settings.data / "oci" / "run").iterdir())) == 1
+    await node.client.delete(kinds.PODS, pod["metadata"]["name"], "team", grace_period_seconds=0)
+    await node.wait_gone(pod)
+    await until(lambda: not leftovers(node))
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "reason", "event"),
+    [
+        ("team/UPPER", "Always", "InvalidImageName", "InspectFailed"),
+        ("acme.invalid/tool:v1", "Never", "ErrImageNeverPull", "ErrImageNeverPull"),
+        ("%s/team/tool:nope", "IfNotPresent", "ImagePullBackOff", "Failed"),
+    ],
+)
+async def test_images_that_cannot_be_had(
+    node: Any, runc: str, registry: TestRegistry, name: str, policy: str, reason: str, event: str
+) -> None:
+    image = name % registry.host if "%" in name else name
+    pod = await tool(node, registry, image, container={"imagePullPolicy": policy})
+    held = await node.wait(pod, lambda p: waiting(p)["reason"] == reason)
+    assert image in waiting(held)["message"]
+    assert image in (await node.events(pod))[event]
+
+
+async def test_a_secret_is_needed(node: Any, runc: str, image: str) -> None:
+    pod = await node.pod_of(
+        [{"name": "main", "image": image}], imagePullSecrets=[{"name": "missing"}]
+    )
+    held = await node.wait(
+        pod, lambda p: waiting(p)["reason"] in {"ErrImagePull", "ImagePullBackOff"}
+    )
+    assert "pull access denied" in waiting(held)["message"]
+    assert "missing" in (await node.events(pod))["FailedToRetrieveImagePullSecret"]
+
+
+async def test_somebody_types_into_it(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    pod = await tool(
+        node, registry, image, "sh", container={"stdin": True, "tty": True}, name="typed"
+    )
+    running = await node.wait_phase(pod, "Running")
+    session = await node.agent.streams.attach(running, "main", stdin=True)
+    session.resize(97, 31)
+    await session.write(b"python3.11 -c 'import os; print(*os.get_terminal_size())'; exit 4\n")
+    seen = b"".join([piece async for _, piece in session.output()])
+    await session.close()
+    assert b"97 31" in seen
+    done = await node.wait_phase(pod, "Failed")
+    assert done["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 4
+
+
+async def test_copied_where_it_cannot_be_mounted(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    oci = node.agent._shared.runtime._oci
+    oci._overlay = False
+    pod = await tool(node, registry, image)
+    await node.wait_phase(pod, "Succeeded")
+    assert await node.log(pod) == "made by a test\n"
+    await until(lambda: not leftovers(node))
+
+
+async def test_always_sees_that_a_tag_has_moved(
+    node: Any, runc: str, registry: TestRegistry, base: bytes
+) -> None:
+    seen: list[str] = []
+    for text in ("first", "second"):
+        made = TestImage(
+            layers=(base, files({"text": text})),
+            config={"Cmd": ["cat", "/text"], "Env": ["PATH=/bin"]},
+        )
+        made.push(registry, "team/moving", "v1")
+        pod = await tool(
+            node,
+            registry,
+            f"{registry.host}/team/moving:v1",
+            container={"imagePullPolicy": "Always"},
+            known=bool(seen),
+            imagePullSecrets=[{"name": "pull"}],
+        )
+        await node.wait_phase(pod, "Succeeded")
+        seen.append(await node.log(pod))
+    assert seen == ["first", "second"]

@@ -1,0 +1,164 @@
+"""Real images on a whole platform, by kubectl: what Kubernetes' own users do with theirs."""
+
+import json
+import re
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry.objects.requests import Object
+from wherry.testing.fixtures import running
+from wherry.testing.images import TestImage, TestRegistry, files
+from wherry.testing.kubectl import Kubectl
+from wherry.testing.running import RunningPlatform
+from wherry.testing.waiting import eventually
+
+__all__ = ["running"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+SERVER = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(os.environ["SAYS"].encode())
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+CALL = "import urllib.request as u; print(u.urlopen('http://%s').read().decode())"
+
+
+@pytest.fixture
+def kubectl(running: RunningPlatform, tmp_path: Path, registry: TestRegistry) -> Kubectl:
+    """Give a kubectl whose default service account may pull from the registry."""
+    home = tmp_path / "home"
+    home.mkdir()
+    found = Kubectl(
+        str(Path(sys.executable).with_name("kubectl")), running.kubeconfig, home, "default"
+    )
+    assert registry.login is not None
+    name, password = registry.login
+    found(
+        "create",
+        "secret",
+        "docker-registry",
+        "pull",
+        f"--docker-server={registry.host}",
+        f"--docker-username={name}",
+        f"--docker-password={password}",
+    )
+    eventually(lambda: found.run("get", "serviceaccount", "default").code == 0)
+    patch = json.dumps({"imagePullSecrets": [{"name": "pull"}]})
+    found("patch", "serviceaccount", "default", "-p", patch)
+    return found
+
+
+def server(registry: TestRegistry, base: bytes, version: str) -> str:
+    """Push a web server and return its image by digest."""
+    made = TestImage(
+        layers=(base, files({"srv/server.py": SERVER})),
+        config={
+            "Entrypoint": ["python3.11", "/srv/server.py"],
+            "Env": ["PATH=/bin:/usr/bin", f"SAYS={version}"],
+        },
+    )
+    return f"{registry.host}/team/server@{made.push(registry, 'team/server', version)}"
+
+
+def workload(name: str, container: Object) -> list[Object]:
+    """Return a Deployment with a Service before it."""
+    labels = {"app": name}
+    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+    container = {"name": "main", "readinessProbe": probe, **container}
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+                },
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
+    ]
+
+
+def test_a_deployment_of_images(
+    running: RunningPlatform, kubectl: Kubectl, registry: TestRegistry, base: bytes, runc: str
+) -> None:
+    """It serves, is reached both ways, rolls over, and outlives the control plane."""
+    first, second = (server(registry, base, version) for version in ("one", "two"))
+    kubectl.apply(
+        *workload("boxed", {"image": first}),
+        *workload(
+            "plain",
+            {
+                "image": "python:3",
+                "command": ["python", "-c", SERVER],
+                "env": [{"name": "SAYS", "value": "plain"}],
+            },
+        ),
+    )
+    for name in ("boxed", "plain"):
+        kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s", seconds=90)
+
+    # By Service names, from either to the other.
+    for caller, python, name, said in (
+        ("boxed", "python3.11", "plain", "plain"),
+        ("plain", "python", "boxed.default.svc.cluster.local", "one"),
+    ):
+        line = ("exec", f"deploy/{caller}", "--", python, "-c", CALL % name)
+        eventually(lambda line=line, said=said: kubectl(*line).out == f"{said}\n")  # type: ignore[misc]  # a closure of the loop's values
+
+    with kubectl.follow("port-forward", "deploy/boxed", ":8080") as forwarding:
+        forwarding.sees("Forwarding from")
+        found = re.search(r"127\.0\.0\.1:(\d+)", forwarding.text)
+        assert found is not None
+        assert fetch(f"http://127.0.0.1:{found[1]}/") == "one"
+
+    before = only(kubectl)
+    running.restart()
+    after = eventually(lambda: only(kubectl), 30)
+    assert started(after) == started(before)
+    log = kubectl("logs", "deploy/boxed").out
+    assert '"GET / HTTP/1.1" 200' in log
+
+    kubectl("set", "image", "deployment/boxed", f"main={second}")
+    kubectl("rollout", "status", "deployment/boxed", "--timeout=60s", seconds=90)
+    line = ("exec", "deploy/plain", "--", "python", "-c", CALL % "boxed")
+    eventually(lambda: kubectl(*line).out == "two\n")
+    assert only(kubectl)["status"]["containerStatuses"][0]["imageID"] == second
+
+    kubectl("delete", "deployment", "boxed", "plain")
+    containers = running.directory / "oci" / "run"
+    eventually(lambda: not list(containers.iterdir()), 30)
+
+
+def only(kubectl: Kubectl) -> Any:
+    """Return the boxed pod once it is the only one."""
+    pods = kubectl.get("pods", "-l", "app=boxed")["items"]
+    return eventually(lambda: pods[0] if len(pods) == 1 else only(kubectl))
+
+
+def started(pod: Object) -> Any:
+    status = pod["status"]["containerStatuses"][0]
+    return status["containerID"], status["restartCount"], status["state"]["running"]["startedAt"]
+
+
+def fetch(url: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
