@@ -6,7 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,19 @@ def throughput(
     )
 
 
+def latencies(target: Target, requests: Sequence[bytes], *, connections: int) -> list[float]:
+    """Send requests over connections that stay open; return how many seconds each answer took.
+
+    Unlike `throughput` it does not wait for the server to come to rest: others may be at it too.
+
+    Raises:
+        RuntimeError: an answer was no success.
+    """
+    answer = _answer(_job(target, requests) | {"connections": connections}, lambda: None)
+    found: list[float] = answer["seconds"]
+    return found
+
+
 def watch(
     target: Target, watch: bytes, creates: Sequence[bytes], *, watchers: int
 ) -> tuple[list[float], float]:
@@ -89,18 +102,31 @@ def _job(target: Target, requests: Sequence[bytes]) -> dict[str, Any]:
 
 
 def _run(target: Target, job: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    before = 0.0
+
+    def rest() -> None:
+        nonlocal before
+        before = processes.settled_cpu_seconds(target.pid)
+
+    answer = _answer(job, rest)
+    return answer, processes.settled_cpu_seconds(target.pid) - before
+
+
+def _answer(job: dict[str, Any], rest: Callable[[], None]) -> dict[str, Any]:
+    """Run a job; ``rest`` is called when its connections stand and before it begins."""
     with _python("load") as process:
         _say(process, job)
         assert process.stdout is not None
         if process.stdout.readline().strip() != b"ready":
             raise RuntimeError("the load could not connect; its error stands above")
-        before = processes.settled_cpu_seconds(target.pid)
+        rest()
         _say(process, "go")
-        answer = json.loads(process.stdout.readline() or b'{"failure": "the load broke off"}')
-        cpu = processes.settled_cpu_seconds(target.pid) - before
+        answer: dict[str, Any] = json.loads(
+            process.stdout.readline() or b'{"failure": "the load broke off"}'
+        )
     if answer["failure"]:
         raise RuntimeError(f"the server did not do as asked: {answer['failure']}")
-    return answer, cpu
+    return answer
 
 
 @contextlib.contextmanager

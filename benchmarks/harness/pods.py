@@ -38,13 +38,21 @@ def seconds_to_start(plane: ControlPlane, name: str) -> float:
     pod = {"metadata": {"name": name}, "spec": pod_spec(DATE)}
     called = time.time_ns()
     plane.call("POST", PATH, pod)
+    return (int(output(plane, name)) - called) / 1e9
+
+
+def output(plane: ControlPlane, name: str) -> bytes:
+    """Return what a pod has written when it has succeeded.
+
+    Raises:
+        TimeoutError: it does not end within 60 s; the message has its status.
+    """
     status: dict[str, Any] = {}
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         status = plane.call("GET", f"{PATH}/{name}")["status"]
         if status.get("phase") == "Succeeded":
-            written = plane.raw("GET", f"{PATH}/{name}/log")[1]
-            return (int(written) - called) / 1e9
+            return plane.raw("GET", f"{PATH}/{name}/log")[1]
         if status.get("phase") == "Failed":
             raise RuntimeError(f"pod {name} failed: {status}")
         time.sleep(_POLL_SECONDS)

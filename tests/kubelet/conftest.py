@@ -27,6 +27,7 @@ from wherry.controller.manager import Manager
 from wherry.kubelet.agent import Agent
 from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.kubelet.launcher.client import Launcher
+from wherry.kubelet.oci import leftovers
 from wherry.kubelet.settings import BackOffSettings, KubeletSettings
 from wherry.objects import errors, kinds, schemas
 from wherry.objects.requests import Object
@@ -91,6 +92,7 @@ class Node:
         await self.stop()
         launcher = await Launcher.connect(self.settings.data / "launcher")
         await launcher.shutdown()
+        leftovers.end(self.settings.data)
         await self.store.close()
 
     async def create(self, resource: Any, obj: Object) -> Object:

@@ -14,7 +14,7 @@ from wherry.controller import apply
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
-from wherry.kubelet import hosts, logs, node, orphans, process_ids, specs
+from wherry.kubelet import admission, devices, hosts, logs, node, orphans, process_ids, specs
 from wherry.kubelet.addresses import Addresses
 from wherry.kubelet.environments import builder
 from wherry.kubelet.environments import controller as environment_controller
@@ -23,11 +23,15 @@ from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessState
 from wherry.kubelet.layout import private
 from wherry.kubelet.pod_worker import PodWorker
+from wherry.kubelet.runtimes.oci import OciRuntime
 from wherry.kubelet.runtimes.process import ProcessRuntime
+from wherry.kubelet.selection import Runtimes
 from wherry.kubelet.settings import KubeletSettings
 from wherry.kubelet.shared import Caches, Shared
 from wherry.kubelet.streams.node_streams import NodeStreams
 from wherry.kubelet.tokens import Tokens
+from wherry.kubelet.usage.metrics import NodeUsage, PodUsage
+from wherry.kubelet.usage.sampler import Running, Sampler, measure
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
 
@@ -50,6 +54,8 @@ class Agent:
     Attributes:
         logs: Answers log requests.
         streams: Lets people into running pods.
+        node_usage: What the machine uses.
+        pod_usage: What the pods use.
         node_name: The Node's name.
     """
 
@@ -62,8 +68,16 @@ class Agent:
         self._uids: dict[tuple[str, str], str] = {}
         self._references: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self._found: _Processes = {}
+        self._admission = admission.Admission(
+            shared.allocatable,
+            cpu_overcommit=shared.settings.cpu_overcommit,
+            counts=self._takes_room,
+        )
         self.node_name = shared.node_name
         self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes)
+        sampler = Sampler(self._running, lambda found: measure(found, launcher.pid or 0))
+        self.node_usage = NodeUsage(sampler, self._node)
+        self.pod_usage = PodUsage(sampler)
         self.streams = NodeStreams(shared.runtime, self._process_id)
 
     @classmethod
@@ -94,7 +108,8 @@ class Agent:
             private(folder)
         settings.environments.mkdir(exist_ok=True)
         client = client or manager.client
-        amounts = await node.capacity(settings)
+        gpus = await devices.find(settings)
+        amounts = node.capacity(settings, gpus=len(gpus))
         registered = node.NodeAgent(settings, client, manager.clock, amounts)
         await _define_environments(client)
         await registered.register()
@@ -112,12 +127,17 @@ class Agent:
             settings=settings,
             client=client,
             caches=caches,
-            runtime=ProcessRuntime(launcher, builds, caches.environments.list, settings),
+            runtime=Runtimes(
+                ProcessRuntime(launcher, builds, caches.environments.list, settings),
+                OciRuntime(launcher, settings),
+                default=settings.images.runtime,
+            ),
             recorder=manager.recorder("kubelet"),
             clock=manager.clock,
             addresses=Addresses(settings.pod_cidr),
             hosts=hosts.Hosts(debounce_seconds=settings.hosts_debounce_seconds),
             tokens=Tokens(client, manager.clock),
+            devices=devices.Devices(gpus, settings.data / "devices.json"),
             session=aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, force_close=True)
             ),
@@ -129,6 +149,7 @@ class Agent:
         await agent._adopt()
         shared.spawn(registered.run(), "node")
         shared.spawn(agent._listen(), "exits")
+        shared.spawn(agent._watch_disks(), "disks")
         for controller in agent._controllers(manager):
             manager.add(controller)
         return agent
@@ -139,6 +160,7 @@ class Agent:
             worker.close()
         await self._shared.close()
         await self._shared.hosts.close()
+        await self._shared.runtime.close()
         await self._builds.close()
         await self._shared.session.close()
         await self._launcher.close()
@@ -194,7 +216,12 @@ class Agent:
             worker.update(pod)
 
     def _make(self, uid: str, key: tuple[str, str], pod: Object) -> PodWorker:
-        worker = PodWorker(pod, self._shared, self._found.pop(uid, {}))
+        states = self._found.pop(uid, {})
+        worker = PodWorker(pod, self._shared, states)
+        if not states and not metadata.is_deleting(pod) and not specs.is_finished(pod):
+            refusal = self._admission.admit(pod)
+            if refusal is not None:
+                worker.refuse(*refusal)
         self._workers[uid] = worker
         self._uids[key] = uid
         for kind, name in _references(pod):
@@ -203,6 +230,7 @@ class Agent:
 
     def _gone(self, uid: str, key: tuple[str, str]) -> None:
         self._uids.pop(key, None)
+        self._admission.forget(uid)
         worker = self._workers.get(uid)
         if worker is None:
             return
@@ -213,6 +241,16 @@ class Agent:
                 self._references.pop((kind, key[0], name), None)
         worker.gone()
         self._shared.spawn(self._bury(uid, worker), "bury")
+
+    def _takes_room(self, uid: str) -> bool:
+        worker = self._workers.get(uid)
+        if worker is None:
+            return True  # the agent before this one has taken it
+        where = metadata.namespaced_name(worker.pod)
+        known = self._shared.caches.pods.get(*where)
+        return (
+            known is not None and metadata.uid(known) == uid and not specs.is_finished(worker.pod)
+        )
 
     async def _bury(self, uid: str, worker: PodWorker) -> None:
         await worker.removed.wait()
@@ -235,7 +273,8 @@ class Agent:
     async def _adopt(self) -> None:
         """Learn what the launcher runs, and clear away what belongs to no pod."""
         found: _Processes = defaultdict(lambda: defaultdict(dict))
-        for process in await self._launcher.list():
+        await self._shared.runtime.open()
+        for process in await self._shared.runtime.list():
             name = process_ids.parse(process.id)
             if name is not None:
                 found[name.uid][name.container][name.attempt] = process
@@ -243,18 +282,26 @@ class Agent:
         pods = await self._shared.client.list(kinds.PODS)
         mine = [pod for pod in pods if pod["spec"].get("nodeName") == self.node_name]
         self._claim_addresses(mine)
+        for pod in mine:
+            if (pod.get("status") or {}).get("startTime") and not specs.is_finished(pod):
+                self._admission.take(pod)
         living = {metadata.uid(pod) for pod in mine}
         left_over = [uid for uid in found if uid not in living]
         for uid in left_over:
             states = found.pop(uid)
             processes = [one for of_container in states.values() for one in of_container.values()]
-            self._shared.spawn(orphans.end(processes, self._shared.runtime), f"orphan {uid}")
+            self._shared.spawn(self._end_orphan(uid, processes), f"orphan {uid}")
+        self._shared.devices.keep_only({*living, *left_over})
         # Looked for before the first new pod makes its folders, removed in its own time.
         folders = orphans.left_over(self._shared.settings, mine)
         self._shared.spawn(asyncio.to_thread(orphans.remove, folders), "clean")
 
+    async def _end_orphan(self, uid: str, processes: list[ProcessState]) -> None:
+        await orphans.end(processes, self._shared.runtime)
+        self._shared.devices.release(uid)
+
     async def _listen(self) -> None:
-        async for process in self._launcher.exits():
+        async for process in self._shared.runtime.exits():
             self._exited(process)
 
     def _claim_addresses(self, pods: Iterable[Object]) -> None:
@@ -272,6 +319,18 @@ class Agent:
             worker.exited(name, process)
         elif name.uid in self._found:
             self._found[name.uid][name.container][name.attempt] = process
+
+    async def _watch_disks(self) -> None:
+        while True:
+            await self._shared.clock.sleep(self._shared.settings.disk_seconds)
+            for worker in list(self._workers.values()):
+                await worker.check_disk()
+
+    def _running(self) -> list[Running]:
+        return [one for worker in self._workers.values() for one in worker.processes()]
+
+    async def _node(self) -> Object:
+        return await self._shared.client.get(kinds.NODES, self.node_name)
 
     def _process_id(self, uid: str, container: str) -> str | None:
         worker = self._workers.get(uid)

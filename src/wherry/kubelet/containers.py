@@ -23,6 +23,7 @@ class ContainerRecord:
     Attributes:
         spec: Its entry in the pod.
         init: Whether it is among the init containers.
+        ephemeral: Whether it was added to the running pod for debugging.
         attempt: Number of the newest attempt, -1 before the first.
         process: The newest attempt.
         previous: The attempt before.
@@ -41,6 +42,7 @@ class ContainerRecord:
 
     spec: Object
     init: bool
+    ephemeral: bool = False
     attempt: int = -1
     process: ProcessState | None = None
     previous: ProcessState | None = None
@@ -73,6 +75,7 @@ class ContainerRecord:
         return ContainerView(
             spec=self.spec,
             init=self.init,
+            ephemeral=self.ephemeral,
             attempt=self.attempt,
             process=self.process,
             previous=self.previous,

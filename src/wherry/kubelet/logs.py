@@ -108,7 +108,7 @@ class PodLogs:
                 run before.
         """
         found = self._pod(namespace, pod)
-        if container not in {each["name"] for each in specs.all_containers(found)}:
+        if container not in {each["name"] for each in specs.every_container(found)}:
             raise errors.BadRequestError(f"container {container} is not valid for pod {pod}")
         where = layout.PodLayout(self._settings, found)
         attempt = _attempt(found, container, where, previous=options.previous)
@@ -154,7 +154,7 @@ def _attempt(pod: Object, container: str, where: layout.PodLayout, *, previous: 
 
 def _entry(pod: Object, container: str) -> Object:
     found = pod.get("status") or {}
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for entry in found.get(field) or []:
             if entry.get("name") == container:
                 return dict(entry)

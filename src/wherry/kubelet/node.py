@@ -3,7 +3,6 @@
 Source: the kubelet's `nodestatus` setters; conditions' reasons and messages are upstream's.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -11,11 +10,11 @@ import platform
 import re
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 from wherry.client.client import Client
 from wherry.controller.clock import Clock
+from wherry.kubelet import devices
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import conditions, errors, kinds, metadata
 
@@ -26,7 +25,6 @@ KUBELET_VERSION = "v1.37.0+wherry"
 
 _LEASE_SECONDS = 40
 _STATUS_SECONDS = 300.0
-_NVIDIA_SECONDS = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
@@ -46,7 +44,7 @@ def address() -> str:
     return "127.0.0.1"
 
 
-async def capacity(settings: KubeletSettings) -> dict[str, str]:
+def capacity(settings: KubeletSettings, *, gpus: int = 0) -> dict[str, str]:
     """Return what the machine has: cpu, memory, ephemeral-storage, pods, and GPUs where there are any."""
     pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     result = {
@@ -55,32 +53,13 @@ async def capacity(settings: KubeletSettings) -> dict[str, str]:
         "ephemeral-storage": f"{shutil.disk_usage(settings.data).total // 1024}Ki",
         "pods": str(settings.max_pods),
     }
-    gpus = await _gpus()
     if gpus:
-        result["nvidia.com/gpu"] = str(gpus)
+        result[devices.RESOURCE] = str(gpus)
     return result
 
 
 def _cpus() -> int:
     return os.cpu_count() or 1
-
-
-async def _gpus() -> int:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
-    try:
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [program, "-L"],
-            capture_output=True,
-            timeout=_NVIDIA_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        logger.warning("nvidia-smi -L failed, so no GPU is offered: %s", error)
-        return 0
-    return sum(line.startswith(b"GPU ") for line in done.stdout.splitlines())
 
 
 class NodeAgent:

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from wherry.objects.requests import Object
@@ -21,12 +21,22 @@ _CURRENT = "..data"
 _NEXT = "..data_next"
 
 
+_GROUP_READS = 0o440
+"""What a file that belongs to the pod's group may be at least."""
+
+
 @dataclass(frozen=True, slots=True)
 class File:
-    """Content and permission bits of one file."""
+    """Content and permission bits of one file, and whose it is; None leaves it the agent's."""
 
     content: bytes
     mode: int = DEFAULT_MODE
+    uid: int | None = None
+    gid: int | None = None
+
+    def of_group(self, gid: int) -> "File":
+        """Return the file as one that a group may read."""
+        return replace(self, mode=self.mode | _GROUP_READS, gid=gid)
 
 
 class PayloadError(Exception):
@@ -76,12 +86,19 @@ def select(
     return result
 
 
-def write(folder: Path, payload: Mapping[str, File]) -> bool:
+def write(folder: Path, payload: Mapping[str, File], *, gid: int | None = None) -> bool:
     """Make the folder show exactly the payload, in one step.
+
+    Args:
+        folder: Made where it is not there.
+        payload: The files by path.
+        gid: A group that may read all of them.
 
     Returns:
         Whether anything changed.
     """
+    if gid is not None:
+        payload = {path: file.of_group(gid) for path, file in payload.items()}
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     name = f"..{_digest(payload)}"
     current = folder / _CURRENT
@@ -103,7 +120,7 @@ def _digest(payload: Mapping[str, File]) -> str:
     digest = hashlib.sha256()
     for path in sorted(payload):
         file = payload[path]
-        head = f"{len(path)}:{path}:{file.mode:o}:{len(file.content)}:"
+        head = f"{len(path)}:{path}:{file.mode:o}:{file.uid}:{file.gid}:{len(file.content)}:"
         digest.update(head.encode())
         digest.update(file.content)
     return digest.hexdigest()[:24]
@@ -120,9 +137,15 @@ def _write_files(folder: Path, name: str, payload: Mapping[str, File]) -> None:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(file.content)
+            if file.uid is not None or file.gid is not None:
+                os.fchown(stream.fileno(), _number(file.uid), _number(file.gid))
             os.fchmod(stream.fileno(), stat.S_IMODE(file.mode))
     shutil.rmtree(folder / name, ignore_errors=True)
     making.rename(folder / name)
+
+
+def _number(who: int | None) -> int:
+    return -1 if who is None else who
 
 
 def _link_names(folder: Path, payload: Mapping[str, File]) -> None:

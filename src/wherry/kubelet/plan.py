@@ -58,12 +58,16 @@ def decide(pod: Object, views: Sequence[ContainerView], now: float) -> Plan:
 
     Args:
         pod: The pod.
-        views: All its containers, init containers first, each group in the spec's order.
+        views: All its containers, init containers first, each group in the spec's order. Those for
+            debugging start once, whatever the others do, and the pod does not wait for their end.
         now: Seconds since the epoch.
     """
     init = [view for view in views if view.init]
-    main = [view for view in views if not view.init]
+    main = [view for view in views if view.main]
     collector = _Collector(now)
+    for view in views:
+        if view.ephemeral and view.process is None:
+            collector.due(view)
     begun = any(view.attempt >= 0 for view in main)
     if begun:
         # Init containers never run again once a main container has started.

@@ -48,6 +48,43 @@ class BuildSettings:
     """A build that takes longer is ended and reported."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """How images are chosen, pulled and kept."""
+
+    runtime: str = ""
+    """``oci`` or ``environment``: what images mean where a pod does not say it (annotation
+    `wherry.dev/runtime`). Empty: an Environment if one covers the name, else a real image."""
+
+    insecure_registries: tuple[str, ...] = ()
+    """Registries (`host[:port]`) whose certificates are not checked and that may speak plain HTTP.
+    Loopback addresses always may."""
+
+    most_layer_bytes: int = 32 * 1024**3
+    """A layer that is larger, packed or unpacked, is refused."""
+
+    most_bytes: int = 50 * 1024**3
+    """Unpacked images beyond this are removed when nothing runs them, the longest unused first."""
+
+    unused_seconds: float = 30 * 86400.0
+    """Images that nothing has started for so long are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmSettings:
+    """What is kept warm so that Python programs start at once."""
+
+    enabled: bool = True
+    """Whether any container starts warm; a pod's annotation `wherry.dev/warm-start: "false"` turns it
+    off for that pod."""
+
+    memory_bytes: int = 2 * 1024**3
+    """Resident memory of all warmed processes together; beyond it the longest unused ends."""
+
+    idle_seconds: float = 600.0
+    """A warmed process that no container has used for so long ends."""
+
+
 INHERITED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -98,6 +135,12 @@ class KubeletSettings:
     max_pods: int = 500
     """Pods the node says it takes."""
 
+    cpu_overcommit: float = 16.0
+    """What the CPUs are multiplied by when pods are taken; the scheduler must use the same."""
+
+    gpus: int | None = None
+    """GPUs the node says it has, whatever there is; None counts those that `nvidia-smi` lists."""
+
     honour_users: bool = True
     """As root, run containers as `securityContext.runAsUser` where that user can reach the environment."""
 
@@ -110,6 +153,9 @@ class KubeletSettings:
     node_status_seconds: float = 10.0
     """Period of the Node's lease renewal and heartbeat."""
 
+    disk_seconds: float = 10.0
+    """How often the folders of pods with limits on their disk space are looked through."""
+
     back_off: BackOffSettings = field(default_factory=BackOffSettings)
     """Waits after failures."""
 
@@ -118,6 +164,12 @@ class KubeletSettings:
 
     builds: BuildSettings = field(default_factory=BuildSettings)
     """Limits of Environment builds."""
+
+    images: ImageSettings = field(default_factory=ImageSettings)
+    """What images mean, and limits of real ones."""
+
+    warm: WarmSettings = field(default_factory=WarmSettings)
+    """Processes that are kept warm."""
 
     memory: Path | None = None
     """Folder on a memory file system for secrets, tokens and memory volumes; None: one below

@@ -15,12 +15,13 @@ from wherry.controller.clock import Clock
 from wherry.controller.events import EventType, Recorder
 from wherry.kubelet import fields
 from wherry.kubelet.addresses import Addresses
+from wherry.kubelet.devices import Devices
 from wherry.kubelet.hosts import Hosts
 from wherry.kubelet.runtime import PodRuntime
 from wherry.kubelet.settings import KubeletSettings
 from wherry.kubelet.tokens import Tokens
 from wherry.kubelet.volume import NotReadyError
-from wherry.objects import errors, kinds
+from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 
@@ -57,6 +58,7 @@ class Shared:
         addresses: Pod addresses.
         hosts: `/etc/hosts` files.
         tokens: Service account tokens.
+        devices: GPUs.
         session: For HTTP probes.
         node_name: This node.
         host_ip: Its address.
@@ -72,6 +74,7 @@ class Shared:
     addresses: Addresses
     hosts: Hosts
     tokens: Tokens
+    devices: Devices
     session: aiohttp.ClientSession
     node_name: str
     host_ip: str
@@ -108,16 +111,25 @@ class Shared:
         cache = self.caches.config_maps if kind == "configMap" else self.caches.secrets
         return await self._read(cache, _CONFIG[kind], namespace, name)
 
-    async def claimed(self, namespace: str, name: str) -> Object:
+    async def claimed(self, namespace: str, name: str, owner: str) -> Object:
         """Return the PersistentVolume that a claim is bound to.
 
+        Args:
+            namespace: Of the claim.
+            name: Its name.
+            owner: Uid of the pod that it must have been made for; empty for any claim.
+
         Raises:
-            NotReadyError: no such claim, or it is not bound.
+            NotReadyError: no such claim, or it is not bound, or another's.
         """
         resource = kinds.PERSISTENT_VOLUME_CLAIMS
         claim = await self._read(self.caches.claims, resource, namespace, name)
         if claim is None:
             raise NotReadyError(f'persistentvolumeclaim "{name}" not found')
+        reference = metadata.controller_of(claim) or {}
+        if owner and reference.get("uid") != owner:
+            text = f'PVC "{namespace}/{name}" was not created for pod (pod is not owner)'
+            raise NotReadyError(text)
         volume_name = str((claim.get("spec") or {}).get("volumeName") or "")
         phase = (claim.get("status") or {}).get("phase")
         if not volume_name or phase != "Bound":

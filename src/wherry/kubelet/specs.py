@@ -25,10 +25,15 @@ def all_containers(pod: Object) -> Iterator[Object]:
     yield from containers(pod)
 
 
+def ephemeral_containers(pod: Object) -> list[Object]:
+    """Return the containers that were added for debugging, oldest first."""
+    return list(pod["spec"].get("ephemeralContainers") or [])
+
+
 def every_container(pod: Object) -> Iterator[Object]:
     """Yield all containers, ephemeral ones last."""
     yield from all_containers(pod)
-    yield from pod["spec"].get("ephemeralContainers") or []
+    yield from ephemeral_containers(pod)
 
 
 def is_sidecar(container: Object) -> bool:
@@ -95,7 +100,7 @@ def hostname(pod: Object) -> str:
 
 def config_references(pod: Object) -> Iterator[tuple[str, str]]:
     """Yield (``configMap`` or ``secret``, name) for everything whose change can matter to the pod."""
-    for container in all_containers(pod):
+    for container in every_container(pod):
         for source in container.get("envFrom") or []:
             yield from _named(source, {"configMapRef": "configMap", "secretRef": "secret"})
         for variable in container.get("env") or []:
@@ -113,6 +118,8 @@ def claim_references(pod: Object) -> Iterator[str]:
         claim = volume.get("persistentVolumeClaim")
         if claim:
             yield str(claim.get("claimName", ""))
+        elif volume.get("ephemeral"):
+            yield f"{metadata.name(pod)}-{volume['name']}"
 
 
 def _volume_references(volume: Object) -> Iterator[tuple[str, str]]:

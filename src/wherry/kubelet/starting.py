@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wherry.kubelet import environment_variables, layout, mounts, process_ids, specs, users
+from wherry.kubelet import (
+    devices,
+    environment_variables,
+    layout,
+    mounts,
+    process_ids,
+    specs,
+    users,
+)
 from wherry.kubelet.launcher.types import Mount
 from wherry.kubelet.runtime import ContainerStart, Image
 from wherry.kubelet.shared import Shared
@@ -46,20 +54,22 @@ async def describe(
         ConfigError: a variable cannot be made.
         MountError: a mount is not possible.
         IdentityError: the pod forbids the user as whom it would run.
+        NoDeviceError: too few GPUs are free.
     """
     name, pod = str(container["name"]), place.pod
     variables = await _variables(container, place)
     home = place.layout.home(name)
     home.mkdir(parents=True, exist_ok=True)
-    identity, warning = users.possible(
-        users.asked(pod, container), (image.programs / "python", home)
-    )
+    identity, warning = users.asked(pod, container), ""
+    if image.runtime != "oci":
+        identity, warning = users.possible(identity, (image.programs / "python", home))
     if identity.uid is not None:
         home.chmod(0o777)
     volume_mounts = mounts.volume_mounts(container, place.volumes, variables)
     if not place.shared.settings.isolate:
         # Every pod is given a token there, and without namespaces only one could have it.
         volume_mounts = [one for one in volume_mounts if one.target != mounts.TOKEN_PATH]
+    variables = _with_devices(variables, container, place)
     start = ContainerStart(
         id=process_ids.make(metadata.uid(pod), name, attempt),
         spec=container,
@@ -71,8 +81,15 @@ async def describe(
         home=home,
         log=place.layout.log(name, attempt),
         identity=identity,
+        pod=pod,
     )
     return start, warning
+
+
+def _with_devices(variables: dict[str, str], container: Object, place: Place) -> dict[str, str]:
+    given = place.shared.devices.variables(place.pod, container)
+    # Who asks for none may still say for himself what his programs see.
+    return variables | given if devices.wanted(container) else given | variables
 
 
 async def _variables(container: Object, place: Place) -> dict[str, str]:

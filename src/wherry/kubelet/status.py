@@ -54,7 +54,8 @@ def compute(pod: Object, views: Sequence[ContainerView], facts: Facts) -> Object
         facts: The rest.
     """
     before = pod.get("status") or {}
-    main = [view for view in views if not view.init]
+    main = [view for view in views if view.main]
+    ephemeral = [view for view in views if view.ephemeral]
     init = [view for view in views if view.init]
     result = {
         **before,
@@ -72,6 +73,10 @@ def compute(pod: Object, views: Sequence[ContainerView], facts: Facts) -> Object
     if init:
         result["initContainerStatuses"] = [container_status(view, _INITIALIZING) for view in init]
     result["containerStatuses"] = [container_status(view, waiting) for view in main]
+    if ephemeral:
+        result["ephemeralContainerStatuses"] = [
+            container_status(view, _CREATING) for view in ephemeral
+        ]
     result["conditions"] = _conditions(pod, views, facts, str(result["phase"]))
     return result
 
@@ -100,6 +105,8 @@ def container_status(view: ContainerView, default: Object) -> Object:
 
 
 def _ready(view: ContainerView) -> bool:
+    if view.ephemeral:
+        return False
     if view.init and not view.sidecar:
         return view.ended and view.exit_code == 0
     return view.running and view.ready
@@ -209,7 +216,7 @@ def _readiness(
         return (False, "PodCompleted", ""), (False, "PodCompleted", "")
     if phase == "Failed":
         return (False, "PodFailed", ""), (False, "PodFailed", "")
-    unready = [view.name for view in views if (not view.init or view.sidecar) and not _ready(view)]
+    unready = [view.name for view in views if (view.main or view.sidecar) and not _ready(view)]
     if unready:
         text = f"containers with unready status: [{' '.join(unready)}]"
         verdict = (False, "ContainersNotReady", text)

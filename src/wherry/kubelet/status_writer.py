@@ -11,6 +11,7 @@ from wherry.objects.requests import Object
 logger = logging.getLogger("wherry.kubelet")
 
 _AGAIN_SECONDS = 1.0
+_CONFLICT_SECONDS = 0.005
 
 
 class StatusWriter:
@@ -57,6 +58,9 @@ class StatusWriter:
             try:
                 await self._write()
             except errors.ConflictError:
+                # What is in the way may not be committed yet, and reads do not show it before: where
+                # both calls answer at once, as in process, nothing else would ever get its turn.
+                await asyncio.sleep(_CONFLICT_SECONDS)
                 await self._refresh()
             except errors.NotFoundError:
                 return

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wherry.kubelet import specs
 from wherry.objects.requests import Object
 
 
@@ -52,6 +53,23 @@ def asked(pod: Object, container: Object) -> Identity:
     user = None if uid is None else int(uid)
     group = int(gid) if gid is not None else (0 if user is not None else None)
     return Identity(user, group, tuple(groups))
+
+
+def of_files(pod: Object) -> Identity:
+    """Return whose the files of a pod are that nobody else shall read; of no one where we may not choose.
+
+    The user is that of all containers, where they have one in common; the group is `fsGroup`. Source:
+    the kubelet's `FsUserFrom`.
+    """
+    if os.geteuid() != 0:
+        return OWN
+    context = pod["spec"].get("securityContext") or {}
+    found = {
+        {**context, **(each.get("securityContext") or {})}.get("runAsUser")
+        for each in specs.every_container(pod)
+    }
+    uid = next(iter(found)) if len(found) == 1 else None
+    return Identity(uid, context.get("fsGroup"))
 
 
 def possible(wanted: Identity, needs: Iterable[Path]) -> tuple[Identity, str]:

@@ -22,6 +22,7 @@ class ContainerView:
     Attributes:
         spec: Its entry in the pod.
         init: Whether it is among the init containers.
+        ephemeral: Whether it was added to the running pod for debugging.
         attempt: Number of the newest attempt, -1 before the first.
         process: The newest attempt.
         previous: The attempt before that, if still known.
@@ -36,6 +37,7 @@ class ContainerView:
 
     spec: Object
     init: bool = False
+    ephemeral: bool = False
     attempt: int = -1
     process: ProcessState | None = None
     previous: ProcessState | None = None
@@ -51,6 +53,11 @@ class ContainerView:
     def name(self) -> str:
         """The container's name."""
         return str(self.spec["name"])
+
+    @property
+    def main(self) -> bool:
+        """Whether the pod is about it: neither an init container nor one for debugging."""
+        return not self.init and not self.ephemeral
 
     @property
     def sidecar(self) -> bool:

@@ -27,7 +27,8 @@ class Context:
         layout: The pod's folders.
         around: Addresses and node, for downward API files.
         lookup: Finds the pod's ConfigMaps and Secrets by kind and name.
-        claim: Finds the volume bound to a PersistentVolumeClaim; raises `NotReadyError`.
+        claim: Finds the volume bound to a PersistentVolumeClaim, by its name and the uid of the pod that must
+            own it (empty: no matter who); raises `NotReadyError`.
         tokens: Service account tokens.
     """
 
@@ -35,7 +36,7 @@ class Context:
     layout: layout.PodLayout
     around: fields.Surroundings
     lookup: Callable[[str, str], Awaitable[Object | None]]
-    claim: Callable[[str], Awaitable[Object]]
+    claim: Callable[[str, str], Awaitable[Object]]
     tokens: Tokens
 
 

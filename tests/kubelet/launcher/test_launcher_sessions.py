@@ -136,6 +136,21 @@ async def test_the_input_outlives_a_session_unless_it_is_for_one_only(box: Any) 
     assert (await box.end_of(spec.id)).exit_code == 0
 
 
+async def test_a_session_ends_with_its_input_where_the_containers_goes_on(box: Any) -> None:
+    spec = box.spec("cat", stdin=True)
+    await box.start(spec)
+    session = await box.launcher.attach(spec.id, stdin=True, once=False)
+    await session.write(b"one\n")
+    assert b"one\n" in await until(session, b"one\n")
+    session.end_input()
+    await collect(session)
+    await session.close()
+    last = await box.launcher.attach(spec.id, stdin=True, once=True)
+    last.end_input()
+    await last.close()
+    assert (await box.end_of(spec.id)).exit_code == 0
+
+
 async def test_attach_to_a_terminal(box: Any) -> None:
     spec = box.spec("sh", "-c", "stty size; read x; stty size; echo got $x", stdin=True, tty=True)
     await box.start(spec)

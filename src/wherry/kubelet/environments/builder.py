@@ -2,7 +2,7 @@
 
 A build happens in a folder of its own and appears under its hash by one rename, so that whatever
 stands there is whole: after a crash there is at worst a folder that nobody looks at, which the next
-start removes.
+start removes. A build that nobody waits for any more is ended.
 """
 
 import asyncio
@@ -10,24 +10,27 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import uv
-
-from wherry.kubelet.environments import failures
+from wherry.kubelet.environments import failures, making, uv_process
 from wherry.kubelet.environments.recipe import Recipe
+from wherry.kubelet.environments.uv_process import Progress
 
 _BUILDING = ".building-"
-_TAIL_LINES = 12
-_STOP_SECONDS = 5.0
-
-Progress = Callable[[str], None]
+_USED = "used"
 
 
 class BuildError(Exception):
-    """A build failed; the message holds the end of uv's output and a hint."""
+    """A build failed; the message holds the end of uv's output and a hint.
+
+    Attributes:
+        unsatisfiable: Whether other versions may be had.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.unsatisfiable = failures.is_unsatisfiable(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,17 @@ class Built:
         """Where the content of a file of the spec lies."""
         return self.root / "files" / path.lstrip("/")
 
+    def use(self) -> None:
+        """Note that something starts from it, which keeps it from being collected for a while."""
+        with contextlib.suppress(OSError):
+            (self.root / _USED).touch()
+
+
+@dataclass(slots=True)
+class _Running:
+    task: asyncio.Task[Built]
+    listeners: list[Progress] = field(default_factory=list)
+
 
 class Builder:
     """Makes and remembers builds below one folder."""
@@ -66,7 +80,12 @@ class Builder:
         self._folder = folder
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_seconds = timeout_seconds
-        self._running: dict[str, asyncio.Task[Built]] = {}
+        self._running: dict[str, _Running] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the builds are."""
+        return self._folder
 
     def clean(self) -> None:
         """Remove what builds left that were cut off. To be called before the first build."""
@@ -81,47 +100,78 @@ class Builder:
             return Built(recipe.hash, root, recipe.interpreter.text)
         return None
 
+    def under_way(self) -> set[str]:
+        """Return the hashes of what is being built."""
+        return set(self._running)
+
     async def build(self, recipe: Recipe, progress: Progress) -> Built:
         """Return the build of the recipe, making it where needed; at most once at a time.
 
+        Cancelling the last call that waits for a build ends the build.
+
         Args:
             recipe: What to build.
-            progress: Called with lines for people, by the first caller's build only.
+            progress: Called with lines for people.
 
         Raises:
             BuildError: it cannot be built.
         """
+        running = self._running.get(recipe.hash)
+        while running is not None and running.task.cancelling():
+            await asyncio.wait([running.task])
+            running = self._running.get(recipe.hash)
         done = self.built(recipe)
         if done is not None:
             return done
-        task = self._running.get(recipe.hash)
-        if task is None:
-            task = asyncio.create_task(self._build(recipe, progress), name=f"build-{recipe.hash}")
-            self._running[recipe.hash] = task
-            task.add_done_callback(lambda _: self._running.pop(recipe.hash, None))
-        # Whoever waits may stop waiting; the build is for all.
-        return await asyncio.shield(task)
+        if running is None:
+            running = self._begin(recipe)
+        running.listeners.append(progress)
+        try:
+            return await asyncio.shield(running.task)
+        finally:
+            running.listeners.remove(progress)
+            if not running.listeners:
+                running.task.cancel()
 
     async def close(self) -> None:
         """End running builds."""
-        tasks = list(self._running.values())
+        tasks = [running.task for running in self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _begin(self, recipe: Recipe) -> _Running:
+        listeners: list[Progress] = []
+
+        def tell(line: str) -> None:
+            for listener in list(listeners):
+                listener(line)
+
+        task = asyncio.create_task(self._build(recipe, tell), name=f"build-{recipe.hash}")
+        running = self._running[recipe.hash] = _Running(task, listeners)
+        task.add_done_callback(lambda _: self._running.pop(recipe.hash, None))
+        return running
+
     async def _build(self, recipe: Recipe, progress: Progress) -> Built:
+        # The base first, and outside of the slot: it needs one itself.
+        base = await self.build(recipe.base, progress) if recipe.base is not None else None
         if self._slots.locked():
             progress("waiting for another build to finish")
         async with self._slots:
-            return await self._build_in_slot(recipe, progress)
+            return await self._build_in_slot(recipe, base, progress)
 
-    async def _build_in_slot(self, recipe: Recipe, progress: Progress) -> Built:
-        making = self._folder / f"{_BUILDING}{recipe.hash}-{os.getpid()}"
+    async def _build_in_slot(
+        self, recipe: Recipe, base: Built | None, progress: Progress
+    ) -> Built:
+        folder = self._folder / f"{_BUILDING}{recipe.hash}-{os.getpid()}"
         try:
-            await asyncio.to_thread(_prepare, making, recipe)
+            root = base.root if base is not None else None
+            await asyncio.to_thread(making.prepare, folder, recipe, root)
             async with asyncio.timeout(self._timeout_seconds):
-                await _make(making, recipe, progress)
-            return await asyncio.to_thread(self._publish, making, recipe)
+                await making.make(folder, recipe, progress)
+            return await asyncio.to_thread(self._publish, folder, recipe)
+        except uv_process.UvError as error:
+            raise BuildError(str(error)) from error
         except TimeoutError as error:
             raise BuildError(f"the build took longer than {self._timeout_seconds:g} s") from error
         except OSError as error:
@@ -134,106 +184,20 @@ class Builder:
         for entry in self._folder.glob(f"{_BUILDING}{content}-*"):
             shutil.rmtree(entry, ignore_errors=True)
 
-    def _publish(self, making: Path, recipe: Recipe) -> Built:
-        root = self._folder / recipe.hash
-        shutil.rmtree(root, ignore_errors=True)
-        making.rename(root)
-        return Built(recipe.hash, root, recipe.interpreter.text)
-
-
-def _prepare(making: Path, recipe: Recipe) -> None:
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    for path, text in recipe.files:
-        target = making / "files" / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    (making / "requirements.txt").write_text("".join(f"{line}\n" for line in recipe.requirements))
-
-
-async def _make(making: Path, recipe: Recipe, progress: Progress) -> None:
-    venv = making / "venv"
-    progress(f"creating an environment with Python {recipe.interpreter.text}")
-    program = str(recipe.interpreter.path)
-    await _uv(
-        ["venv", "--quiet", "--relocatable", "--no-project", "--python", program, str(venv)],
-        progress,
-    )
-    python = str(venv / "bin" / "python")
-    wheel = _bundled_pip(recipe)
-    if wheel is not None:
-        # Images hold pip, and programs call it; the interpreter brings one that needs no network.
-        arguments = ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", python]
-        await _uv([*arguments, str(wheel)], progress)
-    if recipe.requirements:
-        progress(f"installing {len(recipe.requirements)} requirements")
-        arguments = ["pip", "install", "--compile-bytecode", "--python", python]
-        await _uv([*arguments, "--requirements", str(making / "requirements.txt")], progress)
-
-
-def _bundled_pip(recipe: Recipe) -> Path | None:
-    """Return the wheel of pip that comes with the interpreter, if it does."""
-    major, minor = recipe.interpreter.version[:2]
-    library = recipe.interpreter.path.parent.parent / "lib" / f"python{major}.{minor}"
-    for folder in (library / "ensurepip" / "_bundled", Path("/usr/share/python-wheels")):
-        wheels = sorted(folder.glob("pip-*.whl"))
-        if wheels:
-            return wheels[-1]
-    return None
-
-
-async def _uv(arguments: list[str], progress: Progress) -> None:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        # What describes our own environment must not leak into the one that is made.
-        if name not in {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
-    }
-    environment |= {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
-    process = await asyncio.create_subprocess_exec(
-        uv.find_uv_bin(),
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment,
-    )
-    tail: list[str] = []
-    try:
-        async for line in _lines(process):
-            tail = [*tail[-_TAIL_LINES + 1 :], line]
-            progress(line)
-        code = await process.wait()
-    finally:
-        await _end(process)
-    if code != 0:
-        raise BuildError(failures.explain(code, tail))
-
-
-async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
-    stream = process.stdout
-    assert stream is not None
-    rest = b""
-    while chunk := await stream.read(4096):
-        *whole, rest = (rest + chunk)[-65536:].split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line.decode(errors="replace").rstrip()
-    if rest.strip():
-        yield rest.decode(errors="replace").rstrip()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+    def _publish(self, folder: Path, recipe: Recipe) -> Built:
+        making.record(folder, recipe)
+        built = Built(recipe.hash, self._folder / recipe.hash, recipe.interpreter.text)
+        shutil.rmtree(built.root, ignore_errors=True)
+        folder.rename(built.root)
+        # Its own and new, also where a layer has been given the base's.
+        (built.root / _USED).unlink(missing_ok=True)
+        built.use()
+        return built
 
 
 def built_at(built: Built) -> float:
     """Return when the build appeared, seconds since the epoch; now if it is gone again."""
     try:
-        return built.root.stat().st_mtime
+        return (built.root / making.RECORD).stat().st_mtime
     except OSError:
         return time.time()

@@ -4,10 +4,11 @@ Found by their names and places; none is started while looking, because a versio
 take longer to answer than a pod to start.
 """
 
+import operator
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,16 @@ _PROGRAM = re.compile(r"python(\d+)\.(\d+)")
 _FOLDER = re.compile(r"(?:cpython-)?(\d+)\.(\d+)(?:\.(\d+))?(?:-.*)?")
 
 Version = tuple[int, ...]
+
+_BOUND = re.compile(r"\s*(==|!=|>=|<=|>|<)\s*([0-9.]+)\s*")
+_COMPARE: dict[str, Callable[[Version, Version], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +68,37 @@ def parse_version(text: str) -> Version:
     return tuple(int(number) for number in text.split("."))
 
 
+def fits(version: str, found: Version) -> bool:
+    """Return whether an interpreter is of a version or within a range.
+
+    As many numbers are compared as are given: 3.11.7 counts as 3.11 for ``<=3.11``.
+
+    Args:
+        version: ``3.12``, ``3.12.1`` or bounds such as ``>=3.10,<3.13``.
+        found: The interpreter's.
+
+    Raises:
+        ValueError: not a version and not bounds.
+    """
+    if not version.strip().startswith(("=", "!", "<", ">")):
+        wanted = parse_version(version)
+        return found[: len(wanted)] == wanted
+    for part in version.split(","):
+        match = _BOUND.fullmatch(part)
+        if match is None:
+            raise ValueError(f"python version {version!r} must be like 3.12 or >=3.10,<3.13")
+        wanted = parse_version(match[2])
+        length = min(len(wanted), len(found))
+        if not _COMPARE[match[1]](found[:length], wanted[:length]):
+            return False
+    return True
+
+
 def find(version: str, among: Iterable[Interpreter] | None = None) -> Interpreter:
     """Return an interpreter of the version: our own where it fits, else the newest.
 
     Args:
-        version: ``3.12`` takes any 3.12.x; empty takes our own.
+        version: ``3.12`` takes any 3.12.x, ``>=3.10,<3.13`` any between; empty takes our own.
         among: What there is; by default what is found on the machine.
 
     Raises:
@@ -69,13 +106,12 @@ def find(version: str, among: Iterable[Interpreter] | None = None) -> Interprete
     """
     if not version:
         return own()
-    wanted = parse_version(version)
     have = list(installed() if among is None else among)
-    fitting = [found for found in have if found.version[: len(wanted)] == wanted]
+    fitting = [found for found in have if fits(version, found.version)]
     if not fitting:
         raise InterpreterMissingError(
             f"Python {version} is not installed here; there is {_listing(have)}. Install it (for "
-            f"example with `uv python install {version}`) or name another version in spec.python"
+            f"example with `uv python install '{version}'`) or name another version in spec.python"
         )
     if fitting[0].path == own().path:
         return fitting[0]

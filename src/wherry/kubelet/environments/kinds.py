@@ -27,6 +27,9 @@ READY = "Ready"
 BUILDING = "Building"
 
 _Schema = dict[str, Any]
+_VERSION = r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?"
+_BOUND = rf" *(==|!=|>=|<=|>|<) *{_VERSION} *"
+_PYTHON = rf"^$|^{_VERSION}$|^{_BOUND}(,{_BOUND})*$"
 
 
 def _about(description: str, **limits: Any) -> dict[str, Any]:
@@ -50,9 +53,9 @@ class EnvironmentSpec:
     python: str = field(
         default="",
         metadata=_about(
-            "Python version, such as 3.12. Empty: the version that the tag of an image called "
-            "python names, else the one that Wherry itself runs on.",
-            pattern=r"^$|^[0-9]+\.[0-9]+(\.[0-9]+)?$",
+            "Python version, such as 3.12, or a range, such as >=3.10,<3.13. Empty: the version "
+            "that the tag of an image called python names, else the one that Wherry itself runs on.",
+            pattern=_PYTHON,
         ),
     )
     requirements: tuple[str, ...] = field(
@@ -60,6 +63,38 @@ class EnvironmentSpec:
         metadata=_about(
             "Packages to install, each as in a requirements file, such as numpy>=2.", maxItems=1024
         ),
+    )
+    constraints: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "Versions for packages that are installed only because others require them, such as "
+            "scipy<1.16.",
+            maxItems=1024,
+        ),
+    )
+    lock: str = field(
+        default="",
+        metadata=_about(
+            "The exact content instead of requirements: the text of a pylock.toml, or of a "
+            "requirements file with hashes.",
+            maxLength=1024 * 1024,
+        ),
+    )
+    indexUrl: str = field(  # noqa: N815 - the field's name in the API
+        default="",
+        metadata=_about(
+            "Package index to use instead of the node's default. Credentials belong into the "
+            "node's .netrc or UV_INDEX_… variables, not here, where all may read them.",
+            maxLength=2048,
+        ),
+    )
+    extraIndexUrls: tuple[str, ...] = field(  # noqa: N815 - the field's name in the API
+        default=(),
+        metadata=_about("Package indexes that are looked into before that one.", maxItems=16),
+    )
+    findLinks: tuple[str, ...] = field(  # noqa: N815 - the field's name in the API
+        default=(),
+        metadata=_about("Folders of the node, or pages, that list package files.", maxItems=16),
     )
     env: dict[str, str] = field(
         default_factory=dict,
@@ -79,6 +114,15 @@ class EnvironmentSpec:
         default=(),
         metadata=_about(
             "What runs where a container has no command. Empty: the Python interpreter."
+        ),
+    )
+    preload: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "Modules that containers find imported already when their command is the environment's "
+            "Python, such as numpy or sklearn.linear_model. Programs see no other difference; a "
+            "module that cannot be imported beforehand is left out.",
+            maxItems=64,
         ),
     )
 
@@ -113,10 +157,16 @@ def spec_of(obj: Object) -> EnvironmentSpec:
         images=tuple(spec.get("images") or ()),
         python=str(spec.get("python") or ""),
         requirements=tuple(spec.get("requirements") or ()),
+        constraints=tuple(spec.get("constraints") or ()),
+        lock=str(spec.get("lock") or ""),
+        indexUrl=str(spec.get("indexUrl") or ""),
+        extraIndexUrls=tuple(spec.get("extraIndexUrls") or ()),
+        findLinks=tuple(spec.get("findLinks") or ()),
         env=dict(spec.get("env") or {}),
         files=dict(spec.get("files") or {}),
         workingDir=str(spec.get("workingDir") or ""),
         entrypoint=tuple(spec.get("entrypoint") or ()),
+        preload=tuple(spec.get("preload") or ()),
     )
 
 

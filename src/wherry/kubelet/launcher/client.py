@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import itertools
 import pathlib
 from collections.abc import AsyncIterator, Sequence
@@ -41,6 +42,7 @@ class Launcher:
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._warm_limits: types.WarmLimits | None = None
         self.pid = 0
         """Of the launcher process."""
         self.features = types.Features(
@@ -112,6 +114,19 @@ class Launcher:
     async def list(self) -> "list[types.ProcessState]":
         """Return every process that has not been forgotten, running or not."""
         return [types.ProcessState(**values) for values in await self._call("list", {})]
+
+    async def list_warm(self) -> tuple[types.WarmState, ...]:
+        """Return the warmed processes, and those that there should be and why they are not."""
+        found = []
+        for values in await self._call("list_warm", {}):
+            lists = {name: tuple(values[name]) for name in ("flags", "preload")}
+            found.append(types.WarmState(**{**values, **lists}))
+        return tuple(found)
+
+    async def limit_warm(self, limits: types.WarmLimits) -> None:
+        """Bound what is kept warm; no memory at all turns warm starts off."""
+        self._warm_limits = limits
+        await self._call("limit_warm", dataclasses.asdict(limits))
 
     async def forget(self, process_id: str) -> None:
         """Drop the record of a finished process; its log stays. Forgetting twice is fine.
@@ -307,6 +322,8 @@ class Launcher:
         """After a reconnect: tell of the exits that were missed."""
         with contextlib.suppress(types.LauncherError):
             await self._greet()
+            if self._warm_limits is not None:
+                await self.limit_warm(self._warm_limits)
             for state in await self.list():
                 if not state.running:
                     self._tell(state)

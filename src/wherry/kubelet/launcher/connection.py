@@ -6,7 +6,6 @@ import dataclasses
 import os
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from wherry.kubelet.launcher import (
     processes,
     protocol,
     supervisor,
+    syscalls,
     taps,
     types,
 )
@@ -25,7 +25,6 @@ _MAX_UNSENT_BYTES = 64 * 1024 * 1024
 _MAX_TIMEOUT_SECONDS = 24 * 3600.0
 _READ_BYTES = 256 * 1024
 _MAX_DESCRIPTORS = 3
-_RECEIVE_FLAGS = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
 
 Answer = Callable[[Any], None]
 
@@ -83,6 +82,8 @@ class Connection:
             "write_stdin": self._write_stdin,
             "interact": self._interact,
             "attach": self._attach,
+            "list_warm": self._list_warm,
+            "limit_warm": self._limit_warm,
             "shutdown": self._shutdown,
         }
         peer.settimeout(0)
@@ -134,9 +135,7 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._peer, _READ_BYTES, _MAX_DESCRIPTORS, _RECEIVE_FLAGS
-            )
+            data, descriptors = syscalls.receive(self._peer, _READ_BYTES, _MAX_DESCRIPTORS)
             self._descriptors += descriptors
             messages = self._decoder.feed(data)
         except BlockingIOError:
@@ -195,6 +194,14 @@ class Connection:
 
     def _list(self, _params: dict[str, Any], answer: Answer) -> None:
         answer([types.state_values(state) for state in self._table.states()])
+
+    def _list_warm(self, _params: dict[str, Any], answer: Answer) -> None:
+        answer([dataclasses.asdict(state) for state in self._table.warm()])
+
+    def _limit_warm(self, params: dict[str, Any], answer: Answer) -> None:
+        memory, idle = int(params["memory_bytes"]), float(params["idle_seconds"])
+        self._table.limit_warm(types.WarmLimits(memory_bytes=memory, idle_seconds=idle))
+        answer(None)
 
     def _forget(self, params: dict[str, Any], answer: Answer) -> None:
         self._table.forget(types.check_id(params["id"]))

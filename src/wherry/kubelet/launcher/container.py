@@ -14,6 +14,7 @@ from wherry.kubelet.launcher import (
     links,
     logs,
     loop,
+    nursery,
     output,
     processes,
     records,
@@ -24,6 +25,8 @@ from wherry.kubelet.launcher import (
 
 _START_SECONDS = 60.0
 _SETTLE_SECONDS = 2.0
+_WARM_SECONDS = 5.0
+"""A warmed process that has not forked by then is not waited for."""
 
 Reply = Callable[[types.ProcessState], None]
 
@@ -39,6 +42,7 @@ class Surroundings(NamedTuple):
     """The launcher's own folder, free of symbolic links."""
     boot: str
     nofile: tuple[int, int]
+    nursery: nursery.Nursery
 
 
 class Container:
@@ -69,10 +73,15 @@ class Container:
         self._starting: child.Starting | None = None
         self._namespace = ""
         self._output: output.LoggedOutput | None = None
+        self._standard: tuple[int, int, int] | None = None
         self._stdin: int | None = None
         self._interceptor: interception.Interceptor | None = None
         self._group: cgroup.Group | None = None
         self._timer: loop.Timer | None = None
+        self._began: Callable[[int], None] = lambda _: None
+        self._never: Callable[[], None] = lambda: None
+        self._place: nursery.Place | None = None
+        self._stopped = False
         self._ended_at = 0.0
         self.settle_until = 0.0
         """Monotonic: when stragglers are no longer waited for."""
@@ -99,17 +108,28 @@ class Container:
         else:
             self._replies.append(reply)
 
-    def start(self) -> None:
-        """Fork the process; a problem becomes the state's ``error``."""
+    def start(self, began: Callable[[int], None], never: Callable[[], None]) -> None:
+        """Fork the process, or have it forked; a problem becomes the state's ``error``.
+
+        Args:
+            began: Called with the pid as soon as there is one.
+            never: Called if there will be none.
+        """
+        self._began, self._never = began, never
         try:
             self._prepare()
-            self._fork()
+            if not self._fork_warm():
+                self._fork()
         except (types.LauncherError, OSError) as error:
-            self._failed(spawn.NOT_PREPARED, str(error))
-            if self.state.pid is None:
-                self.complete()
-            else:  # it waits for leave to go on, and will be reaped
-                processes.kill(self.state.pid)
+            self._not_started(str(error))
+
+    def _not_started(self, reason: str) -> None:
+        self._failed(spawn.NOT_PREPARED, reason)
+        if self.state.pid is None:
+            self.complete()
+            self._never()
+        else:  # it waits for leave to go on, and will be reaped
+            processes.kill(self.state.pid)
 
     def _prepare(self) -> None:
         spec = self.spec
@@ -125,29 +145,81 @@ class Container:
         self._output = output.LoggedOutput(
             self._around.events, log, terminal=spec.tty, remember=remember
         )
-
-    def _fork(self) -> None:
-        assert self._output is not None
         if self.record.links:
             self._around.records.save(self.record)
             links.make(self.record.links)
         stdout, stderr = self._output.writers
-        stdin = self._open_stdin(self._output.terminal, stdout)
+        self._standard = self._open_stdin(self._output.terminal, stdout), stdout, stderr
         if self.spec.tty:
             spawn.own([stdout], self.spec)
+
+    def _fork_warm(self) -> bool:
+        """Ask a warmed process for a child; False if there is none to ask."""
+        assert self._standard is not None
+        asked = self._around.nursery.fork(self.plan, self._standard)
+        if asked is None:
+            return False
+        events = self._around.events
+        self._place, status = asked
+        self._starting = child.Starting(
+            events, status, self._started, named=self._named, heard=self._intercept
+        )
+        self._timer = events.later(_WARM_SECONDS, self._fork_after_all)
+        return True
+
+    def _named(self, pid: int) -> None:
+        """Take over the child of a warmed process."""
+        assert self._timer is not None
+        self._timer.cancel()
+        # Anything else is dead already, and the number may be another's.
+        if self._stopped or processes.parent(pid) != os.getpid():
+            self._fork_after_all()
+            return
         try:
-            forked = spawn.fork(self.plan, stdin=stdin, stdout=stdout, stderr=stderr)
-        finally:
-            os.close(stdin)
-            self._output.started()
-        self._update(pid=forked.pid)
-        self._starting = child.Starting(self._around.events, forked, self._started)
+            self._adopt(pid)
+        except OSError as error:
+            self._not_started(str(error))
+
+    def _fork_after_all(self) -> None:
+        """Start cold what no warmed process has forked; a child that comes late ends by itself."""
+        if self._starting is not None:
+            self._starting.abandon()
+            self._starting = None
+        if self._place is not None:
+            self._around.nursery.went_cold(self._place, "it did not fork in time")
+        try:
+            if self._stopped:
+                raise types.LauncherError("stopped before it ran")
+            self._fork()
+        except (types.LauncherError, OSError) as error:
+            self._not_started(str(error))
+
+    def _fork(self) -> None:
+        assert self._standard is not None
+        stdin, stdout, stderr = self._standard
+        forked = spawn.fork(self.plan, stdin=stdin, stdout=stdout, stderr=stderr)
+        self._starting = child.Starting(self._around.events, forked.status, self._started)
+        self._adopt(forked.pid)
+
+    def _adopt(self, pid: int) -> None:
+        """Put a child on record and let it go on."""
+        assert self._starting is not None
+        self._close_standard()
+        self._update(pid=pid)
+        self._began(pid)
         self._timer = self._around.events.later(_START_SECONDS, self._give_up)
-        self.record.ticks = processes.start_ticks(forked.pid)
+        self.record.ticks = processes.start_ticks(pid)
         if self._group is not None:
-            self._group.add(forked.pid)
+            self._group.add(pid)
         self._around.records.save(self.record)
         self._starting.go()
+
+    def _close_standard(self) -> None:
+        """Close the launcher's copies of the descriptors that the child has."""
+        if self._standard is not None and self._output is not None:
+            os.close(self._standard[0])
+            self._standard = None
+            self._output.started()
 
     def _open_stdin(self, terminal: int | None, writer: int) -> int:
         if terminal is not None:
@@ -166,20 +238,29 @@ class Container:
             processes.kill(self.state.pid)
 
     def _started(self) -> None:
-        starting, self._starting = self._starting, None
+        starting = self._starting
         assert starting is not None
+        if self.state.pid is None:  # a warmed process has died, or could not fork
+            self._fork_after_all()
+            return
+        self._starting = None
+        if starting.cold and self._place is not None:
+            self._around.nursery.went_cold(self._place, starting.cold)
         if self._timer is not None:
             self._timer.cancel()
         self._namespace = starting.mount_namespace
         if starting.listener is not None:
-            assert self.spec.address is not None
-            self._interceptor = interception.Interceptor(
-                self._around.events, starting.listener, self.spec.address
-            )
+            self._intercept(starting.listener)
         if starting.error is not None:
             self._failed(*starting.error)
         if self.state.error is None:  # else the answer follows when the child has been reaped
             self._answer()
+
+    def _intercept(self, listener: int) -> None:
+        assert self.spec.address is not None
+        self._interceptor = interception.Interceptor(
+            self._around.events, listener, self.spec.address
+        )
 
     def _answer(self) -> None:
         replies, self._replies = self._replies, []
@@ -212,6 +293,7 @@ class Container:
 
     def kill(self) -> None:
         """Kill the main process, wherever its start has got to, and its group."""
+        self._stopped = True
         if self.state.pid is not None and not self.exited:
             processes.kill(self.state.pid)
             self.kill_group()
@@ -281,6 +363,7 @@ class Container:
 
     def complete(self) -> None:
         """Put the end on record, free what was held, answer who waits for the start."""
+        self._close_standard()
         if self._output is not None:
             self._output.close()
         if self._interceptor is not None:

@@ -18,6 +18,7 @@ from wherry.kubelet.launcher import (
     container,
     features,
     loop,
+    nursery,
     processes,
     protocol,
     records,
@@ -61,6 +62,7 @@ class Daemon:
             directory=directory,
             boot=processes.boot_id(),
             nofile=nofile,
+            nursery=nursery.Nursery(self._loop, directory),
         )
         self._table = supervisor.Supervisor(around, finished, self._announce)
         self._catch_signals()

@@ -53,7 +53,7 @@ class Running:
             os.close(null)
             self._pipe.started()
         self.pid = forked.pid
-        self._starting = child.Starting(events, forked, self._started)
+        self._starting = child.Starting(events, forked.status, self._started)
         self._starting.go()
         self._timer = events.later(command.timeout_seconds, self._expire)
 

@@ -62,7 +62,7 @@ class Interaction:
         stdin, stdout, stderr = descriptors
         forked = spawn.fork(plan, stdin=stdin, stdout=stdout, stderr=stderr)
         self.pid = forked.pid
-        self._starting = child.Starting(events, forked, self._started)
+        self._starting = child.Starting(events, forked.status, self._started)
         self._starting.go()
 
     def _started(self) -> None:

@@ -40,6 +40,14 @@ def start_ticks(pid: int) -> int:
         return 0
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process; 0 if it is gone or the system does not tell."""
+    try:
+        return int(_stat(pid)[1])
+    except (OSError, IndexError):
+        return 0
+
+
 def thread_group(thread: int) -> int:
     """Return the process that a thread belongs to; the thread's own id if it is gone."""
     try:

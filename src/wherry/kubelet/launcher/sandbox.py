@@ -183,6 +183,11 @@ class Sandbox:
         if source < 0:
             size = f",size={mount.size_bytes}" if mount.size_bytes else ""
             syscalls.mount("wherry", path, "tmpfs", _TMPFS_FLAGS, data="mode=1777" + size)
+        elif mount.kind == "overlay":
+            # From within: a page of memory has to hold the names of all layers.
+            os.fchdir(source)
+            syscalls.mount("overlay", path, "overlay", syscalls.MS_NODEV, data=mount.options)
+            os.close(source)
         else:
             syscalls.mount(f"/proc/self/fd/{source}", path, "", _BIND)
             os.close(source)

@@ -56,6 +56,7 @@ class Session:
         *,
         ended: asyncio.Task[interaction.Ended] | None = None,
         inputs_owner: str = "",
+        ends_with_input: bool = False,
     ) -> None:
         """Use `interact` or `attach`.
 
@@ -64,11 +65,13 @@ class Session:
             streams: What it reads and writes.
             ended: Waits for a command's end.
             inputs_owner: The container whose standard input ends with that of the session; empty for none.
+            ends_with_input: Whether the outputs end once the watcher has nothing more to write.
         """
         self._wire = wire
         self._streams = streams
         self._ended = ended
         self._inputs_owner = inputs_owner
+        self._ends_with_input = ends_with_input
         if ended is not None:
             ended.add_done_callback(self._finish)
 
@@ -76,10 +79,19 @@ class Session:
         """Write to standard input, waiting while it is full; lost if nobody reads it any more."""
         target = self._streams.input
         if target is not None and not await target.write(data):
-            self.end_input()
+            self._drop_input()
 
     def end_input(self) -> None:
-        """Nothing more will be written. A terminal goes on all the same."""
+        """Nothing more will be written. A terminal goes on all the same.
+
+        Where a container's standard input outlives its watchers, the session ends too: nobody could
+        tell the container that this watcher is done, nor would the watcher be told when it is.
+        """
+        self._drop_input()
+        if self._ends_with_input:
+            self._streams.finish()
+
+    def _drop_input(self) -> None:
         target, self._streams.input = self._streams.input, None
         if target is None or target is self._streams.terminal:
             return
@@ -331,4 +343,5 @@ async def attach(
         streams.close()
         wire.close()
         raise
-    return Session(wire, streams, inputs_owner=process_id if once else "")
+    owner = process_id if once else ""
+    return Session(wire, streams, inputs_owner=owner, ends_with_input=stdin and not once)

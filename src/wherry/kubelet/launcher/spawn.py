@@ -1,5 +1,8 @@
 """From a spec to a running program: what happens in the child between fork and exec.
 
+A child that a warmed process has forked goes through the same steps (`prepare`), and through `execute` where it cannot
+start warm after all.
+
 The child reports over a stream socket that closes on exec: ``mnt NAME`` (its mount namespace), ``notify`` (with the
 seccomp listener attached) and ``error JSON``, a line each. An end without an error means that the program runs. Before
 exec it waits for one byte, so that the launcher has the process on record before it does anything.
@@ -50,6 +53,8 @@ class Plan(NamedTuple):
     """Pid of a container whose namespaces are entered instead of making new ones."""
     terminal: bool = False
     """Standard input is a terminal, which is to control the process."""
+    launcher: int = 0
+    """Pid of the launcher; only set for a warmed process."""
 
 
 class Child(NamedTuple):
@@ -76,7 +81,8 @@ def fork(plan: Plan, *, stdin: int, stdout: int, stderr: int) -> Child:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(plan, theirs, (stdin, stdout, stderr), parent)
+        prepare(plan, theirs, (stdin, stdout, stderr), parent)
+        execute(plan.spec, theirs)
     theirs.close()
     ours.settimeout(0)
     return Child(pid, ours)
@@ -89,17 +95,39 @@ def own(descriptors: Sequence[int], spec: types.ProcessSpec) -> None:
             os.fchown(descriptor, spec.uid, -1)
 
 
-def _become(
-    plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int
-) -> NoReturn:
+def prepare(plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int) -> None:
+    """Make the calling process what the container's program shall find, and wait for leave to go on.
+
+    Does not return if something fails: that is reported.
+
+    Args:
+        plan: What it shall become.
+        status: The child's end of the status socket.
+        standard: Descriptors for standard input, output and error.
+        parent: Pid of the launcher.
+    """
     code = NOT_PREPARED
     try:
         _prepare(plan, status, standard, parent)
-        _exec(plan.spec.argv, plan.spec.env)
     except StartError as error:
         code = error.code
         _report(status, code, str(error))
-    except Exception as error:  # noqa: BLE001 — whatever it is must reach the user, never the launcher's loop
+    except Exception as error:  # noqa: BLE001 — whatever it is must reach the user, never the caller's loop
+        _report(status, code, str(error))
+    else:
+        return
+    os._exit(code)
+
+
+def execute(spec: types.ProcessSpec, status: socket.socket) -> NoReturn:
+    """Replace the calling process, which has been prepared, by the program."""
+    code = NOT_PREPARED
+    try:
+        _exec(spec.argv, spec.env)
+    except StartError as error:
+        code = error.code
+        _report(status, code, str(error))
+    except Exception as error:  # noqa: BLE001 — as above
         _report(status, code, str(error))
     finally:
         os._exit(code)
@@ -113,11 +141,9 @@ def _report(status: socket.socket, code: int, message: str) -> None:
 def _prepare(
     plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int
 ) -> None:
-    _die_with(parent)
+    die_with(parent)
     os.setsid()
-    for number in signal.valid_signals():  # exec resets handlers, but what is ignored stays so
-        if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    heed_signals()
     for target, descriptor in enumerate(standard):
         os.dup2(descriptor, target)
     if plan.terminal:
@@ -133,12 +159,20 @@ def _prepare(
         os.close(listener)
     _identify(plan.spec)
     _enter_folder(plan.spec.cwd)
-    _die_with(parent)  # a change of user has undone it
+    die_with(parent)  # a change of user has undone it
     if not status.recv(1):  # the launcher cannot put it on record, or is gone
         os._exit(NOT_PREPARED)
 
 
-def _die_with(parent: int) -> None:
+def heed_signals() -> None:
+    """Ignore no signal: exec resets handlers, but what is ignored stays so."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends; end if that has happened already."""
     if processes.LINUX:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

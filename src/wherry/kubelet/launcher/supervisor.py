@@ -55,13 +55,13 @@ class Supervisor:
             reply(self._finished[spec.id])
             return
         fresh = container.Container(self._around, spec)
-        fresh.start()
-        if not fresh.running:
-            self._finished[spec.id] = fresh.state
-        elif fresh.state.pid is not None:
-            self._containers[spec.id] = fresh
-            self._mains[fresh.state.pid] = fresh
+        self._containers[spec.id] = fresh
+        fresh.start(lambda pid: self._mains.__setitem__(pid, fresh), lambda: self._never_ran(fresh))
         fresh.on_started(reply)
+
+    def _never_ran(self, held: container.Container) -> None:
+        del self._containers[held.spec.id]
+        self._finished[held.spec.id] = held.state
 
     def signal(self, process_id: str, number: int, *, group: bool) -> None:
         """Send a signal; one that has finished is left in peace.
@@ -87,6 +87,14 @@ class Supervisor:
             raise types.LauncherError(f"{process_id} still runs; stop it first")
         self._around.records.remove(process_id)
         self._finished.pop(process_id, None)
+
+    def warm(self) -> list[types.WarmState]:
+        """Return the warmed processes."""
+        return self._around.nursery.states()
+
+    def limit_warm(self, limits: types.WarmLimits) -> None:
+        """Bound the warmed processes."""
+        self._around.nursery.limit(limits)
 
     def execute(self, process_id: str, command: execution.Command, reply: execution.Reply) -> None:
         """Run a command inside a container.
@@ -150,7 +158,8 @@ class Supervisor:
 
     def kill_all(self, done: Callable[[], None]) -> None:
         """Kill every process; ``done`` is called when their ends are on record (or after 5 s)."""
-        for held in self._containers.values():
+        self._around.nursery.close()
+        for held in list(self._containers.values()):
             held.kill()
         for running in self._executions.values():
             running.kill()
@@ -191,6 +200,8 @@ class Supervisor:
                     running.kill()
         elif pid in self._executions:
             self._executions.pop(pid).ended(status)
+        else:
+            self._around.nursery.ended(pid)
 
     def _settle(self) -> None:
         """Finish containers whose main process has ended, once nothing of theirs is left."""

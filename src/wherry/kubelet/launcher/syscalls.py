@@ -6,6 +6,7 @@ that ``interception`` holds.
 
 import ctypes
 import os
+import socket
 import sys
 
 CLONE_NEWNS = 0x00020000
@@ -24,6 +25,8 @@ MS_SLAVE = 1 << 19
 MNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -126,6 +129,40 @@ def prctl(option: int, value: int) -> None:
     """Set a property of this process."""
     zero = ctypes.c_ulong(0)
     _checked(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero))
+
+
+def set_process_name(name: bytes) -> None:
+    """Set what ``ps`` calls the command; the kernel keeps 15 bytes."""
+    zero = ctypes.c_ulong(0)
+    _checked(_libc.prctl(PR_SET_NAME, ctypes.c_char_p(name), zero, zero, zero))
+
+
+def write_memory(address: int, data: bytes) -> None:
+    """Overwrite this process's own memory, which must be mapped and writable there."""
+    ctypes.memmove(address, data, len(data))
+
+
+def flush_streams() -> None:
+    """Write out what the C library has buffered."""
+    _checked(_libc.fflush(None))
+
+
+def receive(peer: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Receive bytes and descriptors, which no program that is executed will inherit.
+
+    Args:
+        peer: A Unix socket.
+        size: At most so many bytes.
+        most: At most so many descriptors.
+
+    Returns:
+        What came.
+    """
+    # The standard library has a parameter for the flag, which Python 3.11 drops on its way to the kernel.
+    data, descriptors, _, _ = socket.recv_fds(peer, size, most)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 — it takes no keywords
+    return data, descriptors
 
 
 def seccomp(operation: int, flags: int, arguments: "ctypes.Structure | None") -> int:

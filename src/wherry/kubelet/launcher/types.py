@@ -24,10 +24,64 @@ class Mount:
     """Absolute path in the container, without ``..``. It need not exist on the host."""
     read_only: bool = False
     """Refuses writes. Not enforceable without isolation, where the target is a symbolic link."""
-    kind: Literal["bind", "tmpfs"] = "bind"
-    """``tmpfs`` is an empty directory in memory."""
+    kind: Literal["bind", "tmpfs", "overlay"] = "bind"
+    """``tmpfs`` is an empty directory in memory; ``overlay`` shows ``options``' folders as one."""
     size_bytes: int | None = None
     """Bound of a ``tmpfs``; ``None`` is the kernel's default, half of the memory."""
+    options: str = ""
+    """Of an ``overlay``, as the kernel takes them; relative paths in them count from ``source``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStart:
+    """How a Python program can be forked from a process that has been warmed for it, instead of being executed.
+
+    It says the same as ``argv`` and ``env`` of its ``ProcessSpec``, which hold where the fork cannot be as good.
+    """
+
+    program: str
+    """The interpreter: absolute host path."""
+    flags: tuple[str, ...]
+    """Its own options, which the warmed process is started with."""
+    kind: Literal["script", "command", "module", "stdin"]
+    target: str
+    """File, program text or module; with ``stdin`` what ``sys.argv[0]`` becomes."""
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    """Those of the variables that the warmed process is started with."""
+    preload: tuple[str, ...] = ()
+    """Modules that it imports."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WarmLimits:
+    """How much may be kept warm."""
+
+    memory_bytes: int = 2 * 1024**3
+    """Resident memory of all warmed processes together, what they share counted for each."""
+    idle_seconds: float = 600.0
+    """One that has not been used for so long ends."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WarmState:
+    """One warmed process."""
+
+    program: str
+    preload: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    pid: int | None = None
+    """``None`` if it does not run: ``problem`` says why."""
+    ready: bool = False
+    memory_bytes: int = 0
+    """Resident, that shared with its children included."""
+    started: int = 0
+    """Containers that were forked from it, those included that went on cold."""
+    went_cold: int = 0
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By module of ``preload`` that could not be imported beforehand: why."""
+    problem: str = ""
+    """Why there is none, or why the last fork went on cold."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +126,8 @@ class ProcessSpec:
     memory_limit_bytes: int | None = None
     cpu_limit_millis: int | None = None
     """Thousandths of a core."""
+    warm: WarmStart | None = None
+    """How it can start warm; ``None`` is always cold."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +221,8 @@ def state_values(state: ProcessState) -> dict[str, Any]:
 
 def spec_values(spec: ProcessSpec) -> dict[str, Any]:
     """Return the JSON form of a spec, for ``spec_from``."""
-    plain = dataclasses.replace(spec, env=dict(spec.env), rlimits=dict(spec.rlimits))
+    warm = spec.warm and dataclasses.replace(spec.warm, environment=dict(spec.warm.environment))
+    plain = dataclasses.replace(spec, env=dict(spec.env), rlimits=dict(spec.rlimits), warm=warm)
     return dataclasses.asdict(plain)
 
 
@@ -185,12 +242,26 @@ def spec_from(values: Mapping[str, Any]) -> ProcessSpec:
         mounts = tuple(Mount(**mount) for mount in values.get("mounts", ()))
         groups = tuple(int(group) for group in values.get("groups", ()))
         argv = tuple(str(part) for part in values["argv"])
-        spec = ProcessSpec(**{**values, "mounts": mounts, "groups": groups, "argv": argv})
+        warm = _warm_from(values["warm"]) if values.get("warm") else None
+        spec = ProcessSpec(
+            **{**values, "mounts": mounts, "groups": groups, "argv": argv, "warm": warm}
+        )
         dict(spec.env)
     except (TypeError, KeyError, ValueError) as error:
         raise LauncherError(f"malformed process spec: {error}") from error
     _check(spec)
     return spec
+
+
+def _warm_from(values: Mapping[str, Any]) -> WarmStart:
+    lists = {
+        name: tuple(str(part) for part in values[name])
+        for name in ("flags", "arguments", "preload")
+    }
+    warm = WarmStart(**{**values, **lists})
+    if not warm.program.startswith("/"):
+        raise ValueError(f"warm program {warm.program!r}: an absolute path is needed")
+    return warm
 
 
 def _check(spec: ProcessSpec) -> None:
@@ -200,7 +271,7 @@ def _check(spec: ProcessSpec) -> None:
     paths = [("cwd", spec.cwd), ("log_path", spec.log_path)]
     for mount in spec.mounts:
         paths.append(("mounts target", mount.target))
-        if mount.kind == "bind":
+        if mount.kind != "tmpfs":
             paths.append(("mounts source", mount.source))
     for field, path in paths:
         if not path.startswith("/") or "\0" in path or ".." in path.split("/"):

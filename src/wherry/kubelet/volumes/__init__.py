@@ -4,6 +4,7 @@ from wherry.kubelet.volume import Context, NotReadyError, Prepared, VolumeSource
 from wherry.kubelet.volumes.config_map import ConfigMapVolume
 from wherry.kubelet.volumes.downward_api import DownwardApiVolume
 from wherry.kubelet.volumes.empty_dir import EmptyDirVolume
+from wherry.kubelet.volumes.ephemeral import EphemeralVolume
 from wherry.kubelet.volumes.host_path import HostPathVolume
 from wherry.kubelet.volumes.persistent_volume_claim import PersistentVolumeClaimVolume
 from wherry.kubelet.volumes.projected import ProjectedVolume
@@ -18,6 +19,7 @@ SOURCES: tuple[VolumeSource, ...] = (
     DownwardApiVolume(),
     HostPathVolume(),
     PersistentVolumeClaimVolume(),
+    EphemeralVolume(),
 )
 _BY_NAME = {source.name: source for source in SOURCES}
 

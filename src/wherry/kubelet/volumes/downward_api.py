@@ -1,6 +1,6 @@
 """The pod's own fields as files."""
 
-from wherry.kubelet import fields, payloads
+from wherry.kubelet import fields, payloads, users
 from wherry.kubelet.volume import Context, NotReadyError, Prepared
 from wherry.objects.requests import Object
 
@@ -15,7 +15,7 @@ class DownwardApiVolume:
         source = volume["downwardAPI"]
         files = read(source, context, mode=int(source.get("defaultMode") or payloads.DEFAULT_MODE))
         path = context.layout.volume(self.name, volume["name"])
-        payloads.write(path, files)
+        payloads.write(path, files, gid=users.of_files(context.pod).gid)
         return Prepared(path, read_only=True)
 
 

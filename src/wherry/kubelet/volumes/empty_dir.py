@@ -7,7 +7,7 @@ from wherry.objects.requests import Object
 class EmptyDirVolume:
     """`emptyDir`: on disk, or with medium `Memory` on the machine's memory file system.
 
-    `sizeLimit` is not enforced.
+    A pod that goes beyond `sizeLimit` is evicted (`disk_limits`).
     """
 
     name = "emptyDir"

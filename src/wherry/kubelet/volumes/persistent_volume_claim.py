@@ -18,14 +18,23 @@ class PersistentVolumeClaimVolume:
             NotReadyError: the claim is not bound, or its volume is of another kind.
         """
         source = volume["persistentVolumeClaim"]
-        bound = await context.claim(str(source.get("claimName", "")))
-        spec = bound["spec"]
-        place = spec.get("hostPath") or spec.get("local")
-        if not place:
-            raise NotReadyError(
-                f'persistentvolume "{metadata.name(bound)}" has neither hostPath nor local: '
-                "no other source can be mounted here"
-            )
-        path = host_path.resolve(str(place.get("path", "")), str(place.get("type") or ""))
-        only_readers = spec.get("accessModes") == ["ReadOnlyMany"]
-        return Prepared(path, read_only=bool(source.get("readOnly")) or only_readers)
+        bound = await context.claim(str(source.get("claimName", "")), "")
+        return prepared(bound, read_only=bool(source.get("readOnly")))
+
+
+def prepared(bound: Object, *, read_only: bool) -> Prepared:
+    """Return the folder of a PersistentVolume.
+
+    Raises:
+        NotReadyError: it is of a kind that cannot be mounted here.
+    """
+    spec = bound["spec"]
+    place = spec.get("hostPath") or spec.get("local")
+    if not place:
+        raise NotReadyError(
+            f'persistentvolume "{metadata.name(bound)}" has neither hostPath nor local: '
+            "no other source can be mounted here"
+        )
+    path = host_path.resolve(str(place.get("path", "")), str(place.get("type") or ""))
+    only_readers = spec.get("accessModes") == ["ReadOnlyMany"]
+    return Prepared(path, read_only=read_only or only_readers)

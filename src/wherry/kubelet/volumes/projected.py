@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from wherry.kubelet import payloads
+from wherry.kubelet import payloads, users
 from wherry.kubelet.volume import Context, NotReadyError, Prepared
 from wherry.kubelet.volumes import config_map, downward_api, secret
 from wherry.objects import errors
 from wherry.objects.requests import Object
 
 _TOKEN_SECONDS = 3600
+_CLOSED_MODE = 0o600
+"""Of a token in a pod that says whose its files are."""
 
 
 @dataclass
@@ -30,7 +32,7 @@ class ProjectedVolume:
         for source in projected.get("sources") or []:
             await _add(source, context, mode, collected)
         path = context.layout.volume(self.name, volume["name"], in_memory=True)
-        payloads.write(path, collected.files)
+        payloads.write(path, collected.files, gid=users.of_files(context.pod).gid)
         return Prepared(path, read_only=True, refresh_at=collected.refresh_at)
 
 
@@ -59,6 +61,9 @@ async def _add_token(source: Object, context: Context, mode: int, into: _Collect
         raise NotReadyError(f"serviceAccountToken: {error}") from error
     except errors.ApiError as error:
         raise NotReadyError(f"failed to fetch token: {error.message}") from error
-    into.files[path] = payloads.File(token.text.encode(), mode)
+    owner = users.of_files(context.pod)
+    if owner != users.OWN:
+        mode = _CLOSED_MODE
+    into.files[path] = payloads.File(token.text.encode(), mode, owner.uid)
     if into.refresh_at is None or token.renew_at < into.refresh_at:
         into.refresh_at = token.renew_at

@@ -2,7 +2,7 @@
 
 import base64
 
-from wherry.kubelet import payloads
+from wherry.kubelet import payloads, users
 from wherry.kubelet.volume import Context, NotReadyError, Prepared
 from wherry.objects.requests import Object
 
@@ -19,7 +19,7 @@ class SecretVolume:
         mode = int(source.get("defaultMode") or payloads.DEFAULT_MODE)
         files = await read(reference, context, mode=mode)
         path = context.layout.volume(self.name, volume["name"], in_memory=True)
-        payloads.write(path, files)
+        payloads.write(path, files, gid=users.of_files(context.pod).gid)
         return Prepared(path, read_only=True)
 
 

@@ -1,0 +1,35 @@
+"""Pods of an Environment start warm, unless somebody says that they shall not."""
+
+import asyncio
+import time
+from typing import Any
+
+from wherry.kubelet.environments import kinds as environment_kinds
+from wherry.objects.requests import Object
+
+_CODE = "import sys; print('fractions' in sys.modules, __name__)"
+
+
+async def _warm(node: Any) -> Any:
+    return {state.preload: state for state in await node.agent._launcher.list_warm()}
+
+
+async def _run(node: Any, **metadata: Any) -> str:
+    container = {"image": "calc:1", "command": ["python", "-c", _CODE]}
+    pod: Object = await node.pod(container=container, metadata=metadata)
+    await node.wait_phase(pod, "Succeeded")
+    return str(await node.log(pod))
+
+
+async def test_an_environments_modules_are_there_already(node: Any) -> None:
+    spec = {"images": ["calc:*"], "preload": ["fractions"]}
+    await node.create(environment_kinds.ENVIRONMENTS, {"metadata": {"name": "calc"}, "spec": spec})
+    assert await _run(node) == "False __main__\n"  # the first starts cold
+    deadline = time.monotonic() + 30
+    while not (await _warm(node))["fractions",].ready:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert await _run(node) == "True __main__\n"
+    assert await _run(node, annotations={"wherry.dev/warm-start": "false"}) == "False __main__\n"
+    state = (await _warm(node))["fractions",]
+    assert (state.started, state.went_cold) == (1, 0)
