@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
 from wherry.client.client import Client
@@ -14,6 +14,8 @@ from wherry.controller.controller import Controller
 from wherry.controller.events import EventLimits, EventWriter, Recorder
 from wherry.controller.informers import Handler, Informer
 from wherry.controller.leader import Elector, LeaderElection
+from wherry.controller.queue import WorkQueue
+from wherry.controller.requests import Request
 from wherry.controller.workers import Workers
 from wherry.objects.resources import Resource
 
@@ -127,6 +129,10 @@ class Manager:
         For tests and for orderly ends; the answer may be stale when the next change arrives.
         """
         return all(workers.queue.idle for workers in self._workers.values())
+
+    def queues(self) -> Mapping[str, WorkQueue[Request]]:
+        """Return the queues of the controllers that run, by name; to be looked at, not used."""
+        return {name: workers.queue for name, workers in self._workers.items()}
 
     async def flush_events(self) -> None:
         """Return once the events said so far are written or given up."""

@@ -65,6 +65,10 @@ class WorkQueue(Generic[T]):
         self._timer: asyncio.Task[None] | None = None
         self._timer_due = 0.0
         self._closed = False
+        self.added = 0
+        """How often something was put in."""
+        self.retried = 0
+        """How often something was put in again after a failure."""
 
     def __len__(self) -> int:
         """How many items are ready to be handed out."""
@@ -85,6 +89,7 @@ class WorkQueue(Generic[T]):
         if self._closed or item in self._dirty:
             return
         self._dirty.add(item)
+        self.added += 1
         if item not in self._processing:
             self._ready.append(item)
             self._wake()
@@ -105,6 +110,7 @@ class WorkQueue(Generic[T]):
 
     def add_rate_limited(self, item: T) -> float:
         """Ask for an item again after its backoff delay; return the delay in seconds."""
+        self.retried += 1
         failures = self._failures[item] = self._failures.get(item, 0) + 1
         seconds = self._backoff.delay(failures)
         self.add_after(item, seconds)

@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         isolate=options.isolation,
         cpu_overcommit=options.cpu_overcommit,
         node_name=options.node_name,
+        insecure_registries=tuple(options.insecure_registry),
+        image_runtime=options.image_runtime,
+        audit_log=options.audit_log and options.audit_log.absolute(),
+        audit_policy=options.audit_policy and options.audit_policy.absolute(),
     )
     try:
         return _run(settings, report)
@@ -117,7 +121,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--node-name", default="")
     parser.add_argument("--cpu-overcommit", type=float, default=16.0)
     parser.add_argument("--isolation", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--insecure-registry", action="append", default=[])
+    parser.add_argument("--image-runtime", choices=["oci", "environment"], default="")
     parser.add_argument("--ready-fd", type=int, default=None)
+    parser.add_argument("--audit-log", type=Path, default=None)
+    parser.add_argument("--audit-policy", type=Path, default=None)
     parser.add_argument("--verbose", action="store_true")
     return parser
 

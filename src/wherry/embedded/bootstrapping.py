@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from wherry.apiserver import bootstrap
+from wherry.apiserver.fairness import defaults as fairness
 from wherry.client.client import Client
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
@@ -15,7 +16,7 @@ _PORT_NAME = "https"
 async def bootstrap_cluster(
     client: Client, *, address: str, host: str, port: int, extra: Sequence[Object]
 ) -> None:
-    """Make the namespaces, roles, priority classes and the `kubernetes` Service exist.
+    """Make the namespaces, roles, priority classes, flow schemas and the `kubernetes` Service exist.
 
     Args:
         client: As a superuser.
@@ -31,6 +32,8 @@ async def bootstrap_cluster(
     first = (*bootstrap.namespaces(), *bootstrap.priority_classes())
     await asyncio.gather(*(_create(client, obj) for obj in first))
     defaults = (*bootstrap.roles(), *bootstrap.role_bindings())
+    flow_control = (*fairness.priority_levels(), *fairness.flow_schemas())
+    await asyncio.gather(*(_create(client, obj) for obj in flow_control))
     await asyncio.gather(*(_create_or_renew(client, obj) for obj in defaults))
     for obj in extra:
         await _create(client, obj)

@@ -19,27 +19,37 @@ from pathlib import Path
 from typing import Any
 
 import wherry
+from wherry import components
 from wherry.apiserver import pod_streams
+from wherry.apiserver.audit.auditor import Auditor
+from wherry.apiserver.audit.log import AuditLog
+from wherry.apiserver.audit.policy import Policy, PolicyError
 from wherry.apiserver.connections.pod_connections import PodConnections
 from wherry.apiserver.server import ApiServer, Extensions
 from wherry.builtin import component
+from wherry.builtin.gangs import component as gangs
 from wherry.builtin.garbage_collector import GarbageCollector
 from wherry.builtin.service_proxy import ServiceProxy
 from wherry.builtin.settings import BuiltinSettings
 from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.connections import Connection
+from wherry.controller import metrics as queue_metrics
 from wherry.controller.manager import Manager
+from wherry.embedded import products
 from wherry.embedded.bootstrapping import bootstrap_cluster
-from wherry.embedded.identity import CONTROL_PLANE, Identity
+from wherry.embedded.identity import CONTROL_PLANE, Identity, utc_now
 from wherry.embedded.settings import DEFAULT_PORT, Settings
+from wherry.embedded.usage import LateUsage
 from wherry.kubelet.agent import Agent
-from wherry.kubelet.settings import KubeletSettings
+from wherry.kubelet.settings import ImageSettings, KubeletSettings
+from wherry.kubelet.usage.metrics import NodeUsage, PodUsage
 from wherry.objects import conditions, errors, kinds
 from wherry.store import Store
 
 _LOG = logging.getLogger("wherry.embedded")
 _READY_SECONDS = 60.0
+_COMPONENTS = (gangs.COMPONENT, *components.ALL)
 
 
 class StartError(Exception):
@@ -75,10 +85,12 @@ class Platform:
         """Take the settings; nothing happens before `start`."""
         self.settings = settings
         self._logs = _Logs()
+        self._usage = (LateUsage(NodeUsage), LateUsage(PodUsage))
         self._proxy = ServiceProxy()
         self._stack = contextlib.AsyncExitStack()
         self.failed = asyncio.Event()
         self._doing = "starting"
+        self._manager: Manager | None = None
         self._identity: Identity
         self.server: ApiServer
         self.client: Client
@@ -149,7 +161,11 @@ class Platform:
             ssl_context=self._identity.pki.ssl_context(),
             extensions=Extensions(
                 strategies=self._identity.strategies,
+                hooks=products.hooks(_COMPONENTS),
                 virtuals=self._identity.virtuals,
+                computed=self._usage,
+                checks={"informer-sync": self._unsynced},
+                auditor=self._auditor(),
                 documents=self._identity.documents(lambda: self.url),
                 pod_streams=self._logs,
                 pod_connections=self._connections,
@@ -198,6 +214,7 @@ class Platform:
         legacy = settings.legacy_service_account_tokens
         for controller in self._identity.controllers(manager, legacy_tokens=legacy):
             manager.add(controller)
+        await products.add(_COMPONENTS, manager)
         node = KubeletSettings(
             data=settings.directory,
             node_name=settings.node_name,
@@ -206,16 +223,41 @@ class Platform:
             api_port=self.server.port,
             isolate=settings.isolate,
             max_pods=settings.max_pods,
+            cpu_overcommit=settings.cpu_overcommit,
+            gpus=settings.gpus,
+            images=ImageSettings(
+                runtime=settings.image_runtime,
+                insecure_registries=settings.insecure_registries,
+            ),
         )
         self._doing = f"starting the node, whose launcher runs {sys.executable}"
         agent = await Agent.start(manager, node)
         self._logs.node, self._connections.node = agent, agent.streams
+        self._usage[0].source, self._usage[1].source = agent.node_usage, agent.pod_usage
         self._stack.push_async_callback(agent.close)
         self._stack.push_async_callback(self._connections.close)
         self._run(GarbageCollector(manager).run(), "garbage collector")
         self._run(manager.run(), "manager")
+        self._manager = manager
+        self.server.metrics.sources.append(lambda: queue_metrics.lines(manager.queues()))
         self._stack.push_async_callback(manager.stop)
         return manager
+
+    def _auditor(self) -> Auditor | None:
+        path, policy = self.settings.audit_log, self.settings.audit_policy
+        if path is None:
+            return None
+        self._doing = f"opening the audit log {path}"
+        log = AuditLog(path)
+        self._stack.callback(log.close)
+        try:
+            return Auditor(log, Policy.load(policy) if policy else None, utc_now)
+        except PolicyError as error:
+            raise StartError(str(error)) from error
+
+    def _unsynced(self) -> str:
+        ready = self._manager is not None and self._manager.ready.is_set()
+        return "" if ready else "the controllers have not seen all objects yet"
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something for as long as the platform lives; its failure is logged, and ends it."""

@@ -41,6 +41,17 @@ class Settings:
     node_name: str = ""
     """Name of the Node; empty takes the machine's."""
 
+    gpus: int | None = None
+    """GPUs the node says it has, whatever there is; None counts those that `nvidia-smi` lists."""
+
+    insecure_registries: tuple[str, ...] = ()
+    """Image registries (`host[:port]`) that may have any certificate, or speak plain HTTP, as those
+    on loopback addresses always may."""
+
+    image_runtime: str = ""
+    """``oci`` or ``environment``: what all images mean; empty: an Environment if one covers the name,
+    else a real image."""
+
     max_pods: int = 500
     """Pods the node takes."""
 
@@ -55,6 +66,13 @@ class Settings:
     """Whether the accounts `default`, `default-editor` and `default-viewer` of each namespace are
     given a token Secret, as before Kubernetes 1.24; guides of that time read it. Others get one by
     the annotation `wherry.dev/token-secret: "true"`."""
+
+    audit_log: Path | None = None
+    """File of the audit log; None keeps none. It is made with mode 0600, and begun anew at 100 MB."""
+
+    audit_policy: Path | None = None
+    """An `audit.k8s.io/v1` Policy that says what the audit log keeps; None keeps the metadata of all
+    requests but health checks."""
 
     store: StoreSettings = dataclasses.field(default_factory=StoreSettings)
     """Bounds of the store."""

@@ -1,0 +1,199 @@
+"""Runs the products' controllers and webhooks against an API, until cancelled."""
+
+import asyncio
+import base64
+import contextlib
+import datetime
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from wherry.client.client import Client
+from wherry.cluster import certificates, registration, webhooks
+from wherry.controller import apply, installing
+from wherry.controller.component import Component
+from wherry.controller.leader import LeaderElection
+from wherry.controller.manager import Manager
+from wherry.objects import errors, kinds
+from wherry.objects.requests import Object
+
+_LOG = logging.getLogger("wherry.cluster")
+_SECRET = f"{registration.NAME}-webhooks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where the webhooks listen, and how the API gets there.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port; 0 for any free one.
+        url: ``https://host[:port]`` by which the API reaches it; empty: a `service`, or, where that
+            is empty too, the address and port it listens on.
+        service: ``namespace/name`` of a Service that leads to it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9443
+    url: str = ""
+    service: str = ""
+
+    def names(self) -> list[str]:
+        """Return the names that its certificate must have."""
+        if self.service:
+            namespace, _, name = self.service.partition("/")
+            return [f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"]
+        if self.url:
+            host = self.url.removeprefix("https://").partition("/")[0]
+            return [host.rpartition(":")[0].strip("[]") if ":" in host else host]
+        return [self.host]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is run, and how.
+
+    Attributes:
+        namespace: Of the Lease and of the Secret with the webhooks' certificate.
+        identity: Unique among replicas.
+        leader_election: Whether to wait for the lease before working.
+        webhooks: None: no webhooks; controllers fill in defaults on reading, nothing is refused.
+        lease: Times of the lease, in seconds: duration, renew deadline, retry period.
+    """
+
+    namespace: str
+    identity: str
+    leader_election: bool = True
+    webhooks: WebhookSettings | None = None
+    lease: tuple[float, float, float] = (15, 10, 2)
+
+    def election(self) -> LeaderElection | None:
+        """Return what is contended for; None where nothing is."""
+        if not self.leader_election:
+            return None
+        duration, deadline, retry = self.lease
+        return LeaderElection(
+            identity=self.identity,
+            name=f"{registration.NAME}-controllers",
+            namespace=self.namespace,
+            lease_duration_seconds=duration,
+            renew_deadline_seconds=deadline,
+            retry_period_seconds=retry,
+        )
+
+
+async def run(client: Client, components: Sequence[Component], settings: Settings) -> None:
+    """Install the products, then work until cancelled.
+
+    Raises:
+        ApiError: the API refused what has to be installed; the message names the missing right.
+        OSError: the webhooks' port is taken.
+    """
+    async with _serving(client, components, settings) as endpoint:
+        await installing.define(client, registration.definitions(components, None))
+        for component in components:
+            await installing.make_objects(client, component)
+        manager = Manager(client, leader_election=settings.election())
+        for component in components:
+            for controller in component.controllers(manager):
+                manager.add(controller)
+        await _together(manager.run(), _register(client, components, endpoint, manager))
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Await all; the first that fails ends the others, and its error is raised as it is."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _register(
+    client: Client,
+    components: Sequence[Component],
+    endpoint: registration.Endpoint | None,
+    manager: Manager,
+) -> None:
+    """Lead the API to our webhooks once we lead: a replica that waits may have another URL."""
+    if endpoint is None:
+        return
+    await manager.ready.wait()
+    await installing.define(client, registration.definitions(components, endpoint))
+    for configuration in registration.webhooks(components, endpoint):
+        resource = kinds.by_kind(configuration["apiVersion"], configuration["kind"])
+        assert resource is not None
+        await apply.create_or_update(client, None, resource, configuration)
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    client: Client, components: Sequence[Component], settings: Settings
+) -> AsyncIterator[registration.Endpoint | None]:
+    """Serve the webhooks while the block runs, and give where."""
+    wanted = settings.webhooks
+    if wanted is None:
+        yield None
+        return
+    pair = await _certificate(client, settings.namespace, wanted.names())
+    runner = web.AppRunner(webhooks.application(components), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, wanted.host, wanted.port, ssl_context=pair.ssl_context())
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        _LOG.info("webhooks at %s:%s", host, port)
+        shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+        url = wanted.url or f"https://{shown}:{port}"
+        yield registration.Endpoint(url, wanted.service, pair.certificate)
+    finally:
+        await runner.cleanup()
+
+
+async def _certificate(client: Client, namespace: str, names: Sequence[str]) -> certificates.Pair:
+    """Return the pair that all replicas share: of the Secret, or new where that has none for us."""
+    while True:
+        now = datetime.datetime.now(datetime.UTC)
+        try:
+            secret = await client.get(kinds.SECRETS, _SECRET, namespace)
+        except errors.NotFoundError:
+            secret = None
+        held = _pair(secret) if secret is not None else None
+        if held is not None and held.covers(names, now):
+            return held
+        pair = await asyncio.to_thread(certificates.make, names, now)
+        with contextlib.suppress(errors.AlreadyExistsError, errors.ConflictError):
+            await _keep(client, namespace, pair, secret)
+            return pair
+        # Another replica was quicker: its pair will do.
+
+
+def _pair(secret: Object) -> certificates.Pair:
+    data = secret.get("data") or {}
+    certificate, key = (base64.b64decode(data.get(name, "")) for name in ("tls.crt", "tls.key"))
+    return certificates.Pair(certificate, key)
+
+
+async def _keep(
+    client: Client, namespace: str, pair: certificates.Pair, before: Object | None
+) -> None:
+    data = {
+        "tls.crt": base64.b64encode(pair.certificate).decode(),
+        "tls.key": base64.b64encode(pair.key).decode(),
+    }
+    if before is not None:
+        await client.update(kinds.SECRETS, {**before, "data": data})
+        return
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": _SECRET, "namespace": namespace},
+        "type": "kubernetes.io/tls",
+        "data": data,
+    }
+    await client.create(kinds.SECRETS, secret)

@@ -1,0 +1,113 @@
+"""Admission and conversion over HTTP: the kinds' own functions, asked by an API server.
+
+What `embedded` calls directly is answered here as `AdmissionReview` and `ConversionReview`
+(``admission.k8s.io/v1``, ``apiextensions.k8s.io/v1``).
+"""
+
+import asyncio
+import base64
+import copy
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import jsonpatch
+import orjson
+from aiohttp import web
+
+from wherry.controller.component import Component
+from wherry.objects.declared.kind import Kind
+from wherry.objects.requests import Object
+
+_LOG = logging.getLogger("wherry.cluster.webhooks")
+_MAX_BYTES = 32 * 1024 * 1024
+"""A review of a conversion holds a whole page of a list."""
+
+_Answer = Callable[[Kind, Object], Object]
+
+
+def application(components: Sequence[Component]) -> web.Application:
+    """Return the server's routes: ``/default``, ``/validate`` and ``/convert``, then ``/PLURAL.GROUP``."""
+    known = {kind.resource.key: kind for component in components for kind in component.kinds}
+    app = web.Application(client_max_size=_MAX_BYTES)
+    for path, answer in (
+        ("default", _default),
+        ("validate", _validate),
+        ("convert", _convert),
+    ):
+        app.router.add_post(f"/{path}/{{key}}", _handler(known, answer))
+    app.router.add_get("/healthz", _healthy)
+    return app
+
+
+async def _healthy(_: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+def _handler(
+    known: Mapping[str, Kind], answer: _Answer
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        kind = known.get(request.match_info["key"])
+        if kind is None:
+            return web.Response(status=404, text=f"no kind {request.match_info['key']!r}")
+        try:
+            review = orjson.loads(await request.read())
+            asked = review["request"]
+            # A page of a list takes a while; health checks must not wait for it.
+            response = await asyncio.to_thread(answer, kind, asked)
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            return web.Response(status=400, text=f"not a review: {error!r}")
+        body = {
+            "apiVersion": review.get("apiVersion"),
+            "kind": review.get("kind"),
+            "response": {"uid": asked.get("uid", ""), **response},
+        }
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+    return handle
+
+
+def _default(kind: Kind, asked: Object) -> Object:
+    before = asked["object"]
+    after = kind.default(copy.deepcopy(before)) if kind.default else before
+    operations = jsonpatch.make_patch(before, after).patch
+    if not operations:
+        return {"allowed": True}
+    patch = base64.b64encode(orjson.dumps(operations)).decode()
+    return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
+
+
+def _validate(kind: Kind, asked: Object) -> Object:
+    obj, old = asked["object"], asked.get("oldObject")
+    # What is on its way out may be as wrong as it likes, or it could not let its finalizers go.
+    leaving = "deletionTimestamp" in obj["metadata"]
+    causes = () if kind.validate is None or leaving else kind.validate(obj, old)
+    warnings = list(kind.warnings(obj)) if kind.warnings else []
+    answer: Object = {"allowed": not causes}
+    if warnings:
+        answer["warnings"] = warnings
+    if causes:
+        message = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
+        answer["status"] = {
+            "status": "Failure",
+            "reason": "Invalid",
+            "code": 422,
+            "message": message,
+            "details": {"causes": [cause.to_dict() for cause in causes]},
+        }
+    return answer
+
+
+def _convert(kind: Kind, asked: Object) -> Object:
+    try:
+        converted = [_converted(kind, obj, str(asked["desiredAPIVersion"])) for obj in asked["objects"]]
+    except ValueError as error:
+        return {"result": {"status": "Failure", "message": str(error)}, "convertedObjects": []}
+    return {"result": {"status": "Success"}, "convertedObjects": converted}
+
+
+def _converted(kind: Kind, obj: Any, api_version: str) -> Object:
+    if kind.convert is not None:
+        return kind.convert(obj, api_version)
+    return {**obj, "apiVersion": api_version}

@@ -1,0 +1,62 @@
+"""Puts a product's kinds and first objects into an API, whoever's it is."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from wherry.client.client import Client
+from wherry.controller import apply
+from wherry.controller.component import Component
+from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.requests import Object
+
+_ESTABLISHED_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_MADE = "wherry.dev/objects-made"
+
+
+async def define(client: Client, definitions: Sequence[Object]) -> None:
+    """Make CustomResourceDefinitions exist as given, and wait until they are served.
+
+    Raises:
+        TimeoutError: one is not served within 30 s; the message says what the API says of it.
+        ApiError: the API refused one.
+    """
+    resource = kinds.CUSTOM_RESOURCE_DEFINITIONS
+    applied = [
+        (await apply.create_or_update(client, None, resource, definition)).object
+        for definition in definitions
+    ]
+    deadline = asyncio.get_running_loop().time() + _ESTABLISHED_SECONDS
+    for definition in applied:
+        while not conditions.is_true(definition, "Established"):
+            name = metadata.name(definition)
+            if asyncio.get_running_loop().time() > deadline:
+                told = (definition.get("status") or {}).get("conditions")
+                raise TimeoutError(f"CustomResourceDefinition {name} is not served: {told}")
+            await asyncio.sleep(_POLL_SECONDS)
+            definition = await client.get(resource, name)  # noqa: PLW2901 - it is the same one
+
+
+async def make_objects(client: Client, component: Component) -> None:
+    """Make what a product has from the start, once: what people change or delete stays so.
+
+    That it was done is noted on the definition of the product's first kind, afterwards, so that a
+    start that is cut off is made up for by the next. The kinds have to be served.
+
+    Raises:
+        ApiError: the API refused one.
+    """
+    objects = component.objects()
+    if not objects:
+        return
+    resource = kinds.CUSTOM_RESOURCE_DEFINITIONS
+    name = component.kinds[0].resource.key
+    definition = await client.get(resource, name)
+    if _MADE in metadata.annotations(definition):
+        return
+    own = {(kind.resource.api_version, kind.resource.kind): kind for kind in component.kinds}
+    for obj in objects:
+        with contextlib.suppress(errors.AlreadyExistsError):
+            await client.create(own[obj["apiVersion"], obj["kind"]].resource, obj)
+    await client.patch(resource, name, {"metadata": {"annotations": {_MADE: "true"}}})

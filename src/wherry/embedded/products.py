@@ -1,0 +1,37 @@
+"""The products in the embedded platform: their functions instead of webhooks, their controllers."""
+
+from collections.abc import Iterable, Mapping
+
+from wherry.apiserver.crds.hooks import Hooks
+from wherry.controller import installing
+from wherry.controller.component import Component
+from wherry.controller.manager import Manager
+
+
+def hooks(components: Iterable[Component]) -> Mapping[str, Hooks]:
+    """Return what the API server is to know of every declared kind, by resource key."""
+    return {
+        kind.resource.key: Hooks(
+            default=kind.default,
+            validate=kind.validate,
+            warnings=kind.warnings,
+            convert=kind.convert,
+        )
+        for component in components
+        for kind in component.kinds
+    }
+
+
+async def add(components: Iterable[Component], manager: Manager) -> None:
+    """Install every product's kinds and first objects, and add its controllers.
+
+    Raises:
+        ApiError: the API refused something.
+        TimeoutError: a kind is not served in time.
+    """
+    for component in components:
+        definitions = [kind.definition() for kind in component.kinds]
+        await installing.define(manager.client, definitions)
+        await installing.make_objects(manager.client, component)
+        for controller in component.controllers(manager):
+            manager.add(controller)
