@@ -6,6 +6,7 @@ from wherry.builtin import (
     daemon_set,
     deployment,
     disruption,
+    ephemeral_volumes,
     event_garbage,
     job,
     namespaces,
@@ -20,6 +21,7 @@ from wherry.builtin import (
     volume_reclaiming,
     volumes,
 )
+from wherry.builtin.autoscaling import controller as autoscaling
 from wherry.builtin.service_proxy import ServiceProxy
 from wherry.builtin.settings import BuiltinSettings
 from wherry.controller.controller import Controller
@@ -45,6 +47,7 @@ def controllers(
         event_garbage.controller(manager, settings),
         volumes.controller(manager, settings),
         volume_reclaiming.controller(manager, settings),
+        ephemeral_volumes.controller(manager),
         *services.controllers(manager, proxy),
         replica_set.controller(manager),
         replica_set.controller(manager, kinds.REPLICATION_CONTROLLERS),
@@ -54,6 +57,7 @@ def controllers(
         job.controller(manager, settings),
         cron_job.controller(manager),
         disruption.controller(manager),
+        autoscaling.controller(manager),
         resource_quota.controller(manager),
     ]
 

@@ -84,8 +84,13 @@ class CronJobReconciler:
         except ValueError as error:
             await self._recorder.event(cron_job, "Warning", "UnparseableSchedule", str(error))
             return None
-        slot = await self._due(cron_job, schedule, now)
-        wait = (schedule.next(now) - now).total_seconds() + _MARGIN_SECONDS
+        try:
+            wait = (schedule.next(now) - now).total_seconds() + _MARGIN_SECONDS
+            slot = await self._due(cron_job, schedule, now)
+        except ValueError as error:
+            message = f"invalid schedule: {spec['schedule']} : {error}"
+            await self._recorder.event(cron_job, "Warning", "InvalidSchedule", message)
+            return None
         if slot is None or not await self._make_way(cron_job, jobs, status):
             return wait
         made = await self._create(cron_job, slot, schedule)

@@ -167,7 +167,7 @@ class DeploymentReconciler:
         """Give the new set the highest revision, also when a rollback has made an old one new."""
         number = max(map(rollout.revision, state.old), default=0) + 1
         number = max(number, rollout.revision(new))
-        notes = rollout.annotations(state.deployment, number)
+        notes = rollout.annotations(state.deployment, number) | rollout.history(new, number)
         minimum = state.deployment["spec"].get("minReadySeconds", 0)
         same_minimum = new["spec"].get("minReadySeconds", 0) == minimum
         if not (notes.items() <= metadata.annotations(new).items() and same_minimum):

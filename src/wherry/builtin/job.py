@@ -9,17 +9,18 @@ import contextlib
 from collections.abc import Iterable
 
 from wherry.builtin import job_counting, job_decisions
+from wherry.builtin.adoption import Claimant
 from wherry.builtin.job_counting import Tally
 from wherry.builtin.job_decisions import Verdict
 from wherry.builtin.pod_control import AFTER_REFUSAL_SECONDS, PodControl
 from wherry.builtin.settings import BuiltinSettings
 from wherry.controller.controller import Controller, Watch
-from wherry.controller.finalizers import remove_finalizer
+from wherry.controller.finalizers import add_finalizer, remove_finalizer
 from wherry.controller.manager import Manager
 from wherry.controller.owners import is_controlled_by
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
-from wherry.objects import errors, kinds, metadata
+from wherry.objects import errors, kinds, metadata, selectors
 from wherry.objects.requests import Object
 
 CONTROLLER_NAME = "kubernetes.io/job-controller"
@@ -40,6 +41,7 @@ class JobReconciler:
         self._jobs = manager.cache(kinds.JOBS)
         self._pods = manager.cache(kinds.PODS)
         self._pods.add_index(_BY_JOB, _job_of_tracked)
+        self._claimant = Claimant(manager.client, kinds.JOBS, self._pods)
 
     async def reconcile(self, request: Request) -> Result | None:
         """Count, decide, make or stop pods, write the status, let counted pods go."""
@@ -49,14 +51,46 @@ class JobReconciler:
             # Nobody is left to count its pods: they must not be held for that.
             await self._release(tracked)
             return None
-        await self._release([pod for pod in tracked if not is_controlled_by(pod, job)])
-        if job["spec"].get("managedBy", CONTROLLER_NAME) != CONTROLLER_NAME:
-            return None
         owned = self._pods.owned_by(metadata.uid(job))
         pods = [pod for pod in owned if is_controlled_by(pod, job)]
-        if job_decisions.is_finished(job):
+        mine = job["spec"].get("managedBy", CONTROLLER_NAME) == CONTROLLER_NAME
+        finished = job_decisions.is_finished(job)
+        if mine and not finished:
+            claimed = await self._claim(job, pods)
+            if claimed is None:
+                return None
+            pods = claimed
+        kept = {metadata.uid(pod) for pod in pods}
+        await self._release([pod for pod in tracked if metadata.uid(pod) not in kept])
+        if not mine:
+            return None
+        if finished:
             return await self._after_end(job, pods)
         return await self._step(job, pods)
+
+    async def _claim(self, job: Object, controlled: list[Object]) -> list[Object] | None:
+        """Return the job's pods, orphans taken in; None while there are strays to be let go first."""
+        selector = selectors.from_object(job["spec"]["selector"])
+        strays = [
+            pod
+            for pod in controlled
+            if job_counting.is_tracked(pod) and not selector.matches(metadata.labels(pod))
+        ]
+        if strays:
+            # Before they lose their owner: nobody would find them afterwards.
+            await self._release(strays)
+            return None
+        known = {metadata.uid(pod) for pod in controlled}
+        pods = await self._claimant.claim(job, selector)
+        return [
+            pod
+            if metadata.uid(pod) in known or job_counting.is_tracked(pod)
+            else await self._track(pod)
+            for pod in pods
+        ]
+
+    async def _track(self, pod: Object) -> Object:
+        return await add_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
 
     async def _step(self, job: Object, pods: list[Object]) -> Result | None:
         now = self._clock.now()
@@ -174,9 +208,9 @@ def _job_of_tracked(pod: Object) -> Iterable[str]:
 
 
 def _of_orphan(pod: Object) -> Iterable[Request]:
-    if metadata.controller_of(pod) is None:
-        for path in _job_of_tracked(pod):
-            yield Request(*path.split("/", 1))
+    name = metadata.labels(pod).get(_JOB_NAME)
+    if name and metadata.controller_of(pod) is None:
+        yield Request(metadata.namespace(pod), name)
 
 
 def controller(manager: Manager, settings: BuiltinSettings) -> Controller:

@@ -30,21 +30,22 @@ def requests_of(pod: Object) -> dict[str, int]:
     running: Counter[str] = Counter()
     peak: dict[str, int] = {}
     for container in spec.get("initContainers") or ():
-        asked = _amounts((container.get("resources") or {}).get("requests"))
+        asked = amounts_of((container.get("resources") or {}).get("requests"))
         if container.get("restartPolicy") == "Always":
             running.update(asked)
             _raise_to(peak, running)
         else:
             _raise_to(peak, running + Counter(asked))
     for container in spec.get("containers") or ():
-        running.update(_amounts((container.get("resources") or {}).get("requests")))
+        running.update(amounts_of((container.get("resources") or {}).get("requests")))
     _raise_to(peak, running)
-    for name, amount in _amounts(spec.get("overhead")).items():
+    for name, amount in amounts_of(spec.get("overhead")).items():
         peak[name] = peak.get(name, 0) + amount
     return peak
 
 
-def _amounts(resources: Mapping[str, str] | None) -> dict[str, int]:
+def amounts_of(resources: Mapping[str, Any] | None) -> dict[str, int]:
+    """Return a resource list (`requests`, `allocatable`, `minResources` …) as numbers."""
     return {name: _amount(name, text) for name, text in (resources or {}).items()}
 
 
@@ -65,7 +66,7 @@ def is_finished(pod: Object) -> bool:
 def capacity_of(node: Object, cpu_overcommit: float) -> dict[str, int]:
     """Return what a node offers to pods, its CPUs multiplied by ``cpu_overcommit`` (at least 1)."""
     allocatable = (node.get("status") or {}).get("allocatable")
-    offered = _amounts(allocatable)
+    offered = amounts_of(allocatable)
     if "cpu" in offered:
         offered["cpu"] = int(offered["cpu"] * max(cpu_overcommit, 1.0))
     return offered
@@ -77,7 +78,7 @@ def obstacles(pod: Object, node: Object) -> list[str]:
     found = []
     if node_spec.get("unschedulable") and not _tolerates(spec, _UNSCHEDULABLE_TAINT):
         found.append("node(s) were unschedulable")
-    if not _affine(spec, node):
+    if not is_affine(spec, node):
         found.append("node(s) didn't match Pod's node affinity/selector")
     for taint in node_spec.get("taints") or ():
         # The unschedulable taint stands for the field of that name, which has been looked at.
@@ -107,7 +108,8 @@ def _tolerated_by(toleration: Mapping[str, Any], taint: Mapping[str, str]) -> bo
     return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
 
 
-def _affine(spec: Object, node: Object) -> bool:
+def is_affine(spec: Object, node: Object) -> bool:
+    """Return whether a node has the labels that a pod's spec asks for."""
     labels = metadata.labels(node)
     wanted = spec.get("nodeSelector") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
@@ -134,7 +136,15 @@ def _expressions_match(expressions: Sequence[Object], labels: Mapping[str, str])
 
 
 class Room:
-    """What is left of a node while pods are being placed on it."""
+    """What is left of a node while pods are being placed on it.
+
+    Attributes:
+        node: The node; not to be changed.
+        name: Its name.
+        pods: How many pods are counted.
+        offered: What it has for pods.
+        occupants: Pods on it, by uid; room that is merely held has none.
+    """
 
     def __init__(self, node: Object, cpu_overcommit: float) -> None:
         """Begin with an empty node.
@@ -146,30 +156,67 @@ class Room:
         self.node = node
         self.name = metadata.name(node)
         self.pods = 0
-        self._offered = capacity_of(node, cpu_overcommit)
+        self.offered = capacity_of(node, cpu_overcommit)
+        self.occupants: dict[str, Object] = {}
         self._taken: dict[str, int] = {}
-        self._ports: set[tuple[str, int]] = set()
+        self._ports: Counter[tuple[str, int]] = Counter()
 
-    def take(self, demand: "Demand") -> None:
-        """Count a pod that is on the node."""
+    def copy(self) -> "Room":
+        """Return a room to try things out in."""
+        made = object.__new__(Room)
+        made.node, made.name, made.pods, made.offered = (
+            self.node,
+            self.name,
+            self.pods,
+            self.offered,
+        )
+        made.occupants = dict(self.occupants)
+        made._taken = dict(self._taken)
+        made._ports = Counter(self._ports)
+        return made
+
+    def take(self, demand: "Demand", pod: Object | None = None) -> None:
+        """Count a pod that is on the node, or, without one, hold room for it."""
         self.pods += 1
         taken = self._taken
         for name, amount in demand.amounts.items():
             taken[name] = taken.get(name, 0) + amount
         if demand.ports:
-            self._ports |= demand.ports
+            self._ports.update(demand.ports)
+        if pod is not None:
+            self.occupants[metadata.uid(pod)] = pod
+
+    def release(self, demand: "Demand", pod: Object | None = None) -> None:
+        """Undo a `take`."""
+        self.pods -= 1
+        for name, amount in demand.amounts.items():
+            self._taken[name] -= amount
+        for port in demand.ports:
+            self._ports[port] -= 1
+        if pod is not None:
+            self.occupants.pop(metadata.uid(pod), None)
+
+    def hold(self, amounts: Amounts) -> None:
+        """Keep free room for somebody: as much of each amount as is left, and no pod more."""
+        for name, amount in amounts.items():
+            held = min(amount, max(self.free(name), 0))
+            self._taken[name] = self._taken.get(name, 0) + held
+
+    def free(self, name: str) -> int:
+        """Return how much of a resource is left; negative where more is promised than there is."""
+        return self.offered.get(name, 0) - self._taken.get(name, 0)
 
     def shortages(self, demand: "Demand") -> list[str]:
         """Return what the node has too little of for one more pod."""
         found = []
-        if demand.ports & self._ports:
+        if any(self._ports[port] > 0 for port in demand.ports):
             found.append("node(s) didn't have free ports for the requested pod ports")
-        if "pods" in self._offered and self.pods >= self._offered["pods"]:
+        if "pods" in self.offered and self.pods >= self.offered["pods"]:
             found.append("Too many pods")
         found += [
             f"Insufficient {name}"
             for name, amount in demand.amounts.items()
-            if amount > 0 and amount > self._offered.get(name, 0) - self._taken.get(name, 0)
+            if amount > 0 and amount > self.free(name)
         ]
         return found
 
@@ -187,6 +234,11 @@ class Demand:
     amounts: Amounts
     ports: frozenset[tuple[str, int]]
     likeness: str
+
+    @property
+    def counted(self) -> Amounts:
+        """The amounts, with the pod itself as one of ``pods``."""
+        return {**self.amounts, "pods": 1}
 
     @classmethod
     def of(cls, pod: Object) -> "Demand":

@@ -38,10 +38,14 @@ def new_revision(owner: Object, number: int) -> Object:
     text = json.dumps(data, sort_keys=True)
     value = names.suffix(hashlib.sha256(text.encode()).hexdigest(), 10)
     namespace, name = metadata.namespaced_name(owner)
+    labels = {**((template.get("metadata") or {}).get("labels") or {}), HASH_LABEL: value}
+    if owner["kind"] == "DaemonSet":
+        # Its revisions bear the label of their pods too, so that one selector finds both.
+        labels[POD_LABEL] = value
     fields: Object = {
         "name": f"{name[:223]}-{value}",
         "namespace": namespace,
-        "labels": {**((template.get("metadata") or {}).get("labels") or {}), HASH_LABEL: value},
+        "labels": labels,
         "ownerReferences": [metadata.owner_reference(owner)],
     }
     if metadata.annotations(owner):

@@ -15,6 +15,7 @@ from wherry.objects.requests import Object
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
@@ -239,10 +240,12 @@ _NOT_COPIED = frozenset(
         "kubectl.kubernetes.io/last-applied-configuration",
         "deprecated.deployment.rollback.to",
         REVISION,
+        HISTORY,
         DESIRED,
         MAXIMUM,
     }
 )
+_HISTORY_CHARACTERS = 2000
 
 
 def annotations(deployment: Object, number: int) -> dict[str, str]:
@@ -255,3 +258,18 @@ def annotations(deployment: Object, number: int) -> dict[str, str]:
         DESIRED: str(wanted),
         MAXIMUM: str(wanted + fence(deployment).surge),
     }
+
+
+def history(replica_set: Object, number: int) -> dict[str, str]:
+    """Return the note of the revisions that a set has been, where it now becomes another.
+
+    Kubernetes cuts it at the front when it grows long, and so do we.
+    """
+    before = revision(replica_set)
+    if not 0 < before < number:
+        return {}
+    known = metadata.annotations(replica_set).get(HISTORY, "")
+    been = [*filter(None, known.split(",")), str(before)]
+    while len(",".join(been)) > _HISTORY_CHARACTERS:
+        del been[0]
+    return {HISTORY: ",".join(been)}

@@ -68,17 +68,26 @@ class Schedule:
         return cls(expression, 0.0, place)
 
     def next(self, after: datetime.datetime) -> datetime.datetime:
-        """Return the first time after ``after``, in UTC."""
+        """Return the first time after ``after``, in UTC.
+
+        Raises:
+            ValueError: There is none, as of the 31st of February.
+        """
         if self.every_seconds:
             return after.replace(microsecond=0) + datetime.timedelta(seconds=self.every_seconds)
-        local = after.astimezone(self.zone)
-        found: datetime.datetime = croniter.croniter(self.expression, local).get_next(
-            datetime.datetime
-        )
+        times = croniter.croniter(self.expression, after.astimezone(self.zone))
+        try:
+            found: datetime.datetime = times.get_next(datetime.datetime)
+        except croniter.CroniterBadDateError as error:
+            raise ValueError("it never comes") from error
         return found.astimezone(datetime.UTC)
 
     def due(self, after: datetime.datetime, now: datetime.datetime) -> Due:
-        """Return the latest time later than ``after`` and not later than ``now``, in UTC."""
+        """Return the latest time later than ``after`` and not later than ``now``, in UTC.
+
+        Raises:
+            ValueError: There will never be one.
+        """
         if self.every_seconds:
             count = int((now - after.replace(microsecond=0)).total_seconds() // self.every_seconds)
             if count <= 0:

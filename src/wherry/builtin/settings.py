@@ -18,6 +18,10 @@ class BuiltinSettings:
     """By how much the sum of CPU requests may exceed the node's CPUs. Manifests written for clusters
     must run on a laptop, where processes share what there is; 1 schedules as a cluster does."""
 
+    patience_seconds: float = 60.0
+    """After how long without a turn room is kept for what waits first in its queue, so that small
+    pods cannot pass a large gang for ever."""
+
     service_account_names: tuple[str, ...] = ("default",)
     """ServiceAccounts that every namespace is given."""
 

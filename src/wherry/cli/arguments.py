@@ -52,6 +52,7 @@ def parser() -> Parser:
     _add_platform_verbs(verbs, place)
     _add_object_verbs(verbs, [place, target])
     _add_questions(verbs, [place, target])
+    _add_cluster_verbs(verbs, [place, target])
     verbs.add_parser("version", help="print the version")
     made.set_defaults(verbose=False)
     return made
@@ -89,6 +90,25 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         type=_factor,
         metavar="F",
         help="by how much the CPU that pods request may exceed the machine's",
+    )
+    up.add_argument(
+        "--image-runtime",
+        choices=["oci", "environment"],
+        default="",
+        help="what images mean (default: an Environment if one covers the name, else a real image)",
+    )
+    up.add_argument(
+        "--insecure-registry",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="an image registry that may speak plain HTTP; may be repeated",
+    )
+    up.add_argument(
+        "--audit-log", type=Path, metavar="FILE", help="write down who did what, as JSON lines"
+    )
+    up.add_argument(
+        "--audit-policy", type=Path, metavar="FILE", help="what of it (an audit.k8s.io/v1 Policy)"
     )
     down = verbs.add_parser("down", parents=[place], help="stop Wherry and its pods")
     down.add_argument("--keep-pods", action="store_true", help="the next `up` takes them back")
@@ -153,6 +173,44 @@ def _add_questions(verbs: _Verbs, parents: list[Parser]) -> None:
     )
     why.add_argument("objects", nargs="+", metavar="KIND/NAME | KIND NAME")
     why.add_argument("-o", "--output", choices=["text", "json"], default="text")
+
+
+def _add_cluster_verbs(verbs: _Verbs, parents: list[Parser]) -> None:
+    crds = verbs.add_parser("crds", help="print the definitions of Wherry's kinds, for kubectl")
+    controllers = verbs.add_parser(
+        "controllers", parents=parents, help="run the controllers against any Kubernetes"
+    )
+    for parser in (crds, controllers):
+        parser.add_argument(
+            "--components", type=_names, default=(), metavar="A,B", help="only these (default: all)"
+        )
+    controllers.add_argument(
+        "--print-access",
+        action="store_true",
+        help="print the account and rights that they need on a cluster, and end",
+    )
+    _add_leader_election(controllers)
+    webhooks = controllers.add_argument_group("webhooks: defaults, checks and conversion")
+    webhooks.add_argument("--webhooks", action=argparse.BooleanOptionalAction, default=True)
+    webhooks.add_argument("--webhook-listen", default="127.0.0.1:9443", metavar="HOST:PORT")
+    webhooks.add_argument(
+        "--webhook-url", default="", metavar="URL", help="how the API reaches them, if not there"
+    )
+    webhooks.add_argument(
+        "--webhook-service", default="", metavar="NS/NAME", help="the Service that leads to them"
+    )
+
+
+def _add_leader_election(parser: Parser) -> None:
+    group = parser.add_argument_group("leader election: of several replicas one works")
+    group.add_argument("--leader-election", action=argparse.BooleanOptionalAction, default=True)
+    group.add_argument("--lease-duration", type=_factor, default=15.0, metavar="SECONDS")
+    group.add_argument("--renew-deadline", type=_factor, default=10.0, metavar="SECONDS")
+    group.add_argument("--retry-period", type=_factor, default=2.0, metavar="SECONDS")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _port(text: str) -> int:

@@ -10,6 +10,7 @@ from wherry.cli.home import Home, Running
 from wherry.cli.progress import Progress
 from wherry.cli.words import counted
 from wherry.kubelet.launcher.types import LauncherError
+from wherry.kubelet.oci import leftovers
 
 _STOP_SECONDS = 30.0
 _STEP_SECONDS = 0.2
@@ -85,4 +86,6 @@ async def _containers(home: Home, *, stop: bool) -> int | None:
         return None
     count = sum(state.running for state in await launcher.list())
     await (launcher.shutdown() if stop else launcher.close())
+    if stop:
+        await asyncio.to_thread(leftovers.end, home.directory)
     return count

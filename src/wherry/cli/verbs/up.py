@@ -48,6 +48,13 @@ def _arguments(options: Namespace) -> list[str]:
         arguments.append("--no-isolation")
     if options.cpu_overcommit is not None:
         arguments += ["--cpu-overcommit", str(options.cpu_overcommit)]
+    for registry in options.insecure_registry:
+        arguments += ["--insecure-registry", registry]
+    if options.image_runtime:
+        arguments += ["--image-runtime", options.image_runtime]
+    for flag in ("audit_log", "audit_policy"):
+        if (path := getattr(options, flag)) is not None:
+            arguments += [f"--{flag.replace('_', '-')}", str(path.absolute())]
     if options.verbose:
         arguments.append("--verbose")
     return arguments

@@ -84,7 +84,7 @@ def _image(look: Look, container: Object, reason: str, message: str) -> Finding:
         return Finding(
             title, "is no image name", evidence=(message,), mend="mend spec.containers[].image"
         )
-    if not known and "no Environment covers" not in message:
+    if "no Environment covers" not in message:
         mend = "is the name right, and may this cluster pull it?"
         return Finding(title, f"cannot be pulled: {reason}", evidence=(message,), mend=mend)
     listed = ", ".join(
