@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools that ask for a terminal or a pager would wait for ever where there is none.
 export PAGER := cat
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
 PYTHON_CODE := $(wildcard src tests scripts benchmarks examples docs)
 WORDS := $(wildcard $(PYTHON_CODE) README.md CHANGELOG.md CONTRIBUTING.md Makefile pyproject.toml .ci)
 
@@ -64,7 +66,7 @@ check-imports:
 	$(BIN)/lint-imports --no-cache
 
 check-words:
-	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress $(WORDS)
+	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress,trian,whats,als $(WORDS)
 
 check-generated:
 	$(BIN)/python scripts/generate_reference.py --check
@@ -86,9 +88,9 @@ bench: dev ## measure; ONLY=name picks one benchmark; figures go to build/bench.
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 lock: $(VENV)/.uv ## pin the dependencies anew (requirements/*.txt)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group clients -o requirements/clients.txt
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
+	for group in clients kubeflow clients-training; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 
 clean: ## remove what can be made anew: caches and build/, not .venv
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -17,6 +17,7 @@ _RECORDED = "kube-apiserver 1.36 (recorded)"
 _KUBE_APISERVER_CPU_MS = {"get": 0.9, "list 1000": 15.0, "create": 1.6, "merge patch": 2.1}
 
 _LISTED = 1000
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 class _Case(NamedTuple):
@@ -73,6 +74,23 @@ def _cases(seeds: list[str]) -> Iterator[_Case]:
             objects.create(name) for name in objects.names(f"made-{number}", count)
         ],
     )
+    # The second finds what the first has made, and changes nothing.
+    for name in ("apply", "apply again"):
+        yield _Case(name, 1000, _applies)
+    review = json.dumps(_review()).encode()
+    asked = request("POST", _REVIEWS, review, content_type="application/json")
+    yield _Case("access review", 4000, lambda _, count: [asked] * count)
+
+
+def _applies(number: int, count: int) -> list[bytes]:
+    return [objects.apply(name) for name in objects.names(f"applied-{number}", count)]
+
+
+def _review() -> dict[str, object]:
+    """Return a question that a role answers, and no group of those who may do everything."""
+    attributes = {"namespace": NAMESPACE, "verb": "list", "resource": "pods"}
+    user = f"system:serviceaccount:{NAMESPACE}:default"
+    return {"spec": {"user": user, "resourceAttributes": attributes}}
 
 
 def _rows(
@@ -112,4 +130,6 @@ def _answer(plane: ControlPlane, case: str) -> tuple[int, bytes]:
         name = "answer"
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
         return plane.raw("POST", path, objects.config_map(name))
+    if case == "access review":
+        return plane.raw("POST", _REVIEWS, _review())
     return plane.raw("GET", f"{objects.PATH}/{objects.names('seed', 1)[0]}")

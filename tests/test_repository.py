@@ -18,7 +18,7 @@ PAPERS = sorted(
 FOREIGN = [
     r"(?<![\w.)}])/work/(?:main|shared|" + r"\.)",
     "/opt/" + "pypi",
-    r"(?:pypi\.org|pythonhosted\.org|/root/|/home/[a-z]+/)" + r"(?:simple|packages|pypi|\.)",
+    r"(?:pypi\.org|pythonhosted\.org|/root/|/home/[a-z]+/)" + r"(?:simple|packages|pypi|\.(?!ssh))",
     r"(?m)^\s*(?:--(?:extra-)?index-" + r"url|--trusted-host|--find-links)\b",
 ]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -67,6 +67,7 @@ def test_every_dependency_is_locked_by_its_content():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {"run": project["project"]["dependencies"]}
     wanted["dev"] = wanted["run"] + project["dependency-groups"]["dev"]
+    wanted["clients"] = project["dependency-groups"]["clients"]
     for name, requirements in wanted.items():
         lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
         pins = [line for line in lines if re.match(r"[a-z0-9]", line)]

@@ -27,6 +27,16 @@ def create(name: str) -> bytes:
     return exchange.request("POST", PATH, body, content_type="application/json")
 
 
+def apply(name: str) -> bytes:
+    """Return the request that applies one on the server's side."""
+    return exchange.request(
+        "PATCH",
+        f"{PATH}/{name}?fieldManager=bench",
+        json.dumps(config_map(name)).encode(),
+        content_type="application/apply-patch+yaml",
+    )
+
+
 def names(prefix: str, count: int) -> list[str]:
     """Return names that sort by number."""
     return [f"{prefix}-{number:05d}" for number in range(count)]

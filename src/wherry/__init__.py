@@ -1,3 +1,31 @@
 """Wherry: the machine-learning toolkit of Kubeflow, anew, on its own or anyone's Kubernetes."""
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LAZY = {
+    "train": "wherry.training.sdk.starting",
+    "attach": "wherry.training.sdk.starting",
+    "report": "wherry.training.sdk.in_pod",
+    "Training": "wherry.training.sdk.training",
+    "TrainingError": "wherry.training.sdk.errors",
+    "FailedError": "wherry.training.sdk.errors",
+    "PackagingError": "wherry.training.sdk.errors",
+}
+"""What users import from here, and where it is: loaded when it is first used."""
+
+__all__ = ["__version__", *_LAZY]  # noqa: PLE0604 - texts, though ruff cannot see it
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

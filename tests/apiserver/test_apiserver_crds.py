@@ -114,6 +114,30 @@ async def test_schema_prunes_and_validates(api: Any) -> None:
         )
 
 
+async def test_older_objects_are_read_with_defaults_that_came_later(api: Any) -> None:
+    crd = await define(api)
+    made = await widget(api, "old", size=1)
+
+    def add_default(properties: Any) -> None:
+        properties["spec"]["properties"]["later"] = {"type": "string", "default": "x"}
+
+    crd = await api.send("get", kinds.CUSTOM_RESOURCE_DEFINITIONS, name=crd["metadata"]["name"])
+    for version in crd["spec"]["versions"]:
+        add_default(version["schema"]["openAPIV3Schema"]["properties"])
+    await api.send(
+        "update", kinds.CUSTOM_RESOURCE_DEFINITIONS, name=crd["metadata"]["name"], body=crd
+    )
+    read = await api.get(WIDGETS, "old")
+    assert read["spec"]["later"] == "x"
+    assert read["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+    listed = await api.send("list", WIDGETS, namespace="default")
+    assert [each["spec"].get("later") for each in listed["items"]] == ["x"]
+    # What is written, if only in part, is stored with them.
+    body = {"metadata": {"labels": {"a": "b"}}}
+    patched = await api.send("patch", WIDGETS, namespace="default", name="old", body=body)
+    assert patched["spec"]["later"] == "x"
+
+
 async def test_status_and_scale_of_custom_resources(api: Any) -> None:
     await define(api)
     made = await widget(api)

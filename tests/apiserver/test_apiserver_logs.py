@@ -95,7 +95,6 @@ async def test_a_follower_that_leaves_is_let_go(logs: Any, streams: Any, monkeyp
         ("two/log?container=x", 400, "container x is not valid for pod two"),
         ("one/log?previous=true", 400, "previous terminated container not found"),
         ("one/log?tailLines=-1", 400, "tailLines"),
-        ("one/log?follow=maybe", 400, "follow"),
         ("one/log?sinceSeconds=0", 422, "sinceSeconds: Invalid value: 0: must be greater than 0"),
         ("one/log?limitBytes=0", 422, "limitBytes: Invalid value: 0: must be greater than 0"),
         ("none/log", 404, 'pods "none" not found'),

@@ -311,7 +311,6 @@ async def test_custom_resources_are_applied_in_any_version(api: Any) -> None:
         ),
         ({}, {"fieldManager": "x" * 129}, 422, "Too long: may not be more than 128 bytes"),
         ({}, {"fieldManager": "a\x07"}, 422, "invalid character U+0007 (at position 1)"),
-        ({}, {"force": "maybe"}, 400, "force"),
         ({"apiVersion": "v2"}, {}, 400, "invalid object type: /v2, Kind=ConfigMap"),
         ({"kind": None}, {}, 400, "invalid object type: /v1, Kind="),
         ({"datum": {}}, {}, 400, ".datum: field not declared in schema"),

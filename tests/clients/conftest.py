@@ -62,8 +62,8 @@ CRD: Object = {
 }
 
 
-def _made(folder: Path) -> None:
-    """Make the environment of the clients; what is half made has another name."""
+def _made(folder: Path, pins: Path) -> None:
+    """Make an environment of clients; what is half made has another name."""
     uv = str(Path(sys.executable).with_name("uv"))
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -71,24 +71,35 @@ def _made(folder: Path) -> None:
     install = [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes"]
     for command in (
         [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(draft)],
-        [*install, "-r", str(PINS)],
+        [*install, "-r", str(pins)],
     ):
         subprocess.run(command, check=True, timeout=300)
     draft.rename(folder)
 
 
-@pytest.fixture(scope="session")
-def environment() -> Path:
-    """Give the folder of the clients' environment; made once for each state of the pins."""
-    state = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:16]
+def _environment(pins: Path) -> Path:
+    """Return the folder of an environment; made once for each state of its pins."""
+    state = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
     parent = ROOT / "build" / "clients"
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / state
     with (parent / "lock").open("w") as lock:  # another process of the run may want it too
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _made(folder)
+            _made(folder, pins)
     return folder
+
+
+@pytest.fixture(scope="session")
+def environment() -> Path:
+    """Give the folder of the clients' environment."""
+    return _environment(PINS)
+
+
+@pytest.fixture(scope="session")
+def training_environment() -> Path:
+    """Give the folder of the environment with the SDK of training-operator."""
+    return _environment(ROOT / "requirements" / "clients-training.txt")
 
 
 @pytest.fixture
@@ -198,6 +209,13 @@ def programs(
     environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
 ) -> Programs:
     return Programs(environment, shared_platform.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def training_programs(
+    training_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
+) -> Programs:
+    return Programs(training_environment, shared_platform.kubeconfig, namespace, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,12 @@ FINALIZER = "example.org/kopf"
 
 def boat(name: str, oars: int) -> Object:
     metadata = {"name": name}
-    return {"apiVersion": "example.org/v1", "kind": "Boat", "metadata": metadata, "spec": {"oars": oars}}
+    return {
+        "apiVersion": "example.org/v1",
+        "kind": "Boat",
+        "metadata": metadata,
+        "spec": {"oars": oars},
+    }
 
 
 @pytest.fixture
@@ -30,7 +35,15 @@ def status(boats: Any, world: Any) -> Callable[[str], Object]:
 @pytest.fixture
 def start(programs: Any, namespace: str) -> Callable[[], Following]:
     """Give what starts the operator."""
-    arguments = ("-m", "kopf", "run", "--verbose", "--standalone", f"--namespace={namespace}", str(PROGRAM))
+    arguments = (
+        "-m",
+        "kopf",
+        "run",
+        "--verbose",
+        "--standalone",
+        f"--namespace={namespace}",
+        str(PROGRAM),
+    )
     return lambda: programs.follow(*arguments)
 
 

@@ -72,7 +72,6 @@ def test_path_tricks_in_logs(wire, world, space):
         "tailLines=x",
         "sinceSeconds=0",
         "limitBytes=0",
-        "follow=maybe",
         "sinceTime=yesterday",
         "sinceTime=2026-01-01T00:00:00Z&sinceSeconds=1",
     ):

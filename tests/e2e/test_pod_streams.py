@@ -332,10 +332,38 @@ def test_proxy(kubectl: Any, web: str) -> None:
         assert "authorization" not in text
     assert "no service port" in kubectl.fails("get", "--raw", f"{base}/services/{web}:nope/proxy/")
     assert "trying to reach service" in kubectl.fails("get", "--raw", f"{base}/pods/{web}:9/proxy/")
-    node = kubectl("get", "nodes", "-o", "name").out.strip()
-    assert "no interface of its own" in kubectl.fails(
-        "get", "--raw", f"/api/v1/{node.replace('node/', 'nodes/')}/proxy/"
-    )
+
+
+def test_what_a_node_tells_of_itself(kubectl: Any, web: str) -> None:
+    node = kubectl("get", "nodes", "-o", "name").out.strip().removeprefix("node/")
+
+    def read(path: str) -> str:
+        return str(kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}").out)
+
+    assert read("healthz") == "ok"
+    assert web in [pod["metadata"]["name"] for pod in json.loads(read("pods"))["items"]]
+
+    def measured() -> Any:
+        found = json.loads(read("stats/summary"))
+        pods = {pod["podRef"]["name"]: pod for pod in found["pods"]}
+        return found["node"]["cpu"]["usageCoreNanoSeconds"] and pods.get(web)
+
+    [container] = eventually(measured, 30, what="the pod is measured")["containers"]
+    assert container["memory"]["workingSetBytes"] > 0
+    names = f'namespace="{kubectl.namespace}",pod="{web}"'
+    assert f"pod_memory_working_set_bytes{{{names}}}" in read("metrics/resource")
+    assert f'kubelet_node_name{{node="{node}"}} 1' in read("metrics")
+    folder = re.findall(rf"{kubectl.namespace}_{web}_[0-9a-f-]+/", read("logs/"))[0]
+    assert f'<a href="{container["name"]}/">' in read(f"logs/{folder}")
+    assert "0.log" in read(f"logs/{folder}{container['name']}/")
+    for path in ("run", "logs/nothing"):
+        assert "404 page not found" in kubectl.fails(
+            "get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}"
+        )
+    for path in ("logs/../wherry.json", "logs/%2e%2e/wherry.json", "logs/%2e%2e%2fwherry.json"):
+        kubectl.fails("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}")
+    refused = kubectl.fails("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz", "--as=somebody")
+    assert 'cannot get resource "nodes/proxy"' in refused
 
 
 def test_proxy_bodies_and_redirects(kubectl: Any, web: str) -> None:

@@ -87,7 +87,10 @@ def test_no_canary_is_written_anywhere(talkative, wire_to, tmp_path):
     send("GET", f"{SPACE}/secrets")
     send("GET", f"{SPACE}/secrets?watch=true&timeoutSeconds=1")
     # Wrong in ways that an error might quote.
-    wrong: dict[str, Any] = {"metadata": {"name": "three"}, "data": {"k": canaries.new("no base64")}}
+    wrong: dict[str, Any] = {
+        "metadata": {"name": "three"},
+        "data": {"k": canaries.new("no base64")},
+    }
     assert send("POST", f"{SPACE}/secrets", wrong).code == 400
     wrong = {"metadata": {"name": "three"}, "stringData": {"k": [canaries.new("a list")]}}
     assert send("POST", f"{SPACE}/secrets", wrong).code >= 400

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import itertools
 import time
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,28 @@ async def node(tmp_path: Path, built: Path) -> AsyncIterator[Node]:
     await found.start()
     yield found
     await found.destroy()
+
+
+def _wheel(folder: Path, name: str, version: str, requires: str = "") -> Path:
+    """Make a package of one module that says its version."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    files = {
+        # Of another length each: bytecode is told apart by its source's time and size alone.
+        f"{name}.py": f"VERSION = {version!r}\n{'#' * int(version[0])}\n",
+        f"{info}/METADATA": metadata + (f"Requires-Dist: {requires}\n" if requires else ""),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(file, text)
+    return path
+
+
+@pytest.fixture
+def tiny_wheel() -> Callable[..., Path]:
+    """Return a function that makes a package in a folder: name, version, what it requires."""
+    return _wheel

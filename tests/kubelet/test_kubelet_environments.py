@@ -10,7 +10,7 @@ import pytest
 
 from wherry.kubelet.environments import (
     builder,
-    catalog,
+    choosing,
     failures,
     interpreters,
     kinds,
@@ -45,35 +45,35 @@ def test_the_narrowest_environment_wins() -> None:
         ("team/model:v1", "team"),
         ("team/model:v2", "all"),
     ):
-        assert catalog.choose(image, found, among=[OWN]).name == name
+        assert choosing.choose(image, found, among=[OWN]).name == name
 
 
 def test_the_tag_of_a_python_image_chooses_the_interpreter() -> None:
     found = [kinds.default_environment()]
-    chosen = catalog.choose("python:3.12-slim", found, among=[OWN, THREE_TWELVE])
+    chosen = choosing.choose("python:3.12-slim", found, among=[OWN, THREE_TWELVE])
     assert chosen.recipe.interpreter == THREE_TWELVE
     assert chosen.warning == ""
-    other = catalog.choose("python:3.99", found, among=[OWN, THREE_TWELVE])
+    other = choosing.choose("python:3.99", found, among=[OWN, THREE_TWELVE])
     assert other.recipe.interpreter == OWN
     assert "3.99 is not installed here" in other.warning
     fixed = [environment("e", "python:*", python="3.12")]
-    assert catalog.choose("python:3.11", fixed, among=[OWN, THREE_TWELVE]).recipe.interpreter == (
+    assert choosing.choose("python:3.11", fixed, among=[OWN, THREE_TWELVE]).recipe.interpreter == (
         THREE_TWELVE
     )
 
 
 def test_what_cannot_be_is_said() -> None:
-    with pytest.raises(catalog.UnknownImageError, match="kubectl apply"):
-        catalog.choose("team/model:v1", [kinds.default_environment()])
+    with pytest.raises(choosing.UnknownImageError, match="kubectl apply"):
+        choosing.choose("team/model:v1", [kinds.default_environment()])
     with pytest.raises(interpreters.InterpreterMissingError, match=r"3\.99 is not installed"):
-        catalog.choose("x", [environment("e", "x", python="3.99")])
+        choosing.choose("x", [environment("e", "x", python="3.99")])
     for spec in (
         {"requirements": ["--index-url=x"]},
         {"files": {"relative": "x"}},
         {"files": {"/a/../etc/passwd": "x"}},
     ):
         with pytest.raises(recipe.RecipeError):
-            catalog.choose("x", [environment("e", "x", **spec)])
+            choosing.choose("x", [environment("e", "x", **spec)])
 
 
 def test_a_hash_names_the_content() -> None:
@@ -126,7 +126,7 @@ async def test_a_build_works_is_shared_and_appears_at_once(tmp_path: Path) -> No
         builds.build(wanted, lines.append), builds.build(wanted, lines.append)
     )
     assert one == two == builds.built(wanted)
-    assert lines == [f"creating an environment with Python {OWN.text}"]
+    assert lines == [f"creating an environment with Python {OWN.text}"] * 2
     assert one.file("/app/hello.txt").read_text() == "hi"
     code = "import sys; print(sys.prefix)"
     output = await asyncio.to_thread(subprocess.check_output, [str(one.bin / "python"), "-c", code])

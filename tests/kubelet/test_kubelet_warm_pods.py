@@ -8,14 +8,15 @@ from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.objects.requests import Object
 
 _CODE = "import sys; print('fractions' in sys.modules, __name__)"
+_SCRIPT = f'exec python -c "{_CODE}"'
 
 
 async def _warm(node: Any) -> Any:
     return {state.preload: state for state in await node.agent._launcher.list_warm()}
 
 
-async def _run(node: Any, **metadata: Any) -> str:
-    container = {"image": "calc:1", "command": ["python", "-c", _CODE]}
+async def _run(node: Any, *command: str, **metadata: Any) -> str:
+    container = {"image": "calc:1", "command": [*(command or ("python", "-c", _CODE))]}
     pod: Object = await node.pod(container=container, metadata=metadata)
     await node.wait_phase(pod, "Succeeded")
     return str(await node.log(pod))
@@ -33,3 +34,7 @@ async def test_an_environments_modules_are_there_already(node: Any) -> None:
     assert await _run(node, annotations={"wherry.dev/warm-start": "false"}) == "False __main__\n"
     state = (await _warm(node))["fractions",]
     assert (state.started, state.went_cold) == (1, 0)
+    if node.agent._launcher.features.isolate:
+        assert await _run(node, "sh", "-c", _SCRIPT) == "True __main__\n"
+        off = {"wherry.dev/warm-start": "false"}
+        assert await _run(node, "sh", "-c", _SCRIPT, annotations=off) == "False __main__\n"

@@ -1,5 +1,6 @@
 """A world in which training jobs run, with pods that are played and a clock that tests move."""
 
+import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,20 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         volumes_directory=tmp_path, certificate_authority="", cpu_overcommit=1.0
     )
     async with played.world(
-        (component.COMPONENT,), clock=FakeClock(), settings=settings
+        (component.COMPONENT,),
+        clock=FakeClock(datetime.datetime.now(datetime.UTC)),
+        settings=settings,
     ) as made:
         yield made
 
 
 def job(
-    framework: Framework, replicas: dict[str, Any], *, name: str = "j", play: str = "run", **spec: Any
+    framework: Framework,
+    replicas: dict[str, Any],
+    *,
+    name: str = "j",
+    play: str = "run",
+    **spec: Any,
 ) -> Object:
     """Return a job; a replica type is given as its number, or as fields of its replica spec."""
     template = {

@@ -189,6 +189,18 @@ async def test_a_code_from_128_is_tried_again_by_all_that_meet(world, start):
     assert restarts.remembered(status)["j-worker-0"].count == 1
 
 
+async def test_what_fails_for_having_lost_a_peer_starts_anew_with_it(world, start):
+    policy = {"restartPolicy": "ExitCode"}
+    await start({"Master": policy, "Worker": policy})
+    before = await uid(world, "j-master-0")
+    await world.kill()
+    await world.kubelet.finish("j-worker-0", code=137)
+    await world.kubelet.finish("j-master-0", code=1, message="connection closed by peer")
+    await world.start()
+    await replaced(world, "j-master-0", before)
+    assert not conditions.is_true(await world.get(JOBS, "j"), "Failed")
+
+
 async def test_restarting_and_running_take_turns(world, start):
     await start({"Master": {"restartPolicy": "ExitCode"}})
     world.kubelet.playing.clear()
@@ -410,26 +422,9 @@ async def test_metrics_make_an_autoscaler_that_goes_with_the_end(world, start):
 # Gangs
 
 
-def group_definition(resource):
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": resource.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-        "subresources": {"status": {}},
-    }
-    names = {"plural": resource.plural, "kind": resource.kind, "singular": resource.singular}
-    spec = {"group": resource.group, "scope": "Namespaced", "names": names, "versions": [version]}
-    return {"metadata": {"name": resource.key}, "spec": spec}
-
-
 @pytest.mark.parametrize("scheduler", ["", "volcano"])
 async def test_a_gang_has_a_pod_group(world, make, scheduler):
     resource = gangs.VOLCANO_GROUPS if scheduler else gangs.GROUPS
-    crds = kinds.CUSTOM_RESOURCE_DEFINITIONS
-    await world.create(crds, group_definition(resource))
-    await world.until_condition(crds, resource.key, "Established")
     policy = {"minResources": {"cpu": "2"}, "queue": "q", "scheduleTimeoutSeconds": 9}
     obj = make(Torch(), {"Master": 1, "Worker": 2}, runPolicy={"schedulingPolicy": policy})
     for replica in obj["spec"]["pytorchReplicaSpecs"].values():
@@ -453,8 +448,10 @@ async def test_a_gang_has_a_pod_group(world, make, scheduler):
     await world.until_gone(resource, "j")
 
 
-async def test_a_cluster_without_pod_groups_says_so_and_runs_the_job(world, start):
-    await start(runPolicy={"schedulingPolicy": {"minAvailable": 2}})
+async def test_a_cluster_without_pod_groups_says_so(world, make):
+    await world.delete(kinds.CUSTOM_RESOURCE_DEFINITIONS, gangs.GROUPS.key)
+    await world.until_gone(kinds.CUSTOM_RESOURCE_DEFINITIONS, gangs.GROUPS.key)
+    await world.create(JOBS, make(Torch(), {"Master": 1}, runPolicy={"schedulingPolicy": {}}))
 
     async def told():
         return (await world.events("j")).get("NoPodGroup")

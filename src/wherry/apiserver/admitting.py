@@ -35,6 +35,7 @@ _KEPT = (
 """Metadata that a webhook cannot change."""
 
 T = TypeVar("T")
+_CHANGING = frozenset({"update", "patch"})
 
 
 class _MovedError(errors.ConflictError):
@@ -50,8 +51,9 @@ async def settled(core: Core, call: Call, run: Callable[[Core, Call], Awaitable[
         ApiError: As the call.
         ConflictError: The object changes faster than the webhooks answer.
     """
-    waits = core.admission.configured or core.served(call).asks
-    if call.request.verb not in {"update", "patch"} or not waits:
+    if call.request.verb not in _CHANGING or not (
+        core.admission.configured or core.served(call).asks
+    ):
         return await run(core, call)
     said = len(call.warnings)
     for attempt in range(_ATTEMPTS):
@@ -66,17 +68,15 @@ async def settled(core: Core, call: Call, run: Callable[[Core, Call], Awaitable[
 
 
 async def mutate(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> None:
-    """Let webhooks change an object, in place; the rules of schema and kind are applied anew.
+    """Let policies and webhooks change an object, in place; the rules of schema and kind are applied anew.
 
     Raises:
-        ApiError: A webhook refuses or cannot be asked, or its change is no object of the kind.
+        ApiError: One refuses or cannot be asked, or its change is no object of the kind.
     """
-    if not plan.mutating:
+    if not plan.mutating and plan.mutations is None:
         return
-    core, served = write.core, write.served
-    asked = _attributes(write, plan, obj, old)
-    dispatcher = core.admission.dispatcher(write.call.warnings)
-    changed = await dispatcher.mutate(plan.mutating, asked)
+    served = write.served
+    changed = await _mutated(write, plan, _attributes(write, plan, obj, old))
     if changed == obj:
         return
     _keep(obj, changed, write)
@@ -87,6 +87,23 @@ async def mutate(write: writing.Write, plan: Plan, obj: Object, old: Object | No
     if old is None and served.resource.key == kinds.PODS.key:
         # Containers that a webhook adds get the token's volume and the limits' defaults too.
         served.strategy.prepare_create(obj, write.context)
+
+
+async def _mutated(write: writing.Write, plan: Plan, asked: Attributes) -> Object:
+    """Return what policies and then webhooks make of an object."""
+    policies, changed = plan.mutations, asked.obj
+    assert changed is not None
+    if policies is not None:
+        changed = await converting.complete(lambda: policies.apply(asked))
+    if not plan.mutating:
+        return changed
+    before = changed
+    dispatcher = write.core.admission.dispatcher(write.call.warnings)
+    changed = await dispatcher.mutate(plan.mutating, asked.with_object(before))
+    if policies is None or changed == before:
+        return changed
+    seen = asked.with_object(changed)
+    return await converting.complete(lambda: policies.apply(seen, again=True))
 
 
 async def approve(write: writing.Write, plan: Plan, obj: Object, old: Object | None) -> None:

@@ -189,7 +189,12 @@ def _user_of(claims: Claims) -> User:
 
 def user_of_certificate(certificate: Mapping[str, Any]) -> User | None:
     """Return the user a verified client certificate names: CN the user, each O a group."""
-    fields = [pair for group in certificate.get("subject", ()) for pair in group]
+    return _user_of_subject(certificate.get("subject", ()))
+
+
+@functools.lru_cache(maxsize=256)
+def _user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User | None:
+    fields = [pair for group in subject for pair in group]
     # Of several names the last counts, as in Go.
     name = [value for key, value in fields if key == "commonName"][-1:]
     if not name or not name[0]:

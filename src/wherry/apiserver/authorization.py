@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from wherry.apiserver.identity import MASTERS, Attributes, Decision, User
+from wherry.apiserver.identity import MASTERS, NODES, Attributes, Authorizer, Decision, User
 from wherry.objects import kinds, selectors
 from wherry.objects.requests import Object
 
@@ -96,10 +96,16 @@ class Grant:
 
 
 class RoleAuthorizer:
-    """Decides by roles and bindings; members of ``system:masters`` may do anything."""
+    """Decides by roles and bindings; members of ``system:masters`` may do anything.
 
-    def __init__(self, source: RoleSource) -> None:
+    Args:
+        source: The roles and bindings.
+        nodes: Asked first about users of the group ``system:nodes``; None leaves them to their roles.
+    """
+
+    def __init__(self, source: RoleSource, nodes: Authorizer | None = None) -> None:
         self._source = source
+        self._nodes = nodes
         self._compiled_at = -1
         self._roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._grants: dict[str, list[Grant]] = {}
@@ -114,6 +120,16 @@ class RoleAuthorizer:
         """
         if MASTERS in attributes.user.groups:
             return Decision(allowed=True, reason="")
+        if self._nodes is not None and NODES in attributes.user.groups:
+            # What a node may hangs on its pods, and they come and go: never remembered.
+            decision = self._nodes.authorize(attributes)
+            if decision.allowed:
+                return decision
+            found = self._by_roles(attributes)
+            return found if found.allowed else decision
+        return self._by_roles(attributes)
+
+    def _by_roles(self, attributes: Attributes) -> Decision:
         self._refresh()
         user = attributes.user
         key = (

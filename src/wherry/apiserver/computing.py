@@ -44,9 +44,16 @@ class Computed(Protocol):
 
 def served(computed: Computed) -> Served:
     """Return how a computed resource is served."""
-    schema = schemas.Schema.compile(computed.definition["schema"]["openAPIV3Schema"])
-    resource = computed.resource
-    return Served(resource, resource, lambda: schema, Strategy(), computed.definition)
+    structural = computed.definition["schema"]["openAPIV3Schema"]
+    schema = schemas.Schema.compile(structural)
+    return Served(
+        resource=computed.resource,
+        storage=computed.resource,
+        schema=lambda: schema,
+        strategy=Strategy(),
+        definition=computed.definition,
+        structural=lambda: structural,
+    )
 
 
 async def read(computed: Computed, row: Served, call: Call) -> One | Many:

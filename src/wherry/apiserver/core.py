@@ -80,6 +80,8 @@ class Core:
         served = self.resources.by_path(resource.group, resource.version, resource.plural)
         if served is None:
             raise errors.NotFoundError("the server could not find the requested resource")
+        if served.definition is None:
+            return served
         if served.deprecation and served.deprecation not in call.warnings:
             call.warnings.append(served.deprecation)
         return served
@@ -135,6 +137,11 @@ class Core:
         """Return copies of all objects of a resource, in the version they are stored in."""
         snapshot = self.store.list(kinds.stored_as(resource).key, namespace)
         return [record.value() for record in snapshot.records]
+
+    def names(self, resource: Resource) -> Sequence[str]:
+        """Return the names of all objects of a resource."""
+        snapshot = self.store.list(kinds.stored_as(resource).key)
+        return [record.key.name for record in snapshot.records]
 
     async def store_new(self, served: Served, key: Key, obj: Object) -> Record:
         """Create in the store and tell whoever keeps a derived state.

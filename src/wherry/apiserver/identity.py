@@ -6,9 +6,10 @@ replaced; the verbs and the HTTP layer know only these shapes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 MASTERS = "system:masters"
+NODES = "system:nodes"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 
@@ -30,7 +31,16 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+_NODE: Final = "system:node:"
+
 ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
+
+
+def node_of(user: User) -> str:
+    """Return which node a user is; empty for everybody else."""
+    if user.name.startswith(_NODE) and NODES in user.groups:
+        return user.name.removeprefix(_NODE)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ def _unfit_patch(patch: object, error: errors.BadRequestError) -> errors.Invalid
     why = error.message
     if isinstance(error, WrongTypeError):
         found, wanted = error.found, error.go_type
-        what = "map" if wanted.startswith("map[") else "slice" if wanted.startswith("[]") else wanted
+        what = (
+            "map" if wanted.startswith("map[") else "slice" if wanted.startswith("[]") else wanted
+        )
         why = f"cannot restore {what} from {found}"
     shown = json.dumps(patch, default=str)[:_SHOWN_CHARACTERS]
     return errors.invalid("", "", [Cause("patch", f"Invalid value: {shown}: {why}")])

@@ -56,7 +56,9 @@ class Documents:
         if known is None:
             rows = [self._version, ".".join(map(str, openapi.version()))]
             for served in self._served(group, version):
-                rows += [repr(served.resource), orjson.dumps(served.definition).decode()]
+                schema = served.structural() if served.structural is not None else None
+                described = orjson.dumps((served.definition, schema)).decode()
+                rows += [repr(served.resource), described]
             known = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32].upper()
             self._hashes[group, version] = known
         return known
@@ -170,7 +172,7 @@ def _described(name: str, text: str) -> dict[str, Any]:
 def _custom(served: Served, name: str) -> dict[str, Any]:
     """Return the components of a custom resource: its own and its list's."""
     definition = served.definition or {}
-    schema = dict((definition.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"})
+    schema = dict(served.structural() if served.structural is not None else {"type": "object"})
     text = {"type": "string"}
     schema["properties"] = {
         "apiVersion": text | {"description": "Version of the schema of this object."},

@@ -146,6 +146,23 @@ class PodNode(Protocol):
         ...
 
 
+class NodePages(Protocol):
+    """What a node tells of itself: statistics, metrics, its pods, its logs."""
+
+    async def page(self, node: str, path: str) -> tuple[bytes, str]:
+        """Return a page and its media type.
+
+        Args:
+            node: The Node's name.
+            path: Below the node, without a slash before it; decoded.
+
+        Raises:
+            ServiceUnavailableError: The node cannot be asked.
+            NotFoundError: It has no such page.
+        """
+        ...
+
+
 class PodConnections(Protocol):
     """Takes over upgraded connections: exec, attach, port-forward, proxy."""
 

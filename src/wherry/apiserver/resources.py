@@ -4,10 +4,11 @@ Discovery, OpenAPI, paths and verbs all read this one map, so that a definition 
 appears everywhere at once.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -40,6 +41,18 @@ BUILTIN_SCALE: Final = ScalePaths(
 )
 
 
+class StoredDefaults(Protocol):
+    """Fills a definition's defaults into objects that were stored before it had them."""
+
+    def raw(self, raw: bytes) -> bytes:
+        """Return the JSON of a stored object with its defaults; the same bytes where it has them."""
+        ...
+
+    def fill(self, obj: Object) -> None:
+        """Fill the defaults into a stored object, in place."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
     """One resource in one version, with everything that serving it takes.
@@ -56,6 +69,9 @@ class Served:
         convert: Returns objects of the kind in a version, each one new: the one place where versions
             change. The result may share parts with its argument.
         asks: Whether `convert` may have to ask somebody, and so has to be run by `converting.complete`.
+        defaults: What older objects lack; None where a definition has no defaults.
+        structural: Returns the schema as the definition has it; None for built-in kinds. Read anew each
+            time: kept at hand, the schemas of a few dozen kinds would outweigh all else at rest.
     """
 
     resource: Resource
@@ -67,6 +83,8 @@ class Served:
     rules: Callable[[Object, Object | None], list[Cause]] | None = None
     convert: Callable[[Iterable[Object], str], list[Object]] = conversions.convert_all
     asks: bool = False
+    defaults: StoredDefaults | None = None
+    structural: Callable[[], Mapping[str, Any]] | None = None
 
     @property
     def custom(self) -> bool:
@@ -97,16 +115,22 @@ class Served:
 
     def in_version(self, raw: bytes) -> bytes:
         """Return a stored object's JSON in this version; the same bytes where it is stored so."""
+        if self.defaults is not None:
+            raw = self.defaults.raw(raw)
         # Stored objects begin with their apiVersion: one comparison instead of parsing.
-        if raw.startswith(b'{"apiVersion":"%s",' % self.resource.api_version.encode()):
+        if raw.startswith(_start(self.resource.api_version)):
             return raw
-        return self.all_in_version((raw,))[0]
+        return self._converted([raw])[0]
 
     def all_in_version(self, raws: Iterable[bytes]) -> list[bytes]:
         """Return the JSON of stored objects in this version; the same bytes where stored so."""
+        if self.defaults is not None:
+            raws = map(self.defaults.raw, raws)
+        return self._converted(list(raws))
+
+    def _converted(self, found: list[bytes]) -> list[bytes]:
         version = self.resource.api_version
-        start = b'{"apiVersion":"%s",' % version.encode()
-        found = list(raws)
+        start = _start(version)
         others = [raw for raw in found if not raw.startswith(start)]
         if not others:
             return found
@@ -114,7 +138,9 @@ class Served:
         return [raw if raw.startswith(start) else orjson.dumps(next(converted)) for raw in found]
 
     def from_storage(self, obj: Object) -> Object:
-        """Return a stored object in this version."""
+        """Return a stored object in this version; ``obj`` is used up."""
+        if self.defaults is not None:
+            self.defaults.fill(obj)
         if obj.get("apiVersion") == self.resource.api_version:
             return obj
         return self.convert([obj], self.resource.api_version)[0]
@@ -122,6 +148,12 @@ class Served:
     def to_storage(self, obj: Object) -> Object:
         """Return an object of this version as it is stored."""
         return self.convert([obj], self.storage.api_version)[0]
+
+
+@functools.lru_cache(maxsize=1024)
+def _start(api_version: str) -> bytes:
+    """Return how the JSON of stored objects of a version begins."""
+    return b'{"apiVersion":"%s",' % api_version.encode()
 
 
 def builtin(resource: Resource, strategies: Mapping[str, Strategy]) -> Served:

@@ -10,7 +10,7 @@ the system owns and the half (spec or status) that the request may not touch.
 """
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class Lookup(Protocol):
 
     def list(self, resource: Resource, namespace: str | None = None) -> list[Object]:
         """Return copies of all objects of a resource, of all namespaces unless one is given."""
+        ...
+
+    def names(self, resource: Resource) -> Sequence[str]:
+        """Return the names of all objects of a resource: nothing is parsed for them."""
         ...
 
 

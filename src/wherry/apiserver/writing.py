@@ -38,9 +38,8 @@ def shape(served: Served, obj: Object, old: Object | None) -> None:
         obj["spec"] = {}
     schema.default(obj)
     causes = schema.check(obj)
-    if causes and old is not None and served.definition is not None:
-        structural = served.definition["schema"]["openAPIV3Schema"]
-        causes = ratcheting.remaining(causes, obj, old, structural)
+    if causes and old is not None and served.structural is not None:
+        causes = ratcheting.remaining(causes, obj, old, served.structural())
     causes = object_meta.check(obj, served.resource) + causes
     if old is not None:
         causes += object_meta.check_update(obj, old)

@@ -9,7 +9,7 @@ part without node is the first to be placed in the next.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from wherry.builtin import placement
 from wherry.builtin.gangs import kinds as gang_kinds
@@ -30,20 +30,7 @@ from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 
-NAME = "default-scheduler"
-SERVED: Final = frozenset(
-    {
-        NAME,
-        "coscheduling",
-        "kube-batch",
-        "scheduler-plugins",
-        "scheduler-plugins-scheduler",
-        "volcano",
-    }
-)
-"""Schedulers that this one stands for: manifests name them for their gangs. Other names are left to
-whoever runs under them."""
-
+NAME = membership.DEFAULT_SCHEDULER
 _BY_NODE = "node"
 _WAITING = "waiting"
 _BY_GROUP = "group"
@@ -280,7 +267,7 @@ def is_pending(pod: Object) -> bool:
     return (
         not spec.get("nodeName")
         and not spec.get("schedulingGates")
-        and spec.get("schedulerName", NAME) in SERVED
+        and spec.get("schedulerName", NAME) in membership.SCHEDULERS
         and not metadata.is_deleting(pod)
         and not placement.is_finished(pod)
     )

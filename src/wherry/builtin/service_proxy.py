@@ -1,8 +1,9 @@
 """Makes cluster IPs connect: a relay that listens on each and passes connections to endpoints.
 
 On a cluster this is kube-proxy's work, in the kernel; here pods are processes on loopback
-addresses, and a user-space relay reaches them without any privilege. Pods of the same machine that
-want the last microsecond use a headless Service, whose names lead straight to the pods.
+addresses, and a user-space relay reaches them without any privilege. Pods themselves rarely come
+here: on Linux the launcher leads their connections straight to an endpoint. What is left are
+clients outside of pods, node ports, and endpoints that are no pods.
 """
 
 import asyncio

@@ -30,11 +30,21 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
         SystemExit: after help was printed, or an error of usage.
     """
     made = parser()
-    options = made.parse_args(words)
+    own, foreign = _divided(list(sys.argv[1:] if words is None else words))
+    options = made.parse_args(own)
+    options.arguments = foreign
     if not options.verb:
         made.print_help()
         sys.exit(failures.SUCCESS)
     return options
+
+
+def _divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words of `train run`, and those after ``--``, which are its program's."""
+    if words[:2] != ["train", "run"] or "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def parser() -> Parser:
@@ -52,6 +62,8 @@ def parser() -> Parser:
     _add_platform_verbs(verbs, place)
     _add_object_verbs(verbs, [place, target])
     _add_questions(verbs, [place, target])
+    _add_environments(verbs, [place, target])
+    _add_training(verbs, [place, target])
     _add_cluster_verbs(verbs, [place, target])
     verbs.add_parser("version", help="print the version")
     made.set_defaults(verbose=False)
@@ -86,6 +98,11 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         help="containers without mount namespaces; what other systems than Linux get anyway",
     )
     up.add_argument(
+        "--no-warm-start",
+        action="store_true",
+        help="never fork a pod's Python from a process that has done its imports",
+    )
+    up.add_argument(
         "--cpu-overcommit",
         type=_factor,
         metavar="F",
@@ -98,6 +115,12 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         help="what images mean (default: an Environment if one covers the name, else a real image)",
     )
     up.add_argument(
+        "--image-engine",
+        choices=["runc", "crun", "docker", "podman"],
+        default="",
+        help="what runs real images (default: the first of these that is there)",
+    )
+    up.add_argument(
         "--insecure-registry",
         action="append",
         default=[],
@@ -105,11 +128,22 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         help="an image registry that may speak plain HTTP; may be repeated",
     )
     up.add_argument(
+        "--components",
+        type=_names,
+        default=(),
+        metavar="A,B|none",
+        help="products that run in it (default: all); `wherry controllers` can run the others",
+    )
+    up.add_argument(
         "--audit-log", type=Path, metavar="FILE", help="write down who did what, as JSON lines"
     )
     up.add_argument(
         "--audit-policy", type=Path, metavar="FILE", help="what of it (an audit.k8s.io/v1 Policy)"
     )
+    _add_other_platform_verbs(verbs, place)
+
+
+def _add_other_platform_verbs(verbs: _Verbs, place: Parser) -> None:
     down = verbs.add_parser("down", parents=[place], help="stop Wherry and its pods")
     down.add_argument("--keep-pods", action="store_true", help="the next `up` takes them back")
     status = verbs.add_parser("status", parents=[place], help="what runs and what is wrong")
@@ -173,6 +207,74 @@ def _add_questions(verbs: _Verbs, parents: list[Parser]) -> None:
     )
     why.add_argument("objects", nargs="+", metavar="KIND/NAME | KIND NAME")
     why.add_argument("-o", "--output", choices=["text", "json"], default="text")
+
+
+def _add_training(verbs: _Verbs, parents: list[Parser]) -> None:
+    train = verbs.add_parser("train", help="start, follow and stop training jobs")
+    actions = train.add_subparsers(
+        dest="action", metavar="ACTION", parser_class=Parser, required=True
+    )
+    _add_training_run(actions.add_parser("run", parents=parents, help="start one and follow it"))
+    listed = actions.add_parser("list", parents=parents, help="those there are, newest first")
+    listed.add_argument("-A", "--all-namespaces", action="store_true")
+    for name, told in (
+        ("logs", "what all ranks have written"),
+        ("watch", "follow one to its end: logs and progress"),
+        ("stop", "end its pods, keep the job"),
+        ("resume", "start a stopped one anew"),
+        ("delete", "delete one with its pods and logs"),
+    ):
+        action = actions.add_parser(name, parents=parents, help=told)
+        action.add_argument("name", metavar="NAME | KIND/NAME")
+        if name == "logs":
+            action.add_argument("-f", "--follow", action="store_true")
+
+
+def _add_training_run(run: Parser) -> None:
+    run.epilog = "What stands after -- is given to the code."
+    run.add_argument("target", metavar="SCRIPT.py | MODULE | MODULE:FUNCTION")
+    run.add_argument("--framework", default="pytorch", metavar="NAME", help="default: pytorch")
+    run.add_argument("--workers", type=int, default=2, metavar="N", help="ranks; default: 2")
+    for option, metavar, told in (
+        ("--package", "PACKAGE", "what pip should install, such as 'numpy>=2'"),
+        ("--env", "NAME=VALUE", "an environment variable"),
+        ("--resource", "NAME=AMOUNT", "what each rank needs, such as memory=2Gi"),
+        ("--volume", "CLAIM=PATH", "a PersistentVolumeClaim that each rank sees"),
+    ):
+        each = f"{told}; may be repeated"
+        run.add_argument(option, action="append", default=[], metavar=metavar, help=each)
+    run.add_argument("--image", default="", help="default: python of this version")
+    run.add_argument("--name", default="", help="of the job")
+    run.add_argument("--restarts", type=int, default=3, metavar="N", help="of killed ranks")
+    run.add_argument("--timeout", type=_factor, default=0.0, metavar="SECONDS", help="of the job")
+    run.add_argument("--detach", action="store_true", help="do not follow it")
+
+
+def _add_environments(verbs: _Verbs, parents: list[Parser]) -> None:
+    env = verbs.add_parser("env", help="the Python environments that stand for images")
+    actions = env.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", parents=parents, help="all there are, and the catalogue")
+    listed.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    add = actions.add_parser("add", parents=parents, help="make one, or one of the catalogue's")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--image", action="append", default=[], metavar="PATTERN")
+    add.add_argument("--requirement", action="append", default=[], metavar="PACKAGE")
+    add.add_argument("--requirements-file", type=Path, metavar="FILE")
+    add.add_argument(
+        "--lock", type=Path, metavar="FILE", help="a pylock.toml, or requirements with hashes"
+    )
+    add.add_argument("--python", default="", metavar="VERSION", help="3.12, or >=3.10,<3.13")
+    add.add_argument("--index-url", default="", metavar="URL")
+    add.add_argument(
+        "--preload", action="append", default=[], metavar="MODULE", help="imported beforehand"
+    )
+    build = actions.add_parser("build", parents=parents, help="build one now, and wait for it")
+    build.add_argument("name", metavar="NAME|IMAGE")
+    build.add_argument("--timeout", type=_factor, default=0.0, metavar="SECONDS", help="0: no end")
+    remove = actions.add_parser("remove", parents=parents, help="remove environments")
+    remove.add_argument("names", nargs="+", metavar="NAME")
+    why = actions.add_parser("why", parents=parents, help="what stands for an image, and why")
+    why.add_argument("image", metavar="IMAGE")
 
 
 def _add_cluster_verbs(verbs: _Verbs, parents: list[Parser]) -> None:

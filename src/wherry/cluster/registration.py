@@ -110,12 +110,12 @@ def rules(components: Sequence[Component]) -> list[Object]:
         _rule(
             "apiextensions.k8s.io",
             ["customresourcedefinitions"],
-            ["create", "get", "update"],
+            ["create", "get", "patch", "update"],
         ),
         _rule(
             "admissionregistration.k8s.io",
             ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
-            ["create", "get", "update"],
+            ["create", "get", "patch", "update"],
         ),
     ]
     for component in components:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from wherry.client.client import Client
 from wherry.cluster import certificates, registration, webhooks
-from wherry.controller import apply, installing
+from wherry.controller import installing
 from wherry.controller.component import Component
 from wherry.controller.leader import LeaderElection
 from wherry.controller.manager import Manager
@@ -128,7 +128,7 @@ async def _register(
     for configuration in registration.webhooks(components, endpoint):
         resource = kinds.by_kind(configuration["apiVersion"], configuration["kind"])
         assert resource is not None
-        await apply.create_or_update(client, None, resource, configuration)
+        await installing.ensure(client, resource, configuration)
 
 
 @contextlib.asynccontextmanager

@@ -101,7 +101,9 @@ def _validate(kind: Kind, asked: Object) -> Object:
 
 def _convert(kind: Kind, asked: Object) -> Object:
     try:
-        converted = [_converted(kind, obj, str(asked["desiredAPIVersion"])) for obj in asked["objects"]]
+        converted = [
+            _converted(kind, obj, str(asked["desiredAPIVersion"])) for obj in asked["objects"]
+        ]
     except ValueError as error:
         return {"result": {"status": "Failure", "message": str(error)}, "convertedObjects": []}
     return {"result": {"status": "Success"}, "convertedObjects": converted}

@@ -16,7 +16,7 @@ from wherry.client.client import Client
 from wherry.controller.cache import Cache, Key
 from wherry.controller.clock import Clock
 from wherry.controller.queue import Backoff
-from wherry.objects import errors, metadata
+from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object, WatchEvent
 from wherry.objects.resources import Resource
 
@@ -142,9 +142,7 @@ class Informer:
 
     def _change(self, key: Key, obj: Object | None) -> None:
         if obj is not None:
-            # A third of a small object, and no controller's business: an update that leaves the
-            # field out keeps what the server knows of it.
-            obj["metadata"].pop("managedFields", None)
+            _trim(self.cache.resource, obj)
         old = self.cache.put(key, obj)
         if old is None and obj is None:
             return
@@ -154,6 +152,16 @@ class Informer:
             except Exception:
                 # One controller's mapping must not keep the others from their events.
                 logger.exception("%s %s/%s: a handler failed", self.cache.resource.key, *key)
+
+
+def _trim(resource: Resource, obj: Object) -> None:
+    """Take away, in place, what is large and no controller's business."""
+    # A third of a small object: an update that leaves the field out keeps what the server knows of it.
+    obj["metadata"].pop("managedFields", None)
+    if resource == kinds.CUSTOM_RESOURCE_DEFINITIONS:
+        # As large as thousands of other objects. An update without them is refused.
+        for version in obj["spec"]["versions"]:
+            version.pop("schema", None)
 
 
 def _key(obj: Object) -> Key:

@@ -9,9 +9,11 @@ from wherry.controller import apply
 from wherry.controller.component import Component
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
 
 _ESTABLISHED_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_TRIES = 20
 _MADE = "wherry.dev/objects-made"
 
 
@@ -23,19 +25,34 @@ async def define(client: Client, definitions: Sequence[Object]) -> None:
         ApiError: the API refused one.
     """
     resource = kinds.CUSTOM_RESOURCE_DEFINITIONS
-    applied = [
-        (await apply.create_or_update(client, None, resource, definition)).object
-        for definition in definitions
-    ]
+    # By name: the answers are a megabyte each, and hardly one has to be waited for.
+    waiting: list[str] = []
+    for definition in definitions:
+        applied = await ensure(client, resource, definition)
+        if not conditions.is_true(applied, "Established"):
+            waiting.append(metadata.name(definition))
     deadline = asyncio.get_running_loop().time() + _ESTABLISHED_SECONDS
-    for definition in applied:
+    for name in waiting:
+        definition = await client.get(resource, name)
         while not conditions.is_true(definition, "Established"):
-            name = metadata.name(definition)
             if asyncio.get_running_loop().time() > deadline:
                 told = (definition.get("status") or {}).get("conditions")
                 raise TimeoutError(f"CustomResourceDefinition {name} is not served: {told}")
             await asyncio.sleep(_POLL_SECONDS)
-            definition = await client.get(resource, name)  # noqa: PLW2901 - it is the same one
+            definition = await client.get(resource, name)
+
+
+async def ensure(client: Client, resource: Resource, obj: Object) -> Object:
+    """Make an object exist as given, also where other replicas are about the same; return it.
+
+    Raises:
+        ApiError: the API refused it, or others change it all the time.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(errors.AlreadyExistsError, errors.ConflictError):
+            return (await apply.create_or_update(client, None, resource, obj)).object
+        await asyncio.sleep(_POLL_SECONDS)
+    return (await apply.create_or_update(client, None, resource, obj)).object
 
 
 async def make_objects(client: Client, component: Component) -> None:
@@ -59,4 +76,5 @@ async def make_objects(client: Client, component: Component) -> None:
     for obj in objects:
         with contextlib.suppress(errors.AlreadyExistsError):
             await client.create(own[obj["apiVersion"], obj["kind"]].resource, obj)
-    await client.patch(resource, name, {"metadata": {"annotations": {_MADE: "true"}}})
+    noted = {"metadata": {"name": name, "annotations": {_MADE: "true"}}}
+    await ensure(client, resource, noted)

@@ -8,6 +8,7 @@ from pathlib import Path
 from wherry.apiserver import certificates, reviews
 from wherry.apiserver.auth import certificate_requests, escalation, token_requests
 from wherry.apiserver.auth.accounts import StoredAccounts
+from wherry.apiserver.auth.nodes import NodeAuthorizer
 from wherry.apiserver.authentication import RequestAuthenticator
 from wherry.apiserver.authorization import RoleAuthorizer
 from wherry.apiserver.identity import MASTERS, User
@@ -70,7 +71,7 @@ class Identity:
         signer = TokenSigner(pki.signing_key)
         accounts = StoredAccounts(store, utc_now)
         authenticator = RequestAuthenticator(signer, accounts, utc_now)
-        authorizer = RoleAuthorizer(StoredRoles(store))
+        authorizer = RoleAuthorizer(StoredRoles(store), NodeAuthorizer(store))
         requests = token_requests.TokenRequest(signer, accounts, utc_now)
         return cls(
             pki=pki,

@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.connections import Connection
 from wherry.controller import metrics as queue_metrics
+from wherry.controller.component import Component
 from wherry.controller.manager import Manager
 from wherry.embedded import products
 from wherry.embedded.bootstrapping import bootstrap_cluster
@@ -42,14 +43,13 @@ from wherry.embedded.identity import CONTROL_PLANE, Identity, utc_now
 from wherry.embedded.settings import DEFAULT_PORT, Settings
 from wherry.embedded.usage import LateUsage
 from wherry.kubelet.agent import Agent
-from wherry.kubelet.settings import ImageSettings, KubeletSettings
+from wherry.kubelet.settings import ImageSettings, KubeletSettings, WarmSettings
 from wherry.kubelet.usage.metrics import NodeUsage, PodUsage
 from wherry.objects import conditions, errors, kinds
 from wherry.store import Store
 
 _LOG = logging.getLogger("wherry.embedded")
 _READY_SECONDS = 60.0
-_COMPONENTS = (gangs.COMPONENT, *components.ALL)
 
 
 class StartError(Exception):
@@ -82,8 +82,13 @@ class Platform:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing happens before `start`."""
+        """Take the settings; nothing happens before `start`.
+
+        Raises:
+            StartError: they name a product that there is not.
+        """
         self.settings = settings
+        self._components = (gangs.COMPONENT, *_chosen(settings))
         self._logs = _Logs()
         self._usage = (LateUsage(NodeUsage), LateUsage(PodUsage))
         self._proxy = ServiceProxy()
@@ -161,7 +166,7 @@ class Platform:
             ssl_context=self._identity.pki.ssl_context(),
             extensions=Extensions(
                 strategies=self._identity.strategies,
-                hooks=products.hooks(_COMPONENTS),
+                hooks=products.hooks(self._components),
                 virtuals=self._identity.virtuals,
                 computed=self._usage,
                 checks={"informer-sync": self._unsynced},
@@ -214,7 +219,7 @@ class Platform:
         legacy = settings.legacy_service_account_tokens
         for controller in self._identity.controllers(manager, legacy_tokens=legacy):
             manager.add(controller)
-        await products.add(_COMPONENTS, manager)
+        await products.add(self._components, manager)
         node = KubeletSettings(
             data=settings.directory,
             node_name=settings.node_name,
@@ -222,17 +227,20 @@ class Platform:
             api_host=self._reachable_host(),
             api_port=self.server.port,
             isolate=settings.isolate,
+            warm=WarmSettings(enabled=settings.warm_start),
             max_pods=settings.max_pods,
             cpu_overcommit=settings.cpu_overcommit,
             gpus=settings.gpus,
             images=ImageSettings(
                 runtime=settings.image_runtime,
+                engine=settings.image_engine,
                 insecure_registries=settings.insecure_registries,
             ),
         )
         self._doing = f"starting the node, whose launcher runs {sys.executable}"
         agent = await Agent.start(manager, node)
         self._logs.node, self._connections.node = agent, agent.streams
+        self._connections.pages = agent.pages
         self._usage[0].source, self._usage[1].source = agent.node_usage, agent.pod_usage
         self._stack.push_async_callback(agent.close)
         self._stack.push_async_callback(self._connections.close)
@@ -329,3 +337,13 @@ def _listen_failure(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is taken by another program; choose one with --port"
     return f"cannot listen on {host}:{port}: {error.strerror}"
+
+
+def _chosen(settings: Settings) -> Sequence[Component]:
+    wanted = settings.components
+    if wanted == ():
+        return ()
+    try:
+        return components.named(wanted or ())
+    except ValueError as error:
+        raise StartError(str(error)) from error

@@ -35,6 +35,9 @@ class Settings:
     """Whether containers get a mount namespace each (Linux). Without, a path that cannot be made is
     a condition of its pod."""
 
+    warm_start: bool = True
+    """Whether Python programs of pods may be forked from a process that has done its imports."""
+
     cpu_overcommit: float = 16.0
     """By how much the sum of CPU requests may exceed the machine's CPUs."""
 
@@ -52,6 +55,10 @@ class Settings:
     """``oci`` or ``environment``: what all images mean; empty: an Environment if one covers the name,
     else a real image."""
 
+    image_engine: str = ""
+    """``runc``, ``crun``, ``docker`` or ``podman``: what runs real images; empty: the first of these
+    that is there."""
+
     max_pods: int = 500
     """Pods the node takes."""
 
@@ -61,6 +68,10 @@ class Settings:
     service_cidr: str = ""
     """Loopback range of cluster IPs; empty takes 4,096 addresses of 127.96.0.0/12 that depend on the
     directory, so that platforms of one machine do not get in one another's way."""
+
+    components: tuple[str, ...] | None = None
+    """Products that run in the platform, by name; None runs all, empty none. `wherry controllers` can
+    run the others beside it."""
 
     legacy_service_account_tokens: bool = True
     """Whether the accounts `default`, `default-editor` and `default-viewer` of each namespace are

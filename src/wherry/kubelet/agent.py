@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import ipaddress
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,18 +17,20 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.kubelet import admission, devices, hosts, logs, node, orphans, process_ids, specs
 from wherry.kubelet.addresses import Addresses
-from wherry.kubelet.environments import builder
+from wherry.kubelet.environments import builder, collection
 from wherry.kubelet.environments import controller as environment_controller
 from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessState
 from wherry.kubelet.layout import private
 from wherry.kubelet.pod_worker import PodWorker
-from wherry.kubelet.runtimes.oci import OciRuntime
+from wherry.kubelet.runtimes import choice
 from wherry.kubelet.runtimes.process import ProcessRuntime
 from wherry.kubelet.selection import Runtimes
+from wherry.kubelet.service_addresses import ServiceAddresses, services_of
 from wherry.kubelet.settings import KubeletSettings
 from wherry.kubelet.shared import Caches, Shared
+from wherry.kubelet.streams.node_pages import NodePages
 from wherry.kubelet.streams.node_streams import NodeStreams
 from wherry.kubelet.tokens import Tokens
 from wherry.kubelet.usage.metrics import NodeUsage, PodUsage
@@ -54,6 +57,7 @@ class Agent:
     Attributes:
         logs: Answers log requests.
         streams: Lets people into running pods.
+        pages: What the node tells of itself.
         node_usage: What the machine uses.
         pod_usage: What the pods use.
         node_name: The Node's name.
@@ -64,6 +68,7 @@ class Agent:
         self._shared = shared
         self._launcher = launcher
         self._builds = builds
+        self._service_addresses = ServiceAddresses(launcher.directory)
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._references: dict[tuple[str, str, str], set[str]] = defaultdict(set)
@@ -78,6 +83,7 @@ class Agent:
         sampler = Sampler(self._running, lambda found: measure(found, launcher.pid or 0))
         self.node_usage = NodeUsage(sampler, self._node)
         self.pod_usage = PodUsage(sampler)
+        self.pages = NodePages(self.node_name, sampler, self._pods, shared.settings.container_logs)
         self.streams = NodeStreams(shared.runtime, self._process_id)
 
     @classmethod
@@ -129,7 +135,7 @@ class Agent:
             caches=caches,
             runtime=Runtimes(
                 ProcessRuntime(launcher, builds, caches.environments.list, settings),
-                OciRuntime(launcher, settings),
+                choice.runtime(launcher, settings),
                 default=settings.images.runtime,
             ),
             recorder=manager.recorder("kubelet"),
@@ -150,6 +156,9 @@ class Agent:
         shared.spawn(registered.run(), "node")
         shared.spawn(agent._listen(), "exits")
         shared.spawn(agent._watch_disks(), "disks")
+        shared.spawn(
+            collection.run(builds, settings.builds, manager.clock, agent._needed_builds), "builds"
+        )
         for controller in agent._controllers(manager):
             manager.add(controller)
         return agent
@@ -160,6 +169,7 @@ class Agent:
             worker.close()
         await self._shared.close()
         await self._shared.hosts.close()
+        await self._service_addresses.close()
         await self._shared.runtime.close()
         await self._builds.close()
         await self._shared.session.close()
@@ -184,9 +194,9 @@ class Agent:
                 workers=8,
             ),
             Controller(
-                "kubelet-hosts",
+                "kubelet-services",
                 kinds.SERVICES,
-                _HostsReconciler(self._shared),
+                _ServiceReconciler(self._shared, self._service_addresses),
                 watches=(Watch(kinds.ENDPOINT_SLICES, _service_of),),
                 workers=1,
             ),
@@ -326,8 +336,16 @@ class Agent:
             for worker in list(self._workers.values()):
                 await worker.check_disk()
 
+    def _needed_builds(self) -> set[str]:
+        caches = self._shared.caches
+        pods = [worker.pod for worker in self._workers.values()]
+        return collection.needed(caches.environments.list(), pods)
+
     def _running(self) -> list[Running]:
         return [one for worker in self._workers.values() for one in worker.processes()]
+
+    def _pods(self) -> list[Object]:
+        return [worker.pod for worker in self._workers.values()]
 
     async def _node(self) -> Object:
         return await self._shared.client.get(kinds.NODES, self.node_name)
@@ -351,20 +369,33 @@ class _PodReconciler:
         return None
 
 
-class _HostsReconciler:
-    def __init__(self, shared: Shared) -> None:
+class _ServiceReconciler:
+    def __init__(self, shared: Shared, addresses: ServiceAddresses) -> None:
         self._shared = shared
+        self._addresses = addresses
+        self._pods = ipaddress.IPv4Network(shared.settings.pod_cidr)
+        self._begun = False
 
     async def reconcile(self, request: Request) -> Result | None:
-        """Work out a service's lines anew."""
+        """Work out anew how pods find a service and where it leads."""
+        if not self._begun:
+            # At once, so that the table of the control plane before this one is not replaced by a part of it.
+            self._begun = True
+            for service in self._shared.caches.services.list():
+                self._note(Request(*metadata.namespaced_name(service)))
+        self._note(request)
+        return None
+
+    def _note(self, request: Request) -> None:
         caches = self._shared.caches
         service = caches.services.get(*request)
+        slices = caches.endpoint_slices.by_index(_SERVICE_LABEL, f"{request}")
         lines = ("", "")
         if service is not None:
-            slices = caches.endpoint_slices.by_index(_SERVICE_LABEL, f"{request}")
             lines = hosts.service_lines(service, slices, self._shared.settings.cluster_domain)
         self._shared.hosts.set_service(request.namespace, request.name, lines)
-        return None
+        services = services_of(service, slices, self._pods) if service is not None else {}
+        self._addresses.set(request, services)
 
 
 def _service_of(obj: Object) -> Iterable[Request]:

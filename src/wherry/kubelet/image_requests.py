@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+from wherry.kubelet.environments import requirements
 from wherry.kubelet.runtime import ImageRequest
 from wherry.kubelet.selection import ANNOTATION
 from wherry.kubelet.shared import Shared
@@ -22,10 +23,13 @@ def of(container: Object, pod: Object, shared: Shared, warn: Warn) -> ImageReque
         shared: Finds secrets.
         warn: Told of secrets that are missing, at each pull.
     """
+    annotations = metadata.annotations(pod)
+    layers = (requirements.ANNOTATION, f"{requirements.ANNOTATION}.{container.get('name')}")
     return ImageRequest(
         name=str(container.get("image") or ""),
         policy=str(container.get("imagePullPolicy") or "IfNotPresent"),
-        runtime=metadata.annotations(pod).get(ANNOTATION, ""),
+        runtime=annotations.get(ANNOTATION, ""),
+        requirements="\n".join(filter(None, (annotations.get(layer) for layer in layers))),
         secrets=functools.partial(_secrets, pod, shared, warn),
     )
 

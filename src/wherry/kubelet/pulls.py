@@ -15,11 +15,14 @@ from wherry.kubelet.views import Waiting
 from wherry.objects.requests import Object
 
 _BACKS_OFF = "ErrImagePull"
+_PROGRESS_SECONDS = 10.0
+_MOST_CHARACTERS = 1000
 _EVENTS = {"InvalidImageName": "InspectFailed", "ErrImageNeverPull": "ErrImageNeverPull"}
 
 
 @dataclass(slots=True)
 class _Pull:
+    key: tuple[str, str]
     task: asyncio.Task[Image] | None = None
     error: str = ""
     reason: str = _BACKS_OFF
@@ -60,14 +63,14 @@ class Pulls:
         self._back_off = back_off
         self._tell = tell
         self._asks = asks
-        self._pulls: dict[str, _Pull] = {}
+        self._pulls: dict[tuple[str, str], _Pull] = {}
         self._warned: set[str] = set()
 
     def get(self, container: Object) -> Image | Waiting | None:
         """Return a container's image, or why it cannot be had now, or None while it is on its way."""
         request = self._asks(container)
-        name = request.name
-        pull = self._pulls.setdefault(name, _Pull())
+        name, key = request.name, (request.name, request.requirements)
+        pull = self._pulls.setdefault(key, _Pull(key))
         if pull.task is not None:
             return self._look(name, pull)
         if pull.error and time.monotonic() < pull.retry_at:
@@ -79,7 +82,7 @@ class Pulls:
         except ImageError as error:
             return self._failed(name, pull, error)
         if image is not None:
-            self._note(image, f'Container image "{name}" already present on machine')
+            self._note(image, pull, f'Container image "{name}" already present on machine')
         return image
 
     def again(self) -> None:
@@ -98,9 +101,23 @@ class Pulls:
         self._tell.event("Normal", *self._runtime.preparing(request))
         pull.began = time.monotonic()
         pull.task = asyncio.get_running_loop().create_task(
-            self._runtime.pull(request, lambda _: None), context=contextvars.Context()
+            self._runtime.pull(request, self._progress(request)), context=contextvars.Context()
         )
         pull.task.add_done_callback(lambda _: self._tell.wake())
+
+    def _progress(self, request: ImageRequest) -> Callable[[str], None]:
+        """Return what tells of progress, not more often than people read events."""
+        reason, title = self._runtime.preparing(request)
+        due = time.monotonic() + _PROGRESS_SECONDS
+
+        def tell(line: str) -> None:
+            nonlocal due
+            now = time.monotonic()
+            if now >= due:
+                due = now + _PROGRESS_SECONDS
+                self._tell.event("Normal", reason, f"{title}: {line}"[:_MOST_CHARACTERS])
+
+        return tell
 
     def _look(self, name: str, pull: _Pull) -> Image | Waiting | None:
         task = pull.task
@@ -116,17 +133,18 @@ class Pulls:
             size = "" if image.size_bytes is None else f" Image size: {image.size_bytes} bytes."
             self._note(
                 image,
+                pull,
                 f'Successfully pulled image "{name}" in {took} ({took} including waiting).{size}',
             )
             return image
         return self._failed(name, pull, error)
 
-    def _note(self, image: Image, message: str) -> None:
-        self._pulls.pop(image.name, None)
+    def _note(self, image: Image, pull: _Pull, message: str) -> None:
+        self._pulls.pop(pull.key, None)
         self._tell.event("Normal", "Pulled", message)
         if image.warning and image.name not in self._warned:
             self._warned.add(image.name)
-            self._tell.event("Warning", "InterpreterSubstituted", image.warning)
+            self._tell.event("Warning", image.warning_reason, image.warning)
 
     def _failed(self, name: str, pull: _Pull, error: BaseException) -> Waiting:
         message = str(error)

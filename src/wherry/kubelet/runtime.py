@@ -49,12 +49,14 @@ class ImageRequest:
         name: As the pod has it.
         policy: `imagePullPolicy`.
         runtime: ``oci`` or ``environment`` where the pod says which; else empty.
+        requirements: Packages to add, as the pod's annotation lists them.
         secrets: Returns the pod's pull secrets that there are.
     """
 
     name: str
     policy: str = "IfNotPresent"
     runtime: str = ""
+    requirements: str = ""
     secrets: Callable[[], Awaitable[list[Object]]] = _no_secrets
 
 
@@ -66,6 +68,7 @@ class Image:
         id: What the status shows as `imageID`.
         name: The name it was asked by.
         warning: What is not quite as asked for; empty if all is.
+        warning_reason: Of the event that says it.
         environment: Variables that it brings, `PATH` among them.
         entrypoint: What runs where a container has no command.
         working_directory: Where containers start that say nothing else; empty: their own folder.
@@ -84,6 +87,7 @@ class Image:
     working_directory: str
     mounts: tuple[Mount, ...]
     programs: Path
+    warning_reason: str = "InterpreterSubstituted"
     runtime: str = "environment"
     preload: tuple[str, ...] | None = None
     size_bytes: int | None = None

@@ -5,7 +5,7 @@ To the rest of the agent this is one runtime.
 
 from collections.abc import AsyncIterator
 
-from wherry.kubelet.environments import catalog
+from wherry.kubelet.environments import choosing, requirements
 from wherry.kubelet.launcher.sessions import Session
 from wherry.kubelet.launcher.types import Execution, ProcessState
 from wherry.kubelet.runtime import (
@@ -17,7 +17,7 @@ from wherry.kubelet.runtime import (
     PodRuntime,
     Progress,
 )
-from wherry.kubelet.runtimes.oci import OciRuntime
+from wherry.kubelet.runtimes.choice import RealImages
 from wherry.kubelet.runtimes.process import ProcessRuntime
 
 ANNOTATION = "wherry.dev/runtime"
@@ -29,7 +29,7 @@ _CHOICES = ("oci", "environment")
 class Runtimes:
     """Environments as processes, and OCI images by an engine."""
 
-    def __init__(self, environments: ProcessRuntime, oci: OciRuntime, default: str) -> None:
+    def __init__(self, environments: ProcessRuntime, oci: RealImages, default: str) -> None:
         """Take both.
 
         Args:
@@ -75,15 +75,17 @@ class Runtimes:
         except ImageError as error:
             if runtime is self._oci and not self._wanted(request):
                 # A name that no registry knows may well have been meant for an Environment.
-                raise ImageError(f"{error}. And {catalog.unknown(request.name)}") from error
+                message = f"{error}. And {choosing.unknown(request.name)}"
+                raise ImageError(message, reason=error.reason) from error
             raise
 
     def _choose(self, request: ImageRequest) -> tuple[PodRuntime, Image | None]:
         wanted = self._wanted(request)
         if wanted == "oci":
-            return self._oci, self._oci.ready(request)
+            return self._real(request)
         try:
-            return self._environments, self._environments.ready(request)
+            if wanted or self._oci.problem or not self._environments.stands_in(request):
+                return self._environments, self._environments.ready(request)
         except NotCoveredError as error:
             if wanted:
                 raise
@@ -92,6 +94,15 @@ class Runtimes:
                     f"{error}. Or run the image itself, which is not possible here: "
                     f"{self._oci.problem}"
                 ) from error
+        return self._real(request)
+
+    def _real(self, request: ImageRequest) -> tuple[PodRuntime, Image | None]:
+        if request.requirements:
+            raise ImageError(
+                f'{requirements.ANNOTATION}: packages are added to Environments, and "{request.name}" '
+                f"is run as a real image; name the containers it is for with "
+                f"{requirements.ANNOTATION}.CONTAINER"
+            )
         return self._oci, self._oci.ready(request)
 
     def _wanted(self, request: ImageRequest) -> str:
@@ -142,6 +153,4 @@ class Runtimes:
             yield await self._settled(state)
 
     async def _settled(self, state: ProcessState) -> ProcessState:
-        if state.running or not self._oci.holds(state.id):
-            return state
-        return await self._oci.settle(state)
+        return await self._oci.settle(state) if self._oci.holds(state.id) else state

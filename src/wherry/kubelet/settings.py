@@ -47,6 +47,16 @@ class BuildSettings:
     timeout_seconds: float = 1800.0
     """A build that takes longer is ended and reported."""
 
+    most_bytes: int = 50 * 1024**3
+    """Builds beyond this are removed, the longest unused first; never what an Environment describes
+    or a pod runs."""
+
+    unused_seconds: float = 30 * 86400.0
+    """Other builds that nothing has started from for so long are removed."""
+
+    collect_seconds: float = 600.0
+    """How often that is looked after."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
@@ -55,6 +65,10 @@ class ImageSettings:
     runtime: str = ""
     """``oci`` or ``environment``: what images mean where a pod does not say it (annotation
     `wherry.dev/runtime`). Empty: an Environment if one covers the name, else a real image."""
+
+    engine: str = ""
+    """``runc``, ``crun``, ``docker`` or ``podman``: what runs real images. Empty: the first of these
+    that is there."""
 
     insecure_registries: tuple[str, ...] = ()
     """Registries (`host[:port]`) whose certificates are not checked and that may speak plain HTTP.

@@ -250,6 +250,18 @@ VOLUME_ATTRIBUTES_CLASSES = _in_cluster(
 )
 
 # Extending the API
+MUTATING_ADMISSION_POLICIES = _in_cluster(
+    f"{_ADMISSION}/v1",
+    "mutatingadmissionpolicies",
+    "MutatingAdmissionPolicy",
+    categories=_EXTENSIONS,
+)
+MUTATING_ADMISSION_POLICY_BINDINGS = _in_cluster(
+    f"{_ADMISSION}/v1",
+    "mutatingadmissionpolicybindings",
+    "MutatingAdmissionPolicyBinding",
+    categories=_EXTENSIONS,
+)
 MUTATING_WEBHOOK_CONFIGURATIONS = _in_cluster(
     f"{_ADMISSION}/v1",
     "mutatingwebhookconfigurations",

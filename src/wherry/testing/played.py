@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Any
 
 from wherry.builtin import component as builtin
+from wherry.builtin.gangs import component as gangs
 from wherry.builtin.garbage_collector import GarbageCollector
 from wherry.builtin.service_proxy import ServiceProxy
 from wherry.builtin.settings import BuiltinSettings
@@ -432,16 +433,17 @@ async def world(
         settings: Of Kubernetes' own controllers.
     """
     proxy = ServiceProxy()
+    run = (gangs.COMPONENT, *components)
 
     def controllers(manager: Manager) -> Iterable[Controller]:
         yield from builtin.controllers(manager, settings, proxy)
-        for one in components:
+        for one in run:
             yield from one.controllers(manager)
 
-    async with in_memory.api(components) as server:
+    async with in_memory.api(run) as server:
         made = World(server.transport(in_memory.ADMIN), controllers, clock=clock)
         async with played(made):
-            for one in components:
+            for one in run:
                 await installing.define(made.client, [kind.definition() for kind in one.kinds])
                 await installing.make_objects(made.client, one)
             await made.start()

@@ -21,7 +21,13 @@ from wherry.testing.images import TestImage, TestRegistry, files, of_machine
 
 LOGIN = ("wherry", "secret")
 _HASH = "$2b$05$Pvztavi2KhVOQSy4aHdd6eQxZXlgqTYyXaVK9gVqaJzw4GCm0L786"
-_PACKAGES = {"runc": "runc", "docker-registry": "docker-registry"}
+_PACKAGES = {
+    "runc": "runc",
+    "docker-registry": "docker-registry",
+    "docker": "docker.io",
+    "dockerd": "docker.io",
+    "podman": "podman",
+}
 _PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/ls", "/bin/sleep", "/usr/bin/id", "/bin/hostname")
 _PROGRAMS_MORE = ("/usr/bin/touch", "/usr/bin/env", "/usr/bin/python3.11", "/bin/sync")
 

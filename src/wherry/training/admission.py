@@ -11,7 +11,6 @@ from wherry.objects import metadata, names
 from wherry.objects.copies import copied
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.training import kinds
 from wherry.training.framework import Framework
 from wherry.training.job import Job, replicas_of
 
@@ -44,14 +43,18 @@ def default(framework: Framework, obj: Object) -> Object:
 
 
 def _replicas(framework: Framework, given: Mapping[str, Any]) -> dict[str, Any]:
-    proper = {type_.name.lower(): type_.name for type_ in framework.types}
-    made = {proper.get(name.lower(), name): each for name, each in given.items()}
-    for replica in made.values():
+    types = {type_.name.lower(): type_ for type_ in framework.types}
+    made = {
+        types[name.lower()].name if name.lower() in types else name: each
+        for name, each in given.items()
+    }
+    for name, replica in made.items():
         replica.setdefault("replicas", 1)
         if not replica.get("restartPolicy"):
-            replica["restartPolicy"] = framework.restart_policy
+            own = types[name.lower()].restart_policy if name.lower() in types else ""
+            replica["restartPolicy"] = own or framework.restart_policy
         for container in _containers(replica):
-            if container.get("name") == framework.container:
+            if framework.container and container.get("name") == framework.container:
                 _give_port(framework, container)
     return made
 
@@ -91,7 +94,7 @@ def validate(framework: Framework, obj: Object, old: Object | None) -> list[Caus
         obj: With defaults filled in.
         old: As it was before; None: it is new.
     """
-    causes = [*_name(framework, obj), *_types(framework, obj), *_policy(obj)]
+    causes = [*_name(framework, obj), *_types(framework, obj), *_policy(framework, obj)]
     if causes:
         return causes
     job = framework.read(obj)
@@ -127,10 +130,10 @@ def _types(framework: Framework, obj: Object) -> Iterator[Cause]:
             yield Cause(f"{field}[{type_.name}]", "must be there", _REQUIRED)
 
 
-def _policy(obj: Object) -> Iterator[Cause]:
+def _policy(framework: Framework, obj: Object) -> Iterator[Cause]:
     manager = obj["spec"]["runPolicy"].get("managedBy")
-    if manager and manager not in kinds.MANAGED_BY:
-        accepted = ", ".join(kinds.MANAGED_BY)
+    if manager and manager not in framework.managers:
+        accepted = ", ".join(framework.managers)
         yield Cause(
             "spec.runPolicy.managedBy", f'"{manager}": want one of {accepted}', _UNSUPPORTED
         )
@@ -139,6 +142,10 @@ def _policy(obj: Object) -> Iterator[Cause]:
 def _counts(framework: Framework, job: Job) -> Iterator[Cause]:
     for type_ in framework.types:
         spec = job.replicas.get(type_.name)
+        if spec is not None and spec.restart_policy not in framework.restart_policies:
+            field = f"spec.{framework.replicas_field}[{type_.name}].restartPolicy"
+            accepted = ", ".join(framework.restart_policies)
+            yield Cause(field, f'"{spec.restart_policy}": want one of {accepted}', _UNSUPPORTED)
         if spec is None or type_.at_most is None or replicas_of(spec) <= type_.at_most:
             continue
         field = f"spec.{framework.replicas_field}[{type_.name}].replicas"
@@ -156,7 +163,7 @@ def _templates(framework: Framework, job: Job) -> Iterator[Cause]:
             if not container.get("image"):
                 yield Cause(f"{field}[{index}].image", "must be given", _REQUIRED)
         held = [str(container.get("name")) for container in containers]
-        if framework.container not in held:
+        if framework.container and framework.container not in held:
             yield Cause(
                 field,
                 f'one has to be called "{framework.container}": it is told how to find the '

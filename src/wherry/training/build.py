@@ -57,7 +57,7 @@ def pod(framework: Framework, replica: Replica) -> Object:
     # With ExitCode it is the controller that decides, by the code, whether there is a next pod.
     spec["restartPolicy"] = kinds.NEVER if policy == kinds.EXIT_CODE else policy
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
-        _give(container, framework.environment(replica, container))
+        give(container, framework.environment(replica, container))
         # So that the status of a job that fails can say what its process said last.
         container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     made: Object = {
@@ -88,7 +88,8 @@ def _attempt(job: Job) -> dict[str, str]:
     return {ATTEMPT: str(job.attempt)} if job.attempt else {}
 
 
-def _give(container: Object, variables: Mapping[str, str]) -> None:
+def give(container: Object, variables: Mapping[str, str]) -> None:
+    """Set variables of a container, in place of those of the same names."""
     kept = [one for one in container.get("env") or () if one.get("name") not in variables]
     added = [{"name": name, "value": value} for name, value in variables.items()]
     if kept or added:

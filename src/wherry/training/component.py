@@ -1,5 +1,6 @@
 """Training as those who run it see it."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -10,7 +11,15 @@ from wherry.objects.declared.kind import Kind
 from wherry.objects.requests import Object
 from wherry.training import admission, controller, frameworks
 from wherry.training.framework import Framework, declared
+from wherry.training.frameworks import mpi
+from wherry.training.jobset import component as jobset
+from wherry.training.jobset import controller as jobset_controller
+from wherry.training.launched import controller as launched
+from wherry.training.launched import mpi_job
 from wherry.training.policies import gangs
+from wherry.training.trainer import component as trainer
+from wherry.training.trainer import controller as trainer_controller
+from wherry.training.trainer import runtimes
 
 _ALL_VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 _RULES: tuple[Object, ...] = (
@@ -20,6 +29,19 @@ _RULES: tuple[Object, ...] = (
         "resources": ["horizontalpodautoscalers"],
         "verbs": _ALL_VERBS,
     },
+    {
+        "apiGroups": [""],
+        "resources": ["configmaps", "secrets", "serviceaccounts"],
+        "verbs": _ALL_VERBS,
+    },
+    {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["roles", "rolebindings"],
+        "verbs": _ALL_VERBS,
+    },
+    # Nobody may grant what he has not: launchers of MPI jobs start processes in their workers.
+    {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]},
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": _ALL_VERBS},
     *(
         {"apiGroups": [groups.group], "resources": [groups.plural], "verbs": _ALL_VERBS}
         for groups in (gangs.GROUPS, gangs.VOLCANO_GROUPS)
@@ -28,6 +50,8 @@ _RULES: tuple[Object, ...] = (
 
 
 def _kind(framework: Framework) -> Kind:
+    if isinstance(framework, mpi.MPI):
+        return mpi_job.KIND
     return declared(
         framework,
         default=functools.partial(admission.default, framework),
@@ -36,13 +60,44 @@ def _kind(framework: Framework) -> Kind:
     )
 
 
-def _controllers(manager: Manager) -> Sequence[Controller]:
-    return [controller.controller(manager, framework) for framework in frameworks.ALL]
+def of(chosen: Sequence[Framework]) -> Component:
+    """Return the product with these frameworks: all of them, or one that is tried.
+
+    Args:
+        chosen: The frameworks.
+    """
+
+    def controllers(manager: Manager) -> list[Controller]:
+        made = [controller.controller(manager, framework) for framework in chosen]
+        if any(isinstance(framework, mpi.MPI) for framework in chosen):
+            made.append(launched.controller(manager))
+        return made
+
+    return Component(
+        name="training",
+        kinds=tuple(_kind(framework) for framework in chosen),
+        controllers=controllers,
+        rules=_RULES,
+    )
 
 
-COMPONENT = Component(
-    name="training",
-    kinds=tuple(_kind(framework) for framework in frameworks.ALL),
-    controllers=_controllers,
-    rules=_RULES,
-)
+def _with_sets(jobs: Component) -> Component:
+    """Return a product with JobSet and Trainer v2 beside the jobs of ``kubeflow.org``."""
+
+    def controllers(manager: Manager) -> list[Controller]:
+        return [
+            *jobs.controllers(manager),
+            jobset_controller.controller(manager),
+            trainer_controller.controller(manager),
+        ]
+
+    return dataclasses.replace(
+        jobs,
+        kinds=(*jobs.kinds, jobset.KIND, *trainer.KINDS),
+        controllers=controllers,
+        rules=(*jobs.rules, *jobset.RULES, *trainer.RULES),
+        objects=runtimes.all_runtimes,
+    )
+
+
+COMPONENT = _with_sets(of(frameworks.ALL))

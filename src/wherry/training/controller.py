@@ -50,11 +50,10 @@ class JobReconciler:
     async def reconcile(self, request: Request) -> Result | None:
         """Take one step."""
         stored = self._jobs.get(*request)
-        if stored is None or metadata.is_deleting(stored):
+        if stored is None or metadata.is_deleting(stored) or not self._framework.runs(stored):
             return None
         obj = admission.default(self._framework, stored)
-        managed_by = obj["spec"]["runPolicy"].get("managedBy") or kinds.MANAGED_BY[0]
-        if managed_by != kinds.MANAGED_BY[0]:
+        if obj["spec"]["runPolicy"].get("managedBy") not in {None, "", self._framework.managers[0]}:
             return None
         causes = admission.validate(self._framework, obj, None)
         if causes:
@@ -112,12 +111,10 @@ class JobReconciler:
     async def _write(self, stored: Object, after: Object) -> None:
         """Write the status, and tell what has changed in it."""
         await write_status(self._client, self._resource, stored, after)
-        for condition in after["conditions"]:
-            before = conditions.get(stored, condition["type"]) or {}
-            if condition["status"] == "True" and before.get("status") != "True":
-                reason, message = condition["reason"], condition["message"]
-                bad = condition["type"] in {kinds.FAILED, kinds.RESTARTING}
-                await self._recorder.event(stored, "Warning" if bad else "Normal", reason, message)
+        for condition in status.news(stored, after):
+            bad = condition["type"] in {kinds.FAILED, kinds.RESTARTING}
+            reason, message = condition["reason"], condition["message"]
+            await self._recorder.event(stored, "Warning" if bad else "Normal", reason, message)
 
     async def _restart(self, stored: Object, job: Job, tally: Tally) -> tuple[Object, Job, float]:
         """Make room for the successors of pods that have failed; they are counted first.

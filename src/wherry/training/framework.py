@@ -31,11 +31,13 @@ class ReplicaType:
         name: As users write it, such as ``Worker``.
         required: Whether a job must have it.
         at_most: How many replicas it may have; None: any number.
+        restart_policy: Of replicas that say nothing; empty: the framework's.
     """
 
     name: str
     required: bool = False
     at_most: int | None = None
+    restart_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,17 @@ class Framework:
     types: ClassVar[tuple[ReplicaType, ...]]
     """The roles, in the order in which pods are made."""
     container: ClassVar[str]
-    """Name of the container that trains."""
+    """Name of the container that trains; empty: whatever its name, it is the first."""
     port_name: ClassVar[str]
     """Name of the port by which replicas meet."""
     port: ClassVar[int]
     """Its number where the job names none."""
     restart_policy: ClassVar[str]
     """Of replicas that say nothing."""
+    managers: ClassVar[tuple[str, ...]] = kinds.MANAGED_BY
+    """What managedBy may be; the first stands for us."""
+    restart_policies: ClassVar[tuple[str, ...]] = kinds.RESTART_POLICIES
+    """What a replica's restartPolicy may be."""
     scale: ClassVar[Scale | None] = None
     """Where elastic replicas are."""
 
@@ -83,6 +89,11 @@ class Framework:
         """Return the job that an object with defaults describes."""
         names = tuple(type_.name for type_ in self.types)
         return jobs.read(obj, self.spec, self.replicas_field, names)
+
+    def runs(self, obj: Object) -> bool:
+        """Return whether it is this framework that runs an object of its kind."""
+        del obj
+        return True
 
     def default(self, obj: Object) -> None:
         """Fill in what only this framework fills in, in place, after what all have in common."""

@@ -30,6 +30,7 @@ ALWAYS: Final = "Always"
 ON_FAILURE: Final = "OnFailure"
 NEVER: Final = "Never"
 EXIT_CODE: Final = "ExitCode"
+RESTART_POLICIES: Final = (ALWAYS, ON_FAILURE, NEVER, EXIT_CODE)
 
 _CLEAN: Final = ["", "All", "Running", "None"]
 
@@ -82,7 +83,7 @@ class ReplicaSpec:
         "What happens to a pod that ends. ExitCode: codes of 128 and more are tried again, "
         "others fail the job.",
         "",
-        enum=["", ALWAYS, ON_FAILURE, NEVER, EXIT_CODE],
+        enum=["", *RESTART_POLICIES],
     )
 
 
@@ -155,4 +156,12 @@ def resource(kind: str, plural: str, *, scale: bool = False) -> Resource:
         singular=kind.lower(),
         categories=("wherry",),
         subresources=("status", "scale") if scale else ("status",),
+    )
+
+
+def worker_scale(replicas_field: str) -> Scale:
+    """Return where the workers' number is in kinds whose workers can be scaled."""
+    status = ".status.replicaStatuses.Worker"
+    return Scale(
+        f".spec.{replicas_field}.Worker.replicas", f"{status}.active", f"{status}.selector"
     )

@@ -6,6 +6,7 @@ the end Running becomes False; what has failed stays so.
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from wherry.objects import conditions, metadata
 from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 from wherry.training import build, kinds
-from wherry.training.counting import Tally, type_of
+from wherry.training.counting import Tally, replica_of, type_of
 from wherry.training.framework import Counts, Framework
 from wherry.training.job import Job
 from wherry.training.policies import limits, restarts
@@ -46,11 +47,15 @@ def verdict(framework: Framework, job: Job, tally: Tally, now: datetime.datetime
     if framework.succeeded(job, tally.counts):
         message = f"{job.kind} {job.name} successfully completed."
         return Verdict(kinds.SUCCEEDED, f"{job.kind}Succeeded", message)
-    for pod in tally.lost:
+    retried = [each for pod in tally.retried if (each := replica_of(job, pod)) is not None]
+    # What has lost a peer fails of that: where all start anew with the peer, it is no failure of its own.
+    together = bool(retried) and framework.restarts_all(job, retried)
+    for pod in () if together else tally.lost:
         type_ = type_of(job, pod)
         if not framework.tolerates_failure(type_, job):
             message = f"{job.kind} {job.name} is failed because {_why(framework, pod, type_)}."
-            return Verdict(kinds.FAILED, f"{job.kind}Failed", message)
+            evicted = (pod.get("status") or {}).get("reason") == "Evicted"
+            return Verdict(kinds.FAILED, f"{job.kind}{'Evicted' if evicted else 'Failed'}", message)
     made = restarts.total(restarts.after(job.obj, tally.retried), tally.pods)
     exceeded = limits.exceeded(job, made, now)
     if exceeded is not None:
@@ -70,18 +75,37 @@ def _why(framework: Framework, pod: Object, type_: str) -> str:
         parts.append(f" with exit code {code}")
     if status.get("reason"):
         parts.append(f" ({status['reason']})")
-    told = _last_words(pod, framework.container) or str(status.get("message") or "")
-    if told:
-        parts.append(f": {told[-_MESSAGE_LENGTH:].strip()}")
-    return "".join(parts)
+    told = last_words(pod, framework.container)
+    return "".join([*parts, f": {told}"] if told else parts)
 
 
-def _last_words(pod: Object, container: str) -> str:
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        ended = (status.get("state") or {}).get("terminated") or {}
-        if status.get("name") == container:
-            return str(ended.get("message") or "")
-    return ""
+def last_words(pod: Object, container: str = "") -> str:
+    """Return what a pod's container said at its end, or what the node says of the pod; cut.
+
+    Args:
+        pod: That has ended.
+        container: Its name; empty: whichever has said something.
+    """
+    status = pod.get("status") or {}
+    for each in status.get("containerStatuses") or ():
+        ended = (each.get("state") or {}).get("terminated") or {}
+        if container in {"", each.get("name")} and ended.get("message"):
+            return str(ended["message"])[-_MESSAGE_LENGTH:].strip()
+    return str(status.get("message") or "")[-_MESSAGE_LENGTH:].strip()
+
+
+def news(before: Object, after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the conditions of a status that are true and were not before.
+
+    Args:
+        before: The object.
+        after: Its new status.
+    """
+    return [
+        condition
+        for condition in after["conditions"]
+        if condition["status"] == "True" and not conditions.is_true(before, condition["type"])
+    ]
 
 
 def suspended(job: Job, tally: Tally, now: datetime.datetime) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from wherry.apiserver import bootstrap
 from wherry.apiserver.authorization import RoleAuthorizer
 from wherry.apiserver.identity import Attributes, User
 from wherry.embedded.bootstrapping import bootstrap_cluster
-from wherry.objects import kinds, metadata
+from wherry.objects import kinds, metadata, usage
 
 RESOURCES: dict[str, set[str]] = {}
-for _kind in kinds.BUILTIN:
+for _kind in (*kinds.BUILTIN, usage.NODE_METRICS, usage.POD_METRICS):
     RESOURCES.setdefault(_kind.group, set()).add(_kind.plural)
 
 

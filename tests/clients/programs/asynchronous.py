@@ -129,4 +129,4 @@ async def main() -> None:
 
 
 asyncio.run(main())
-print(json.dumps(seen))
+sys.stdout.write(json.dumps(seen))

@@ -1,7 +1,5 @@
 """A kopf operator: every kind of handler it offers for one kind, and pods that it makes for it."""
 
-import asyncio
-
 import kopf
 from kubernetes import client, config
 
@@ -73,8 +71,7 @@ def ticked(status, patch, **_):
 async def sailed(stopped, name, logger, **_):
     logger.info("%s sets sail", name)
     try:
-        while not stopped:
-            await asyncio.sleep(0.1)
+        await stopped.wait()
     finally:
         logger.info("%s strikes sail", name)
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import sys
 
 import httpx
 import kr8s.asyncio
@@ -32,9 +33,12 @@ async def main() -> dict[str, object]:
     out = io.BytesIO()
     done = await web.exec(["seq", "20000"], stdout=out)
     seen["exec"] = [len(out.getvalue()), done.returncode]
-    async with web.portforward(remote_port=8080, local_port="auto") as port:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            answers = await asyncio.gather(*(client.get("/") for _ in range(10)))
+    async with (
+        web.portforward(remote_port=8080, local_port="auto") as port,
+        httpx.AsyncClient() as client,
+    ):
+        url = f"http://127.0.0.1:{port}/"
+        answers = await asyncio.gather(*(client.get(url) for _ in range(10)))
     seen["answers"] = [answer.status_code for answer in answers]
     await web.delete()
     await web.wait("delete", timeout=20)
@@ -42,4 +46,4 @@ async def main() -> dict[str, object]:
     return seen
 
 
-print(json.dumps(asyncio.run(main())))
+sys.stdout.write(json.dumps(asyncio.run(main())))

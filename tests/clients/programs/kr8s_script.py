@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 
 import httpx
@@ -9,9 +10,7 @@ import kr8s
 from kr8s.objects import ConfigMap, Deployment, Pod, Service, new_class
 
 NAMESPACE = os.environ["NAMESPACE"]
-SERVER = (
-    "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080, bind='127.0.0.1')"
-)
+SERVER = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080, bind='127.0.0.1')"
 seen: dict[str, object] = {}
 
 
@@ -119,4 +118,4 @@ short.wait("jsonpath='{.status.phase}'=Succeeded", timeout=30)
 seen["short"] = list(short.logs())
 web.delete()
 web.wait("delete", timeout=20)
-print(json.dumps(seen))
+sys.stdout.write(json.dumps(seen))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import lightkube
 from lightkube import ApiError, codecs
@@ -123,4 +124,4 @@ def generic(client: lightkube.Client) -> None:
 with lightkube.Client(namespace=NAMESPACE, field_manager="script") as client:
     for part in (objects, applied, watched, pods, workloads, generic):
         part(client)
-print(json.dumps(seen))
+sys.stdout.write(json.dumps(seen))

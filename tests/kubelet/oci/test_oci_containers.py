@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -188,6 +189,26 @@ async def test_probes_commands_and_terminals(
         terminal=True,
     )
     assert await ended(session) == (0, f"{pod['metadata']['name']}\r\n")
+
+
+async def test_a_probe_that_hangs_leaves_no_command_behind(
+    node: Any, runc: str, registry: TestRegistry, image: str
+) -> None:
+    hangs = {"exec": {"command": ["sleep", "778"]}, "periodSeconds": 1, "timeoutSeconds": 1}
+    probe = {"livenessProbe": hangs | {"failureThreshold": 1000}}
+    pod = await tool(node, registry, image, "sleep", "1000", container=probe)
+    await node.wait_phase(pod, "Running")
+    for count in (1, 0, 1, 0):
+        await until(lambda count=count: commands(b"sleep\x00778\x00") == count)  # type: ignore[misc]  # a closure of the loop's value
+
+
+def commands(line: bytes) -> int:
+    """Return how many processes there are of this command line."""
+    found = 0
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += file.read_bytes() == line
+    return found
 
 
 async def ended(session: Any) -> tuple[int, str]:

@@ -28,6 +28,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(os.environ["SAYS"].encode())
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
+PEER = "import socket; print(socket.create_connection(('plain', 80)).getpeername()[0])"
 CALL = "import urllib.request as u; print(u.urlopen('http://%s').read().decode())"
 
 
@@ -121,6 +122,10 @@ def test_a_deployment_of_images(
     ):
         line = ("exec", f"deploy/{caller}", "--", python, "-c", CALL % name)
         eventually(lambda line=line, said=said: kubectl(*line).out == f"{said}\n")  # type: ignore[misc]  # a closure of the loop's values
+
+    # With nobody in between.
+    plain = kubectl.get("pods", "-l", "app=plain")["items"][0]["status"]["podIP"]
+    assert kubectl("exec", "deploy/boxed", "--", "python3.11", "-c", PEER).out == f"{plain}\n"
 
     with kubectl.follow("port-forward", "deploy/boxed", ":8080") as forwarding:
         forwarding.sees("Forwarding from")

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from wherry.kubelet.oci import engine
+from wherry.kubelet.oci import daemons, engine
 from wherry.kubelet.selection import ANNOTATION
 
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which neither program is installed."""
-    monkeypatch.setattr(engine, "_PROGRAMS", ("runc-that-nobody-has",))
+    """A machine on which none of the programs is installed."""
+    monkeypatch.setattr(engine, "PROGRAMS", ("runc-that-nobody-has",))
+    monkeypatch.setattr(daemons, "PROGRAMS", ("docker-that-nobody-has",))
 
 
 def waiting(pod: Any) -> Any:

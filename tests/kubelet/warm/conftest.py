@@ -16,9 +16,8 @@ import pytest
 import uv
 
 from wherry.kubelet.environments import interpreters
-from wherry.kubelet.launcher import types
+from wherry.kubelet.launcher import choice, types
 from wherry.kubelet.launcher.client import Launcher
-from wherry.kubelet.warm import choice
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
 

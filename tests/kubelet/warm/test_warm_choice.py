@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from wherry.kubelet.warm import choice, command
+from wherry.kubelet.launcher import choice, command
 
 _PROGRAMS = pathlib.Path("/env/bin")
 _PATH = "/env/bin:/usr/bin"
 
 
-def _choose(*argv: str, image: dict[str, str] | None = None, **env: str) -> Any:
+def _choose(*argv: str, image: Any = None, **env: Any) -> Any:
     environment = {"PATH": _PATH, **env}
     return choice.choose(
         argv, environment=environment, image=image or {}, programs=_PROGRAMS, preload=("numpy",)
@@ -90,3 +90,21 @@ def test_only_known_versions_are_warmed() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "warm"),
+    [
+        ("OPENSSL_CONF", "/pod/openssl.cnf", False),
+        ("OMP_TOOL_LIBRARIES", "./tool.so", False),
+        ("TZ", ":/pod/zone", False),
+        ("TZ", "Asia/Tokyo", True),
+        ("OMP_NUM_THREADS", "4", True),
+        ("DATA", "/pod/data", True),
+    ],
+)
+def test_files_of_the_pods_own_choice_are_not_loaded_outside_it(
+    name: str, value: str, warm: bool
+) -> None:
+    assert (_choose("python", "s.py", **{name: value}) is not None) is warm
+    assert _choose("python", "s.py", image={name: value}, **{name: value}) is not None

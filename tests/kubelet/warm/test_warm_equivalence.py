@@ -2,10 +2,14 @@
 
 import dataclasses
 import pathlib
+import re
 import shlex
 from typing import Any
 
 import pytest
+
+from wherry.kubelet.environments import interpreters
+from wherry.kubelet.launcher import choice
 
 
 def _read() -> dict[str, str]:
@@ -87,6 +91,10 @@ def _programs() -> list[dict[str, Any]]:
 
 _PROGRAMS = _programs()
 
+_MAY_BE_COLD = re.compile(
+    "compiled|nowhere|plain file|hides|zero|depends on the interpreter's version"
+)
+
 
 @pytest.fixture(scope="module")
 def outcomes(
@@ -102,3 +110,26 @@ def test_warm_is_as_cold(outcomes: dict[str, Any], program: dict[str, Any]) -> N
     reason = program.get("cold", "")
     assert bool(state.went_cold) == bool(reason), state.problem
     assert reason in state.problem
+
+
+def _others() -> list[interpreters.Interpreter]:
+    """One interpreter of every other version that starts warm."""
+    own = interpreters.own().version[:2]
+    found = {one.version[:2]: one for one in interpreters.installed()}
+    return [found[version] for version in sorted(choice.VERSIONS & found.keys()) if version != own]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("other", _others(), ids=lambda other: other.text)
+def test_warm_is_as_cold_in_other_versions(
+    run_all: Any, stage_type: Any, tmp_path: pathlib.Path, other: interpreters.Interpreter
+) -> None:
+    venv = stage_type.make_venv(tmp_path, python=str(other.path))
+    different: list[object] = []
+    for name, (cold, warm, state) in run_all(_PROGRAMS, venv, tmp_path / "alike").items():
+        if dataclasses.asdict(warm) != dataclasses.asdict(cold):
+            different.append((name, cold, warm))
+        elif state.went_cold and not _MAY_BE_COLD.search(state.problem):
+            different.append((name, state.problem))
+    assert different == []

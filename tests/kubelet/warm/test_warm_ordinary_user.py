@@ -17,7 +17,7 @@ _SCRIPT = r"""
 import asyncio, dataclasses, json, pathlib, sys
 from wherry.kubelet.launcher import types
 from wherry.kubelet.launcher.client import Launcher
-from wherry.kubelet.warm import choice
+from wherry.kubelet.launcher import choice
 
 TELL = "import os, socket; print(os.getuid(), socket.gethostname(), open('/wherry-warm/v/f').read())"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from wherry.apiserver.admission import pod_security
+from wherry.apiserver.admission import node_restriction, pod_security
 from wherry.apiserver.admission.attributes import Attributes, is_exempt
 from wherry.apiserver.admission.pod_security import PodSecurity
 from wherry.apiserver.admission.quota import Quotas
@@ -30,6 +30,8 @@ _WATCHED: Final = (
     kinds.VALIDATING_WEBHOOK_CONFIGURATIONS.key,
     kinds.VALIDATING_ADMISSION_POLICIES.key,
     kinds.VALIDATING_ADMISSION_POLICY_BINDINGS.key,
+    kinds.MUTATING_ADMISSION_POLICIES.key,
+    kinds.MUTATING_ADMISSION_POLICY_BINDINGS.key,
 )
 
 
@@ -45,6 +47,18 @@ class PolicyCheck(Protocol):
         ...
 
 
+class Mutations(Protocol):
+    """All mutating policies; `mutation_policies` knows more of them."""
+
+    def apply(self, asked: Attributes, *, again: bool = False) -> Object:
+        """Return the object as the policies leave it.
+
+        Raises:
+            ApiError: One cannot be applied.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who may have to be asked about a write.
@@ -54,12 +68,14 @@ class Plan:
         mutating: Webhooks that may change the object, in their order.
         validating: Webhooks that may refuse it.
         policies: Rules that may refuse it; None without any.
+        mutations: Rules that may change the object, before the webhooks; None without any.
     """
 
     operation: Operation
     mutating: Sequence[Webhook]
     validating: Sequence[Webhook]
     policies: PolicyCheck | None
+    mutations: Mutations | None = None
 
 
 class Admission:
@@ -89,6 +105,7 @@ class Admission:
         self._mutating: Sequence[Webhook] = ()
         self._validating: Sequence[Webhook] = ()
         self._policies: PolicyCheck | None = None
+        self._mutations: Mutations | None = None
 
     @property
     def configured(self) -> bool:
@@ -99,16 +116,16 @@ class Admission:
     def plan(self, call: Call, served: Served, operation: Operation) -> Plan | None:
         """Return who is to be asked about a write; None where nobody is."""
         self._refresh()
-        if not (self._mutating or self._validating or self._policies):
+        if not (self._mutating or self._validating or self._policies or self._mutations):
             return None
         if call.user.name == SYSTEM_USER or is_exempt(served.resource):
             return None
-        return Plan(operation, self._mutating, self._validating, self._policies)
+        return Plan(operation, self._mutating, self._validating, self._policies, self._mutations)
 
     def settle(
         self, call: Call, served: Served, key: Key, objects: tuple[Object, Object | None]
     ) -> None:
-        """Take the last step before the store: pod security, then quotas. Nothing may wait after it.
+        """Take the last step before the store: nodes, pod security, then quotas. Nothing may wait after it.
 
         Args:
             call: What is asked.
@@ -120,6 +137,7 @@ class Admission:
             ForbiddenError: One of them does not allow it.
         """
         obj, old = objects
+        node_restriction.restrict(call.user, served.resource.plural, obj, old)
         if key.namespace:
             if served.resource.key in pod_security.TEMPLATES:
                 self.pod_security.check(call, served, obj, old)
@@ -148,11 +166,20 @@ class Admission:
         self._seen = now
         self._mutating = webhooks_of(now[0])
         self._validating = webhooks_of(now[1])
-        if not now[3]:
-            self._policies = None
-            return
+        self._policies = self._judges(now[2], now[3]) if now[3] else None
+        self._mutations = self._changers(now[4], now[5]) if now[5] else None
+
+    def _judges(self, found: Sequence[Record], bound: Sequence[Record]) -> PolicyCheck | None:
         # Most clusters have no policies, and their language is a few megabytes.
         from wherry.apiserver.admission import policies  # noqa: PLC0415 - CEL is loaded when used
 
-        found = policies.Policies(self._store, self._resources, now[2], now[3])
-        self._policies = found if found.bound else None
+        every = policies.Policies(self._store, self._resources, found, bound)
+        return every if every.bound else None
+
+    def _changers(self, found: Sequence[Record], bound: Sequence[Record]) -> Mutations | None:
+        from wherry.apiserver.admission import (  # noqa: PLC0415 - CEL is loaded when used
+            mutation_policies,
+        )
+
+        every = mutation_policies.MutatingPolicies(self._store, self._resources, found, bound)
+        return every if every.bound else None

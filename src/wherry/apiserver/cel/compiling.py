@@ -6,7 +6,7 @@ counts for the nodes of its body, and functions count what they read.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from wherry.apiserver.cel import library, operators
@@ -19,6 +19,8 @@ from wherry.apiserver.cel.syntax import (
     Name,
     Node,
     Select,
+    StructOf,
+    dotted,
 )
 from wherry.apiserver.cel.values import NONE, CelError, CelType, CostError, Optional
 
@@ -52,6 +54,8 @@ class Frame:
 
 
 Run = Callable[[Frame], Any]
+Structs = Mapping[str, frozenset[str] | None]
+NO_STRUCTS: Final[Structs] = {}
 
 _ESCAPED: Final = re.compile(r"__(underscores|dot|dash|slash)__")
 _MARKS: Final = {"underscores": "__", "dot": ".", "dash": "-", "slash": "/"}
@@ -74,9 +78,12 @@ class Compiler:
 
     Args:
         variables: The names it may use; each has the place of its position.
+        structs: The types that it may make objects of, by the first part of their names; with the fields
+            that these have, or None where they may have any.
     """
 
-    def __init__(self, variables: Iterable[str]) -> None:
+    def __init__(self, variables: Iterable[str], structs: Structs = NO_STRUCTS) -> None:
+        self._structs = structs
         self._scope = {name: place for place, name in enumerate(variables)}
         self.size = len(self._scope)
 
@@ -93,11 +100,14 @@ class Compiler:
             return self._name(node.name)
         if isinstance(node, Select):
             return self._select(node)
+        if isinstance(node, Call):
+            return self._call(node)
+        return self._made(node)
+
+    def _made(self, node: ListOf | MapOf | StructOf) -> Run:
         if isinstance(node, ListOf):
             return self._list(node)
-        if isinstance(node, MapOf):
-            return self._map(node)
-        return self._call(node)
+        return self._map(node) if isinstance(node, MapOf) else self._struct(node)
 
     def _name(self, name: str) -> Run:
         place = self._scope.get(name)
@@ -109,7 +119,7 @@ class Compiler:
         raise CelSyntaxError(f"undeclared reference to '{name}' (in container '')")
 
     def _select(self, node: Select) -> Run:
-        constant = library.constant(_dotted(node), self._scope)
+        constant = library.constant(dotted(node), self._scope)
         if constant is not None:
             return lambda frame: constant
         target, field = self.compile(node.target), node.field
@@ -154,6 +164,17 @@ class Compiler:
 
         return build
 
+    def _struct(self, node: StructOf) -> Run:
+        root, _, below = node.name.partition(".")
+        known = self._structs.get(root)
+        if root not in self._structs or (below and known is not None):
+            raise CelSyntaxError(f"undeclared reference to '{node.name}' (in container '')")
+        items = [(Literal(unescape(field)), value, maybe) for field, value, maybe in node.items]
+        for field, _, _ in items:
+            if known is not None and field.value not in known:
+                raise CelSyntaxError(f"undefined field '{field.value}'")
+        return self._map(MapOf(tuple(items)))
+
     def _call(self, node: Call) -> Run:
         name, args, target = node.function, node.args, node.target
         if target is not None:
@@ -168,12 +189,12 @@ class Compiler:
             return self._loop(name, target, args)
         if name in _OPTIONAL_LOOPS and len(args) == 2:
             return self._optional_map(name, target, args)
-        if name == "bind" and _dotted(target) == "cel":
+        if name == "bind" and dotted(target) == "cel":
             return self._bind(args)
         return None
 
     def _member(self, name: str, target: Node, args: Sequence[Node]) -> Run:
-        qualified = f"{_dotted(target)}.{name}"
+        qualified = f"{dotted(target)}.{name}"
         if _root(target) not in self._scope and qualified in library.FUNCTIONS:
             return self._function(qualified, args)
         if name in {"or", "orValue"}:
@@ -443,15 +464,6 @@ _SPECIAL: Final[dict[str, Callable[[Compiler, Sequence[Node]], Run]]] = {
 }
 
 
-def _dotted(node: Node) -> str:
-    if isinstance(node, Name):
-        return node.name
-    if isinstance(node, Select) and not node.optional:
-        inner = _dotted(node.target)
-        return f"{inner}.{node.field}" if inner else ""
-    return ""
-
-
 def _root(node: Node) -> str:
     while isinstance(node, Select):
         node = node.target
@@ -466,6 +478,8 @@ def children(node: Node) -> list[Node]:
         return [*node.args, *([node.target] if node.target is not None else [])]
     if isinstance(node, ListOf):
         return [item for item, _ in node.items]
+    if isinstance(node, StructOf):
+        return [value for _, value, _ in node.items]
     if isinstance(node, MapOf):
         return [part for key, value, _ in node.items for part in (key, value)]
     return []

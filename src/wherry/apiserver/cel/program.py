@@ -15,18 +15,24 @@ class Program:
         node: Its tree.
     """
 
-    def __init__(self, text: str, variables: Sequence[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        variables: Sequence[str],
+        structs: compiling.Structs = compiling.NO_STRUCTS,
+    ) -> None:
         """Compile an expression.
 
         Args:
             text: The expression.
             variables: The names it may use.
+            structs: The types that it may make objects of; see `compiling.Compiler`.
 
         Raises:
             CelSyntaxError: It is no expression, or uses what there is not.
         """
         self.text = text
-        compiler = compiling.Compiler(variables)
+        compiler = compiling.Compiler(variables, structs)
         try:
             self.node = syntax.parse(text)
             self._run = compiler.compile(self.node)

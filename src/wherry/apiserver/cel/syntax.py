@@ -64,7 +64,25 @@ class MapOf:
     items: "tuple[tuple[Node, Node, bool], ...]"
 
 
-Node = Literal | Name | Select | Call | ListOf | MapOf
+@dataclass(frozen=True, slots=True)
+class StructOf:
+    """``Object.spec{a: 1, ?b: x}``: something of a type with a name."""
+
+    name: str
+    items: "tuple[tuple[str, Node, bool], ...]"
+
+
+Node = Literal | Name | Select | Call | ListOf | MapOf | StructOf
+
+
+def dotted(node: Node) -> str:
+    """Return ``a.b.c`` where a tree is nothing else; else an empty text."""
+    if isinstance(node, Name):
+        return node.name
+    if isinstance(node, Select) and not node.optional:
+        inner = dotted(node.target)
+        return f"{inner}.{node.field}" if inner else ""
+    return ""
 
 
 class UInt(int):
@@ -134,7 +152,9 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise CelSyntaxError(_error(text, at, f"Syntax error: token recognition error at: {text[at]!r}"))
+            raise CelSyntaxError(
+                _error(text, at, f"Syntax error: token recognition error at: {text[at]!r}")
+            )
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match[0], at))
         at = match.end()
@@ -272,7 +292,24 @@ class _Parser:
                 raise CelSyntaxError(_error(self._text, token.at, "reserved identifier: in"))
             else:
                 node = Select(node, field, optional=mark == ".?")
-        return node
+        name = dotted(node)
+        return self._suffixes(self._struct(name)) if name and self._take("{") else node
+
+    def _struct(self, name: str) -> Node:
+        items: list[tuple[str, Node, bool]] = []
+        while not self._take("}"):
+            if items:
+                self._expect(",")
+                if self._take("}"):
+                    break
+            maybe = bool(self._take("?"))
+            token = self._token
+            if token.kind not in {"name", "quoted"}:
+                raise self._unexpected()
+            self._at += 1
+            self._expect(":")
+            items.append((token.text.strip("`"), self._expression(), maybe))
+        return StructOf(name, tuple(items))
 
     def _arguments(self, end: str) -> tuple[Node, ...]:
         found: list[Node] = []

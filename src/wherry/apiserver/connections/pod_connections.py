@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import urllib.parse
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -21,7 +22,7 @@ from wherry.apiserver.connections import (
     targets,
 )
 from wherry.apiserver.identity import Authorizer
-from wherry.apiserver.pod_streams import PodNode, Session
+from wherry.apiserver.pod_streams import NodePages, PodNode, Session
 from wherry.objects import errors, metadata
 from wherry.objects.requests import Object
 from wherry.store import Store
@@ -41,6 +42,8 @@ class PodConnections:
         """
         self.node: PodNode | None = None
         """Set once there is one."""
+        self.pages: NodePages | None = None
+        """Set once there is a node."""
         self._store = store
         self._authorizer = authorizer
         self._session: aiohttp.ClientSession | None = None
@@ -103,14 +106,25 @@ class PodConnections:
         serve = command_sockets.serve if websocket else command_spdy.serve
         return await serve(request, wishes, begin)
 
+    async def _page(self, request: web.BaseRequest, node: str) -> web.StreamResponse:
+        """Answer with what a node tells of itself: it has no port of its own."""
+        if self.pages is None:
+            raise errors.ServiceUnavailableError("the node is starting; try again in a moment")
+        if request.method not in {"GET", "HEAD"}:
+            raise errors.MethodNotAllowedError(
+                "a node is only read here: commands and ports are served by pods/exec, pods/attach "
+                "and pods/portforward"
+            )
+        # /api/v1/nodes/NAME/proxy/…
+        below = request.raw_path.partition("?")[0].split("/", 6)[6:]
+        body, media_type = await self.pages.page(node, urllib.parse.unquote("".join(below)))
+        return web.Response(body=body, headers={"Content-Type": media_type})
+
     async def _proxy(self, request: web.BaseRequest, call: Call, obj: Object) -> web.StreamResponse:
         asked = call.request
         named = targets.parse(asked.name or "")
         if asked.resource.plural == "nodes":
-            raise NodeProxyError(
-                "the node has no interface of its own here: its pods' logs, commands and ports are "
-                "served by pods/log, pods/exec and pods/portforward"
-            )
+            return await self._page(request, named.name)
         if asked.resource.plural == "services":
             place = targets.service_place(self._store, obj, named.port)
         else:
@@ -126,12 +140,6 @@ class PodConnections:
         prefix = "/".join(parts[: parts.index("proxy", 6) + 1])
         target = proxying.Target(named.scheme, place.host, place.port, prefix)
         return await proxying.serve(request, target, self._session)
-
-
-class NodeProxyError(errors.ApiError):
-    """Nothing to be proxied to."""
-
-    code, reason = 501, "NotImplemented"
 
 
 def _beginning(

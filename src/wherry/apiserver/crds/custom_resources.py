@@ -39,7 +39,7 @@ class CustomResources:
     def load(self) -> None:
         """Serve what the store holds."""
         for record in self._core.store.list(kinds.CUSTOM_RESOURCE_DEFINITIONS.key).records:
-            self._serve(record.value())
+            self._serve(record, record.value())
 
     def start(self) -> None:
         """Go on with deletions that were under way."""
@@ -61,14 +61,14 @@ class CustomResources:
                 self._withdraw(before.key.name)
             return
         definition = after.value()
-        self._serve(definition)
+        self._serve(after, definition)
         self._clean_if_deleting(definition)
 
-    def _serve(self, definition: Object) -> None:
+    def _serve(self, record: Record, definition: Object) -> None:
         name = definition["metadata"]["name"]
         self._withdraw(name)
         self._serving[name] = serving.served_by(
-            definition, self._known, self._core.admission.client
+            definition, record.value, self._known, self._core.admission.client
         )
         for served in self._serving[name]:
             self._core.resources.add(served)

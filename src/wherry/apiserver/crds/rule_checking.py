@@ -7,14 +7,13 @@ apiextensions-apiserver. Types are followed as far as fields, items and the vari
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from wherry.apiserver.cel.compiling import unescape
+from wherry.apiserver.cel.compiling import children, unescape
 from wherry.apiserver.cel.program import Program
 from wherry.apiserver.cel.syntax import (
     Call,
     CelSyntaxError,
     ListOf,
     Literal,
-    MapOf,
     Name,
     Node,
     Select,
@@ -148,14 +147,9 @@ def _type(node: Node, scope: Mapping[str, Schema]) -> Schema:
         return _ANY if node.optional else found
     if isinstance(node, Call):
         return _call(node, scope)
-    parts = [item for item, _ in node.items] if isinstance(node, ListOf) else _entries(node)
-    for part in parts:
+    for part in children(node):
         _type(part, scope)
     return {"type": "array"} if isinstance(node, ListOf) else _ANY
-
-
-def _entries(node: MapOf) -> list[Node]:
-    return [part for key, value, _ in node.items for part in (key, value)]
 
 
 def _field(schema: Schema, name: str) -> Schema:

@@ -10,11 +10,12 @@ from wherry.apiserver.admission.webhook_client import WebhookClient
 from wherry.apiserver.converting import Asking
 from wherry.apiserver.crds.conversion_webhook import ConversionWebhook
 from wherry.apiserver.crds.hooks import HookedStrategy, Hooks, convert_all
+from wherry.apiserver.crds.stored_defaults import StoredDefaults
 from wherry.apiserver.crds.strategy import CustomStrategy
 from wherry.apiserver.crds.validation import RULES
 from wherry.apiserver.resources import ScalePaths, Served, precedence
 from wherry.apiserver.strategy import Strategy
-from wherry.objects import conditions, openapi
+from wherry.objects import conditions, metadata, openapi
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
@@ -56,11 +57,14 @@ class Known:
         return conversions.convert_all, False
 
 
-def served_by(definition: Object, known: Known, client: WebhookClient) -> list[Served]:
+def served_by(
+    definition: Object, reread: Callable[[], Object], known: Known, client: WebhookClient
+) -> list[Served]:
     """Return what a stored definition serves: its versions, the most stable first.
 
     Args:
         definition: With its status; one that is not established serves nothing.
+        reread: Returns the definition again: of its schemas nothing is kept.
         known: What the server knows itself.
         client: Calls conversion webhooks.
     """
@@ -70,11 +74,15 @@ def served_by(definition: Object, known: Known, client: WebhookClient) -> list[S
     rows = {version["name"]: _resource(spec, version) for version in spec["versions"]}
     storage = next(rows[each["name"]] for each in spec["versions"] if each.get("storage"))
     terminating = "deletionTimestamp" in definition["metadata"]
-    schemas = {
-        rows[version["name"]].api_version: _schema(version["schema"]["openAPIV3Schema"])
-        for version in spec["versions"]
-    }
+    structural = {name: functools.partial(_structural, reread, name) for name in rows}
+    schemas = {row.api_version: _schema(structural[name]) for name, row in rows.items()}
     convert, asks = known.conversion(definition, schemas, client)
+    defaults = None
+    stored = next(each for each in spec["versions"] if each.get("storage"))
+    if _has_defaults(stored["schema"]["openAPIV3Schema"]):
+        api_version = storage.api_version
+        revision = metadata.resource_version(definition)
+        defaults = StoredDefaults(api_version, schemas[api_version], revision)
     return [
         Served(
             resource=rows[version["name"]],
@@ -82,26 +90,37 @@ def served_by(definition: Object, known: Known, client: WebhookClient) -> list[S
             schema=schemas[rows[version["name"]].api_version],
             strategy=known.strategy(storage, _selectable(version)),
             definition={
-                **version,
+                **{key: value for key, value in version.items() if key != "schema"},
                 "listKind": spec["names"]["listKind"],
                 "terminating": terminating,
             },
             scale=_scale(version),
-            rules=_rules(version["schema"]["openAPIV3Schema"]),
+            rules=_rules(version["schema"]["openAPIV3Schema"], structural[version["name"]]),
             convert=convert,
             asks=asks,
+            defaults=defaults,
+            structural=structural[version["name"]],
         )
         for version in sorted(spec["versions"], key=lambda each: precedence(each["name"]))
         if version.get("served")
     ]
 
 
-def _schema(openapi_schema: Mapping[str, Any]) -> Callable[[], Schema]:
+def _structural(reread: Callable[[], Object], name: str) -> Mapping[str, Any]:
+    """Return the schema of a version of a definition."""
+    version = next(each for each in reread()["spec"]["versions"] if each["name"] == name)
+    found: Mapping[str, Any] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def _schema(structural: Callable[[], Mapping[str, Any]]) -> Callable[[], Schema]:
     """Return what compiles the schema when the first object comes, and once."""
-    return functools.cache(lambda: openapi.custom(openapi_schema))
+    return functools.cache(lambda: openapi.custom(structural()))
 
 
-def _rules(schema: Mapping[str, Any]) -> Callable[[Object, Object | None], list[Cause]] | None:
+def _rules(
+    schema: Mapping[str, Any], structural: Callable[[], Mapping[str, Any]]
+) -> Callable[[Object, Object | None], list[Cause]] | None:
     """Return what asks the rules of a schema, which are compiled when the first object comes."""
     if not _has_rules(schema):
         return None
@@ -111,7 +130,7 @@ def _rules(schema: Mapping[str, Any]) -> Callable[[Object, Object | None], list[
         # Few clusters have rules, and the language is a few megabytes.
         from wherry.apiserver.crds import rules  # noqa: PLC0415 - CEL is loaded when used
 
-        return rules.RuleSet(schema)
+        return rules.RuleSet(structural())
 
     def check(obj: Object, old: Object | None) -> list[Cause]:
         found: list[Cause] = compiled().check(obj, old)
@@ -126,6 +145,14 @@ def _has_rules(schema: Any) -> bool:
     if not isinstance(schema, dict):
         return False
     return bool(schema.get(RULES)) or any(map(_has_rules, schema.values()))
+
+
+def _has_defaults(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_defaults, schema))
+    if not isinstance(schema, dict):
+        return False
+    return "default" in schema or any(map(_has_defaults, schema.values()))
 
 
 def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:

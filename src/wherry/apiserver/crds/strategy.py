@@ -114,10 +114,12 @@ def _clashes(obj: Object, context: Context) -> Iterator[str]:
         if resource.group == group:
             taken |= dict.fromkeys((resource.plural, resource.singular), resource.key)
             taken[resource.kind] = resource.key
-    for other in context.lookup.list(kinds.CUSTOM_RESOURCE_DEFINITIONS):
-        name = other["metadata"]["name"]
-        if other["spec"]["group"] != group or name == obj["metadata"].get("name"):
+    resource = kinds.CUSTOM_RESOURCE_DEFINITIONS
+    for name in context.lookup.names(resource):
+        # Definitions are large, and their names end with their group: few are parsed, one at a time.
+        if name.partition(".")[2] != group or name == obj["metadata"].get("name"):
             continue
+        other = context.lookup.get(resource, name) or {}
         accepted = (other.get("status") or {}).get("acceptedNames") or {}
         for value in _all_names(accepted):
             taken[value] = name

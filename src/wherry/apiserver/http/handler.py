@@ -7,7 +7,6 @@ room asks who somebody is.
 import logging
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from aiohttp import web
 
 from wherry.apiserver import access, admitting, connect_options, forms, pod_streams, table
 from wherry.apiserver.answers import One
+from wherry.apiserver.audit import ids
 from wherry.apiserver.audit.auditor import Auditor
 from wherry.apiserver.audit.policy import Level, Subject
 from wherry.apiserver.call import Call, is_true
@@ -132,10 +132,10 @@ class Handler:
     ) -> web.StreamResponse:
         path, _, query_text = request.raw_path.partition("?")
         query = _query(query_text) if query_text else {}
-        if not _DURATION.fullmatch(query.get("timeout") or "0"):
+        if (timeout := query.get("timeout")) and not _DURATION.fullmatch(timeout):
             raise errors.BadRequestError(
                 "invalid timeout specified in the request URL - it must be a duration such as 30s, "
-                f"not {query['timeout']!r:.40}"
+                f"not {timeout!r:.40}"
             )
         user = await self._user(request, way)
         segments = paths.segments(path)
@@ -143,13 +143,15 @@ class Handler:
         if target is None:
             names[0] = request.method.lower() if request.method in {"GET", "HEAD"} else "other"
             way.of_path(user, request.method, path)
-            self._audit(request, way, Subject(user, request.method.lower(), path))
+            if self._parts.auditor is not None:
+                self._audit(request, way, Subject(user, request.method.lower(), path))
             await way.enter()
             return self._page(request, segments, query, user)
         served, asked = self._request(request.method, target, query)
         names[:] = asked.verb, target.plural
         way.of_resource(user, asked)
-        self._audit(request, way, _subject(user, path, asked), target.version)
+        if self._parts.auditor is not None:
+            self._audit(request, way, _subject(user, path, asked), target.version)
         access.check(self._parts.authorizer, user, asked)
         if served is None:
             names[1] = ""
@@ -194,7 +196,7 @@ class Handler:
             return
         way.audited = self._parts.auditor.begin(
             subject,
-            id=str(uuid.uuid4()),
+            id=ids.new(),
             uri=request.raw_path,
             agent=request.headers.get("User-Agent", ""),
             address=request.remote or "",

@@ -16,6 +16,7 @@ from wherry.apiserver.identity import (
 from wherry.objects import errors, names
 
 _USER = "Impersonate-User"
+_FIRST = frozenset("iI")
 _EXTRA = "impersonate-extra-"
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
@@ -29,8 +30,11 @@ def impersonated(authorizer: Authorizer, user: User, headers: Mapping[str, str])
     """
     name = headers.get(_USER, "")
     if not name:
-        if any(key.lower().startswith("impersonate-") for key in headers):
-            raise errors.BadRequestError(f"{_USER} must be set when other Impersonate headers are")
+        # Every request passes here: most names are told by their first letter.
+        for key in headers:
+            if key[:1] in _FIRST and key.lower().startswith("impersonate-"):
+                text = f"{_USER} must be set when other Impersonate headers are"
+                raise errors.BadRequestError(text)
         return user
     groups = tuple(value for key, value in headers.items() if key.lower() == "impersonate-group")
     extra: dict[str, tuple[str, ...]] = {}

@@ -57,11 +57,12 @@ class Limits:
 class Connection(web.RequestHandler):
     """One connection, with a note of since when it owes something."""
 
-    __slots__ = ("_address", "_bounds", "_since", "_told_since", "_told_size", "answering")
+    __slots__ = ("_address", "_bounds", "_now", "_since", "_told_since", "_told_size", "answering")
 
     def __init__(self, bounds: "Connections", server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._bounds = bounds
+        self._now: Callable[[], float] = options["loop"].time
         self._since = 0.0
         self._told_size = 0
         self._told_since = 0.0
@@ -74,7 +75,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if peer else ""
-        self._since = asyncio.get_running_loop().time()
+        self._since = self._now()
         self._bounds.opened(self, self._address)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -85,7 +86,7 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Note when a request begins."""
         if not self._since and not self.answering:
-            self._since = asyncio.get_running_loop().time()
+            self._since = self._now()
         super().data_received(data)
 
     def begin(self) -> None:

@@ -55,10 +55,12 @@ def segments(path: str) -> list[str]:
 
 def _own_part(path: str) -> str:
     """Cut off what follows ``/proxy/``: that is the path of somebody else, whose rules we do not know."""
-    before, found, _ = path.partition("/proxy/")
+    if "/proxy/" not in path:
+        return path
+    before = path.partition("/proxy/")[0]
     parts = before.split("/")
     proxied = parts[-2:-1] in (["pods"], ["services"]) and parts[3:4] == ["namespaces"]
-    return f"{before}/proxy" if found and proxied and len(parts) == 7 else path
+    return f"{before}/proxy" if proxied and len(parts) == 7 else path
 
 
 def _decoded(part: str) -> str:

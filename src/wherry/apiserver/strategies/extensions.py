@@ -18,6 +18,8 @@ _MAX_WEBHOOK_SECONDS = 30
 _OPERATIONS = frozenset({"*", "CREATE", "UPDATE", "DELETE", "CONNECT"})
 _SIDE_EFFECTS = frozenset({"None", "NoneOnDryRun"})
 _FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
+_REINVOCATIONS = frozenset({"Never", "IfNeeded"})
+_PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 _CONDITION_VARIABLES = ("object", "oldObject", "request", "authorizer")
 
 
@@ -117,6 +119,39 @@ def _validate_policy(obj: Object, old: Object | None, context: Context) -> list[
     return [causes.invalid(path, expression, why) for path, expression, why in found]
 
 
+def _validate_mutating_policy(obj: Object, old: Object | None, context: Context) -> list[Cause]:
+    # Few clusters have policies, and their language is a few megabytes.
+    from wherry.apiserver.admission import (  # noqa: PLC0415 - CEL is loaded when used
+        mutation_policies,
+    )
+
+    spec = obj.get("spec") or {}
+    wanted = ("matchConstraints", "mutations")
+    found = [causes.required(f"spec.{field}") for field in wanted if not spec.get(field)]
+    if spec.get("reinvocationPolicy") not in _REINVOCATIONS:
+        value = spec.get("reinvocationPolicy") or ""
+        found.append(causes.unsupported("spec.reinvocationPolicy", value, _REINVOCATIONS))
+    for index, mutation in enumerate(spec.get("mutations") or ()):
+        found += _mutation(f"spec.mutations[{index}]", mutation)
+    wrong = mutation_policies.problems(spec)
+    return found + [causes.invalid(path, expression, why) for path, expression, why in wrong]
+
+
+def _mutation(path: str, mutation: dict[str, Any]) -> list[Cause]:
+    kind = mutation.get("patchType") or ""
+    if kind not in _PATCH_TYPES:
+        return [causes.unsupported(f"{path}.patchType", kind, frozenset(_PATCH_TYPES))]
+    field = _PATCH_TYPES[kind]
+    if not (mutation.get(field) or {}).get("expression"):
+        why = f"must be specified when patchType is {kind}"
+        return [causes.required(f"{path}.{field}.expression", why)]
+    other = next(each for each in _PATCH_TYPES.values() if each != field)
+    if mutation.get(other) is not None:
+        why = f"may not be specified when patchType is {kind}"
+        return [causes.invalid(f"{path}.{other}", "", why)]
+    return []
+
+
 def _default_policy_binding(obj: Object) -> None:
     _default_match((obj.get("spec") or {}).get("matchResources"))
 
@@ -162,7 +197,9 @@ STRATEGIES = {
         on_default=_default_policy, on_validate=_validate_policy
     ),
     f"validatingadmissionpolicybindings.{_ADMISSION}": Rules(on_default=_default_policy_binding),
-    f"mutatingadmissionpolicies.{_ADMISSION}": Rules(on_default=_default_policy),
+    f"mutatingadmissionpolicies.{_ADMISSION}": Rules(
+        on_default=_default_policy, on_validate=_validate_mutating_policy
+    ),
     f"mutatingadmissionpolicybindings.{_ADMISSION}": Rules(on_default=_default_policy_binding),
     f"flowschemas.{_FLOW}": Rules(on_default=_default_flow),
     f"prioritylevelconfigurations.{_FLOW}": Rules(on_default=_default_level),

@@ -18,6 +18,7 @@ from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 
 _BY_GROUP = "pod-group"
+_PLACED = ("Scheduled", "Running", "Finished", "Completed", "Failed")
 _Status = Callable[..., dict[str, Any]]
 
 
@@ -33,11 +34,14 @@ class PodGroupReconciler:
         self._groups = manager.cache(resource)
         self._pods = manager.cache(kinds.PODS)
         self._pods.add_index(_BY_GROUP, _group_of)
+        self._told: dict[Request, str] = {}
+        """What was said last; forgotten at a restart, after which it is said once more."""
 
     async def reconcile(self, request: Request) -> Result | None:
         """Write the group's status; tell when what it waits for changes."""
         obj = self._groups.get(request.namespace, request.name)
         if obj is None:
+            self._told.pop(request, None)
             return None
         group = membership.group(obj)
         pods = self._pods.by_index(_BY_GROUP, group.key.text)
@@ -46,15 +50,13 @@ class PodGroupReconciler:
             await write_status(self._client, self._resource, obj, status)
         except (errors.NotFoundError, errors.ConflictError):
             return None  # it has changed, and that change is another request
-        await self._tell(obj, statuses.waits_for(group, statuses.count(pods)))
-        return None
-
-    async def _tell(self, obj: Object, waits_for: str) -> None:
-        # The recorder counts what is said again, and cuts off who says too much.
-        if waits_for:
+        waits_for = statuses.waits_for(group, statuses.count(pods))
+        before, self._told[request] = self._told.get(request, ""), waits_for
+        if waits_for and waits_for != before:
             await self._recorder.event(obj, "Warning", "Unschedulable", waits_for)
-        elif (obj.get("status") or {}).get("phase") in {"Scheduling", "Inqueue"}:
+        elif status["phase"] in _PLACED and (obj.get("status") or {}).get("phase") not in _PLACED:
             await self._recorder.event(obj, "Normal", "Scheduled", "all needed pods have a node")
+        return None
 
 
 class QueueReconciler:

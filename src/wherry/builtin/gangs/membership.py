@@ -16,6 +16,20 @@ _ANNOTATIONS: Final = ("scheduling.k8s.io/group-name", "scheduling.volcano.sh/gr
 _TASK: Final = "volcano.sh/task-spec"
 QUEUE_ANNOTATION: Final = "scheduling.volcano.sh/queue-name"
 
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+SCHEDULERS: Final = frozenset(
+    {
+        DEFAULT_SCHEDULER,
+        "coscheduling",
+        "kube-batch",
+        "scheduler-plugins",
+        "scheduler-plugins-scheduler",
+        "volcano",
+    }
+)
+"""Schedulers that ours stands for: manifests name them for their gangs. Pods that name others are
+left to whoever runs under that name."""
+
 
 class GroupKey(NamedTuple):
     """Which PodGroup.

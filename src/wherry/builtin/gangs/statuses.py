@@ -4,19 +4,22 @@ Source: the phases of scheduler-plugins' and Volcano's own controllers.
 """
 
 import datetime
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from wherry.builtin import placement
-from wherry.builtin.gangs import messages
 from wherry.builtin.gangs.membership import Group
-from wherry.objects import conditions, metadata
+from wherry.objects import conditions, metadata, quantities
 from wherry.objects.requests import Object
 
 _UNSCHEDULABLE = "Unschedulable"
 _SCHEDULED = "Scheduled"
+_NOT_ENOUGH = "NotEnoughResources"
+_READY = "tasksReady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +120,20 @@ def volcano_pod_group(
     status = dict(obj.get("status") or {})
     listed = [dict(each) for each in status.get("conditions") or ()]
     told = waits_for(group, counts)
+    now_so = functools.partial(conditions.set, listed, now=now)
     if told:
-        _set(listed, _UNSCHEDULABLE, "True", "NotEnoughResources", told, now)
-        _set(listed, _SCHEDULED, "False", "NotEnoughResources", told, now)
+        now_so(_UNSCHEDULABLE, "True", reason=_NOT_ENOUGH, message=told)
+        now_so(_SCHEDULED, "False", reason=_NOT_ENOUGH, message=told)
     elif counts.scheduled:
-        _set(listed, _SCHEDULED, "True", "tasksReady", "all needed pods have a node", now)
+        now_so(_SCHEDULED, "True", reason=_READY, message="all needed pods have a node")
         if any(each["type"] == _UNSCHEDULABLE for each in listed):
-            _set(listed, _UNSCHEDULABLE, "False", "tasksReady", "", now)
+            now_so(_UNSCHEDULABLE, "False", reason=_READY, message="")
     return {
         **status,
         "phase": _volcano_phase(group, counts),
         "conditions": listed,
         **_numbers(counts),
     }
-
-
-def _set(
-    listed: list[dict[str, Any]],
-    kind: str,
-    state: str,
-    reason: str,
-    message: str,
-    now: datetime.datetime,
-) -> None:
-    conditions.set(listed, kind, state, reason=reason, message=message, now=now)
 
 
 def _volcano_phase(group: Group, counts: Counts) -> str:
@@ -178,4 +171,10 @@ def queue(obj: Object, groups: Iterable[Object], pods: Iterable[Object]) -> dict
 
 
 def _quantities(amounts: Mapping[str, int]) -> dict[str, str]:
-    return {name: messages.amount(name, value) for name, value in sorted(amounts.items()) if value}
+    return {name: _quantity(name, value) for name, value in sorted(amounts.items()) if value}
+
+
+def _quantity(name: str, value: int) -> str:
+    if name == "cpu":
+        return quantities.canonical(f"{value}m")
+    return quantities.format(Decimal(value), like="1Ki")

@@ -17,7 +17,7 @@ from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
 from wherry.kubelet.environments import kinds as environment_kinds
-from wherry.kubelet.launcher.types import LauncherError
+from wherry.kubelet.launcher.types import LauncherError, WarmState
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
 
@@ -89,12 +89,14 @@ async def _launcher(home: Home) -> dict[str, Any] | None:
             "memoryBytes": processes.resident_bytes(pid),
             "containers": None,
             "limits": {},
+            "warmed": [],
             "problem": str(error),
         }
     if launcher is None:
         return None
     try:
         states = await launcher.list()
+        warmed = await launcher.list_warm()
     finally:
         await launcher.close()
     return {
@@ -102,6 +104,21 @@ async def _launcher(home: Home) -> dict[str, Any] | None:
         "memoryBytes": processes.resident_bytes(launcher.pid),
         "containers": sum(state.running for state in states),
         "limits": {reason: str(why) for reason, why in launcher.features.reasons.items()},
+        "warmed": [_warmed(state) for state in warmed],
+    }
+
+
+def _warmed(state: WarmState) -> dict[str, Any]:
+    return {
+        "program": state.program,
+        "preload": [*state.preload],
+        "pid": state.pid,
+        "ready": state.ready,
+        "memoryBytes": state.memory_bytes,
+        "started": state.started,
+        "wentCold": state.went_cold,
+        "leftOut": dict(state.left_out),
+        "problem": state.problem,
     }
 
 
@@ -200,6 +217,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         number = launcher["containers"]
         told_of = launcher["problem"] if number is None else counted(number, "container")
         yield f"  launcher: pid {launcher['pid']}, {_mib(launcher['memoryBytes'])}, {told_of}"
+        yield from warm_lines(launcher["warmed"])
         for limit, why in launcher["limits"].items():
             yield f"  this machine has no {limit.replace('_', ' ')}: {why}"
     for node in told.get("nodes", []):
@@ -213,6 +231,19 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  ! {problem}"
     if len(problems) > _MOST:
         yield f"  ! and {len(problems) - _MOST} more"
+
+
+def warm_lines(warmed: list[dict[str, Any]]) -> Iterator[str]:
+    """Tell of the processes that Python programs are forked from, and of modules that they have to do without."""
+    alive = [one for one in warmed if one["pid"] is not None]
+    if alive:
+        memory = sum(one["memoryBytes"] for one in alive)
+        programs = counted(sum(one["started"] - one["wentCold"] for one in warmed), "program")
+        yield f"  warm: {len(alive)} kept, {_mib(memory)}; {programs} started from them"
+    for module, why in {
+        name: why for one in warmed for name, why in one["leftOut"].items()
+    }.items():
+        yield f"  not imported beforehand: {module}, as {why}"
 
 
 def _amounts(node: dict[str, Any]) -> str:

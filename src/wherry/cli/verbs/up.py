@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from argparse import Namespace
+from pathlib import Path
 
 import wherry
 from wherry.cli import failures, reaching, starting
@@ -42,19 +43,18 @@ def _already(home: Home, running: Running) -> int:
 
 def _arguments(options: Namespace) -> list[str]:
     arguments = []
-    if options.port is not None:
-        arguments += ["--port", str(options.port)]
+    for name in ("port", "cpu_overcommit", "image_runtime", "audit_log", "audit_policy"):
+        value = getattr(options, name)
+        if value not in {None, ""}:
+            # The platform has a working directory of its own.
+            word = value.absolute() if isinstance(value, Path) else value
+            arguments += [f"--{name.replace('_', '-')}", str(word)]
     if options.no_isolation:
         arguments.append("--no-isolation")
-    if options.cpu_overcommit is not None:
-        arguments += ["--cpu-overcommit", str(options.cpu_overcommit)]
     for registry in options.insecure_registry:
         arguments += ["--insecure-registry", registry]
-    if options.image_runtime:
-        arguments += ["--image-runtime", options.image_runtime]
-    for flag in ("audit_log", "audit_policy"):
-        if (path := getattr(options, flag)) is not None:
-            arguments += [f"--{flag.replace('_', '-')}", str(path.absolute())]
+    if options.components:
+        arguments += ["--components", ",".join(options.components)]
     if options.verbose:
         arguments.append("--verbose")
     return arguments

@@ -80,8 +80,11 @@ class HttpTransport:
         """
         call = wire.HttpCall("GET", path, {"Accept": "*/*"}, None)
         async with self._answer(call, None) as response:
-            async for chunk in response.content.iter_any():
-                yield chunk
+            try:
+                async for chunk in response.content.iter_any():
+                    yield chunk
+            finally:
+                _abandon(response)
 
     async def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -152,6 +155,16 @@ class HttpTransport:
                 trust_env=False,
             )
         return self._session
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """Cut the connection of an answer that is not read to its end.
+
+    An orderly end of TLS would go on after the event loop that it needs.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _event(line: bytes) -> WatchEvent:

@@ -10,15 +10,20 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from wherry.kubelet.environments import failures, making, uv_process
 from wherry.kubelet.environments.recipe import Recipe
 from wherry.kubelet.environments.uv_process import Progress
 
 _BUILDING = ".building-"
-_USED = "used"
+USED = "used"
+"""File whose time says when something last started from a build."""
+
+_Result = TypeVar("_Result")
 
 
 class BuildError(Exception):
@@ -26,11 +31,13 @@ class BuildError(Exception):
 
     Attributes:
         unsatisfiable: Whether other versions may be had.
+        of_base: Whether it was what a layer stands on that failed.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.unsatisfiable = failures.is_unsatisfiable(message)
+        self.of_base = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Built:
     def use(self) -> None:
         """Note that something starts from it, which keeps it from being collected for a while."""
         with contextlib.suppress(OSError):
-            (self.root / _USED).touch()
+            (self.root / USED).touch()
 
 
 @dataclass(slots=True)
@@ -144,7 +151,7 @@ class Builder:
         listeners: list[Progress] = []
 
         def tell(line: str) -> None:
-            for listener in list(listeners):
+            for listener in listeners:
                 listener(line)
 
         task = asyncio.create_task(self._build(recipe, tell), name=f"build-{recipe.hash}")
@@ -154,22 +161,27 @@ class Builder:
 
     async def _build(self, recipe: Recipe, progress: Progress) -> Built:
         # The base first, and outside of the slot: it needs one itself.
-        base = await self.build(recipe.base, progress) if recipe.base is not None else None
+        base = await self._base(recipe.base, progress) if recipe.base is not None else None
         if self._slots.locked():
             progress("waiting for another build to finish")
         async with self._slots:
             return await self._build_in_slot(recipe, base, progress)
 
-    async def _build_in_slot(
-        self, recipe: Recipe, base: Built | None, progress: Progress
-    ) -> Built:
+    async def _base(self, recipe: Recipe, progress: Progress) -> Built:
+        try:
+            return await self.build(recipe, progress)
+        except BuildError as error:
+            error.of_base = True
+            raise
+
+    async def _build_in_slot(self, recipe: Recipe, base: Built | None, progress: Progress) -> Built:
         folder = self._folder / f"{_BUILDING}{recipe.hash}-{os.getpid()}"
         try:
             root = base.root if base is not None else None
-            await asyncio.to_thread(making.prepare, folder, recipe, root)
+            await _to_its_end(lambda: making.prepare(folder, recipe, root))
             async with asyncio.timeout(self._timeout_seconds):
                 await making.make(folder, recipe, progress)
-            return await asyncio.to_thread(self._publish, folder, recipe)
+            return await _to_its_end(lambda: self._publish(folder, recipe))
         except uv_process.UvError as error:
             raise BuildError(str(error)) from error
         except TimeoutError as error:
@@ -177,7 +189,7 @@ class Builder:
         except OSError as error:
             raise BuildError(f"cannot write the environment: {error}") from error
         finally:
-            await asyncio.to_thread(self._sweep, recipe.hash)
+            await _to_its_end(lambda: self._sweep(recipe.hash))
 
     def _sweep(self, content: str) -> None:
         # Also what an earlier process left: its uv may have gone on writing after `clean`.
@@ -190,9 +202,19 @@ class Builder:
         shutil.rmtree(built.root, ignore_errors=True)
         folder.rename(built.root)
         # Its own and new, also where a layer has been given the base's.
-        (built.root / _USED).unlink(missing_ok=True)
+        (built.root / USED).unlink(missing_ok=True)
         built.use()
         return built
+
+
+async def _to_its_end(function: Callable[[], _Result]) -> _Result:
+    """Run it in a thread, and be cancelled only after it: threads cannot be cut off."""
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        if not running.done():
+            await asyncio.wait([running])
 
 
 def built_at(built: Built) -> float:

@@ -26,7 +26,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
 
 def is_unsatisfiable(text: str) -> bool:
     """Return whether a message says that the versions asked for do not exist together."""
-    return re.search(r"No solution found|unsatisfiable|no wheels? with a matching", text) is not None
+    return (
+        re.search(r"No solution found|unsatisfiable|no wheels? with a matching", text) is not None
+    )
 
 
 def explain(code: int, lines: list[str]) -> str:

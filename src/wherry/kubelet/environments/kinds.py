@@ -23,6 +23,9 @@ ENVIRONMENTS = Resource(
     subresources=("status",),
 )
 
+BUILD_ANNOTATION = "wherry.dev/build"
+"""Of an Environment: a new value asks for a build now, `status.answers` repeats it afterwards."""
+
 READY = "Ready"
 BUILDING = "Building"
 
@@ -145,6 +148,10 @@ class EnvironmentStatus:
     )
     python: str = field(default="", metadata=_about("Version of the interpreter that was taken."))
     path: str = field(default="", metadata=_about("Where the built environment lies."))
+    answers: str = field(
+        default="",
+        metadata=_about("The value of the annotation wherry.dev/build that this status answers."),
+    )
     builtAt: str = field(  # noqa: N815 - the field's name in the API
         default="", metadata=_about("When the build was finished.", format="date-time")
     )

@@ -78,7 +78,7 @@ def size_bytes(folder: Path) -> int:
     seen: dict[tuple[int, int], int] = {}
     for parent, _, names in os.walk(folder):
         for name in names:
-            found = os.lstat(os.path.join(parent, name))
+            found = (Path(parent) / name).lstat()
             seen[found.st_dev, found.st_ino] = found.st_blocks * 512
     return sum(seen.values())
 
@@ -93,9 +93,7 @@ async def _create(venv: Path, recipe: Recipe, progress: Progress) -> None:
         await _install(venv, ["--quiet", "--offline", "--no-deps", str(wheel)], Sources(), progress)
 
 
-async def _install(
-    venv: Path, arguments: list[str], sources: Sources, progress: Progress
-) -> None:
+async def _install(venv: Path, arguments: list[str], sources: Sources, progress: Progress) -> None:
     command = ["pip", "install", "--python", str(venv / "bin" / "python")]
     if "--offline" not in arguments:
         command.append("--compile-bytecode")

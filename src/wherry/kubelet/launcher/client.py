@@ -32,7 +32,8 @@ class Launcher:
 
     def __init__(self, directory: pathlib.Path, *, idle_seconds: float) -> None:
         """Use ``connect`` instead."""
-        self._directory = directory.absolute()
+        self.directory = directory.absolute()
+        """The launcher's own folder."""
         self._idle_seconds = idle_seconds
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -174,7 +175,7 @@ class Launcher:
     ) -> sessions.Session:
         """Run a command inside a container and watch it; see `sessions.interact`."""
         return await sessions.interact(
-            self._directory,
+            self.directory,
             process_id,
             argv,
             stdin=stdin,
@@ -185,7 +186,7 @@ class Launcher:
     async def attach(self, process_id: str, *, stdin: bool, once: bool) -> sessions.Session:
         """Watch a container; see `sessions.attach`."""
         return await sessions.attach(
-            self._directory, process_id, stdin=stdin, once=once, idle_seconds=self._idle_seconds
+            self.directory, process_id, stdin=stdin, once=once, idle_seconds=self._idle_seconds
         )
 
     async def write_stdin(self, process_id: str, data: bytes, *, close: bool = False) -> int:
@@ -234,7 +235,7 @@ class Launcher:
         self._exits.put_nowait(None)
 
     async def _open(self) -> asyncio.StreamReader:
-        peer = await starter.reach(self._directory, idle_seconds=self._idle_seconds)
+        peer = await starter.reach(self.directory, idle_seconds=self._idle_seconds)
         reader, self._writer = await asyncio.open_unix_connection(sock=peer)
         return reader
 
@@ -242,7 +243,7 @@ class Launcher:
         greeting = await self._send("hello", {"version": protocol.VERSION})
         if greeting["version"] != protocol.VERSION:
             raise types.LauncherError(
-                f"the launcher in {self._directory} (pid {greeting['pid']}) speaks version "
+                f"the launcher in {self.directory} (pid {greeting['pid']}) speaks version "
                 f"{greeting['version']}, this program version {protocol.VERSION}; stop it with the program that "
                 "started it, or kill it (its pods end too)"
             )

@@ -18,6 +18,7 @@ from wherry.kubelet.launcher import (
     output,
     processes,
     records,
+    service_table,
     spawn,
     taps,
     types,
@@ -43,6 +44,7 @@ class Surroundings(NamedTuple):
     boot: str
     nofile: tuple[int, int]
     nursery: nursery.Nursery
+    services: service_table.ServiceTable
 
 
 class Container:
@@ -257,9 +259,16 @@ class Container:
             self._answer()
 
     def _intercept(self, listener: int) -> None:
+        self._interceptor = self.interceptor(listener)
+
+    def interceptor(self, listener: int) -> interception.Interceptor:
+        """Answer the calls that come in on ``listener`` (owned from now on) as this container's."""
         assert self.spec.address is not None
-        self._interceptor = interception.Interceptor(
-            self._around.events, listener, self.spec.address
+        return interception.Interceptor(
+            self._around.events,
+            listener,
+            address=self.spec.address,
+            services=self._around.services,
         )
 
     def _answer(self) -> None:
@@ -304,6 +313,16 @@ class Container:
             processes.kill_group(self.state.pid)
         for pid in self._group.pids() if self._group is not None else []:
             processes.kill(pid)
+
+    @property
+    def namespace(self) -> str:
+        """The name of its mount namespace; empty until it is known, and without isolation."""
+        return self._namespace
+
+    def join(self, pid: int) -> None:
+        """Put another process of the container under its limits."""
+        if self._group is not None:
+            self._group.add(pid)
 
     def owns(self, pid: int) -> bool:
         """Whether an orphan that the launcher has inherited came from this container."""

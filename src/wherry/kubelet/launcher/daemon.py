@@ -23,6 +23,7 @@ from wherry.kubelet.launcher import (
     protocol,
     records,
     recovery,
+    service_table,
     supervisor,
     syscalls,
     types,
@@ -63,6 +64,7 @@ class Daemon:
             boot=processes.boot_id(),
             nofile=nofile,
             nursery=nursery.Nursery(self._loop, directory),
+            services=service_table.ServiceTable(directory),
         )
         self._table = supervisor.Supervisor(around, finished, self._announce)
         self._catch_signals()

@@ -63,9 +63,9 @@ class Running:
         self._truncated = self._truncated or len(data) > room
 
     def _started(self) -> None:
-        listener, address = self._starting.listener, self.inside.spec.address
-        if listener is not None and address is not None:
-            self._interceptor = interception.Interceptor(self._loop, listener, address)
+        listener = self._starting.listener
+        if listener is not None:
+            self._interceptor = self.inside.interceptor(listener)
 
     def _expire(self) -> None:
         self._timed_out = True

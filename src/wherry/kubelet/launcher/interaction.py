@@ -66,9 +66,9 @@ class Interaction:
         self._starting.go()
 
     def _started(self) -> None:
-        listener, address = self._starting.listener, self.inside.spec.address
-        if listener is not None and address is not None:
-            self._interceptor = interception.Interceptor(self._loop, listener, address)
+        listener = self._starting.listener
+        if listener is not None:
+            self._interceptor = self.inside.interceptor(listener)
 
     def hang_up(self) -> None:
         """Nobody watches any more: ask it to end, and make it if it does not."""

@@ -1,9 +1,10 @@
-"""Each pod's own ``localhost``: ``bind`` and ``connect`` to loopback and wildcard addresses mean the pod's address.
+"""Each pod's own ``localhost``, and services without anyone in between: ``bind`` and ``connect`` to other addresses.
 
-Pods are processes in the host's network namespace, so two that listen on ``0.0.0.0:8080`` would clash. A seccomp filter
-in the container hands the two system calls to the launcher, which performs them on a duplicate of the socket with
-another address, or lets the kernel go on as if nothing had been. Nothing else is touched, and this is a convenience,
-not a security boundary.
+Pods are processes in the host's network namespace, so two that listen on ``0.0.0.0:8080`` would clash; loopback and
+wildcard addresses therefore mean the pod's own. And a ``connect`` to a cluster IP goes straight to a ready endpoint. A
+seccomp filter in the container hands the two system calls to the launcher, which performs them on a duplicate of the
+socket with another address, or lets the kernel go on as if nothing had been. Nothing else is touched, and this is a
+convenience, not a security boundary.
 """
 
 import contextlib
@@ -15,10 +16,10 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wherry.kubelet.launcher import listeners, loop, processes, syscalls
+from wherry.kubelet.launcher import listeners, loop, processes, service_table, syscalls
 
 _ARCHITECTURES = {  # machine → (AUDIT_ARCH, bind, connect)
     "x86_64": (0xC000003E, 49, 42),
@@ -43,6 +44,8 @@ _RESPONSE = struct.Struct("=QqiI")
 _LOCAL_V4 = {bytes(4), socket.inet_aton("127.0.0.1")}
 _MAPPED = bytes(10) + b"\xff\xff"
 _LOCAL_V6 = {bytes(16), bytes(15) + b"\1", *(_MAPPED + address for address in _LOCAL_V4)}
+_MAX_TRIES = 16
+"""Endpoints of a service that are asked for before the relay is left to find one."""
 
 
 class _Program(ctypes.Structure):
@@ -62,6 +65,8 @@ class _Call(NamedTuple):
 
 class _Target(NamedTuple):
     family: int
+    ip: str
+    """IPv4; empty for the pod's own."""
     port: int
 
 
@@ -102,11 +107,26 @@ def install() -> int:
 class Interceptor:
     """Answers the suspended calls of one container."""
 
-    def __init__(self, events: loop.Loop, listener: int, address: str) -> None:
-        """Serve ``listener`` (owned from now on) for the pod whose IPv4 address is ``address``."""
+    def __init__(
+        self,
+        events: loop.Loop,
+        listener: int,
+        *,
+        address: str,
+        services: service_table.ServiceTable,
+    ) -> None:
+        """Serve ``listener`` (owned from now on).
+
+        Args:
+            events: The launcher's loop.
+            listener: What ``install`` returned.
+            address: The pod's, IPv4.
+            services: Where cluster IPs lead.
+        """
         self._loop = events
         self._listener = listener
         self._address = address
+        self._services = services
         self._connecting: dict[int, socket.socket] = {}
         self._open = True
         events.watch(listener, self._serve)
@@ -149,8 +169,9 @@ class Interceptor:
             self._proceed(call)
 
     def _decide(self, call: _Call) -> None:
-        target = _local_target(call)
-        if target is None:
+        target = _target(call)
+        destinations = self._destinations(target, binds=call.binds)
+        if target is None or not destinations:
             self._proceed(call)
             return
         duplicate = _duplicate(call)
@@ -161,11 +182,26 @@ class Interceptor:
                 self._proceed(call)
             elif call.binds:
                 self._bind(call, duplicate, target.port)
+            elif target.ip and duplicate.type != socket.SOCK_STREAM:
+                self._proceed(call)  # the table is of TCP ports
             else:
-                keep = self._connect(call, duplicate, target.port)
+                keep = self._connect(call, duplicate, destinations)
         finally:
             if not keep:
                 duplicate.close()
+
+    def _destinations(
+        self, target: _Target | None, *, binds: bool
+    ) -> Sequence[service_table.Address]:
+        """Return what to use in place of the target, best first; nothing to leave it as it is."""
+        if target is None:
+            return ()
+        if not target.ip:
+            return (service_table.Address(self._address, target.port),)
+        if binds:
+            return ()
+        aimed_at = service_table.Address(target.ip, target.port)
+        return self._services.candidates(aimed_at, self._address)[:_MAX_TRIES]
 
     def _bind(self, call: _Call, duplicate: socket.socket, port: int) -> None:
         if duplicate.type == socket.SOCK_DGRAM and port == 0:
@@ -178,16 +214,22 @@ class Interceptor:
         else:
             self._answer(call, _outcome(duplicate.bind, (f"::ffff:{self._address}", port)))
 
-    def _connect(self, call: _Call, duplicate: socket.socket, port: int) -> bool:
-        """Connect to the pod's own listener if there is one; True if the socket is still needed."""
+    def _connect(
+        self,
+        call: _Call,
+        duplicate: socket.socket,
+        destinations: Sequence[service_table.Address],
+    ) -> bool:
+        """Connect to the first pod that listens if one does; True if the socket is still needed."""
         stream = duplicate.type == socket.SOCK_STREAM
-        if not listeners.listens(self._address, port, stream=stream):
+        listening = (one for one in destinations if listeners.listens(*one, stream=stream))
+        destination: tuple[str, int] | None = next(listening, None)
+        if destination is None:
             self._proceed(call)
             return False
-        destination: tuple[str, int] = (self._address, port)
         if duplicate.family == socket.AF_INET6:
             duplicate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            destination = (f"::ffff:{self._address}", port)
+            destination = (f"::ffff:{destination[0]}", destination[1])
         flags = fcntl.fcntl(duplicate, fcntl.F_GETFL)
         if flags & os.O_NONBLOCK:
             self._answer(call, duplicate.connect_ex(destination))
@@ -229,17 +271,23 @@ class Interceptor:
             fcntl.ioctl(self._listener, _SEND, _RESPONSE.pack(call.cookie, 0, error, flags))
 
 
-def _local_target(call: _Call) -> _Target | None:
-    """Return what the call aims at if that is a loopback or wildcard address."""
+def _target(call: _Call) -> _Target | None:
+    """Return what the call aims at if that is an IPv4 address, or a loopback or wildcard one of IPv6."""
     data = syscalls.read_memory(call.pid, call.address, min(call.length, 28))
     if len(data) < 16:
         return None
     (family,) = struct.unpack_from("=H", data)
     (port,) = struct.unpack_from("!H", data, 2)
-    if family == socket.AF_INET and data[4:8] in _LOCAL_V4:
-        return _Target(family, port)
-    if family == socket.AF_INET6 and data[8:24] in _LOCAL_V6:
-        return _Target(family, port)
+    if family == socket.AF_INET:
+        address = data[4:8]
+        return _Target(family, "" if address in _LOCAL_V4 else socket.inet_ntoa(address), port)
+    address = data[8:24]
+    if family != socket.AF_INET6:
+        return None
+    if address in _LOCAL_V6:
+        return _Target(family, "", port)
+    if address.startswith(_MAPPED) and len(address) == 16:
+        return _Target(family, socket.inet_ntoa(address[12:]), port)
     return None
 
 

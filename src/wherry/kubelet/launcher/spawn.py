@@ -53,6 +53,8 @@ class Plan(NamedTuple):
     """Pid of a container whose namespaces are entered instead of making new ones."""
     terminal: bool = False
     """Standard input is a terminal, which is to control the process."""
+    like: int | None = None
+    """Pid of a process of the container whose limits, umask, ignored signals and the like a warm child takes over."""
     launcher: int = 0
     """Pid of the launcher; only set for a warmed process."""
 

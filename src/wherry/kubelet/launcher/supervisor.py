@@ -5,7 +5,15 @@ import os
 import time
 from collections.abc import Callable
 
-from wherry.kubelet.launcher import container, execution, interaction, processes, taps, types
+from wherry.kubelet.launcher import (
+    container,
+    execution,
+    interaction,
+    processes,
+    shim,
+    taps,
+    types,
+)
 
 _SETTLE_POLL_SECONDS = 0.25
 _SHUTDOWN_SECONDS = 5.0
@@ -32,7 +40,8 @@ class Supervisor:
         self._announce = announce
         self._containers: dict[str, container.Container] = {}
         self._mains: dict[int, container.Container] = {}
-        self._executions: dict[int, execution.Running | interaction.Interaction] = {}
+        self._executions: dict[int, execution.Running | interaction.Interaction | shim.Call] = {}
+        self._doors: dict[str, shim.Door] = {}
         self._settling: list[container.Container] = []
 
     @property
@@ -56,10 +65,23 @@ class Supervisor:
             return
         fresh = container.Container(self._around, spec)
         self._containers[spec.id] = fresh
+        self._open_door(fresh)
         fresh.start(lambda pid: self._mains.__setitem__(pid, fresh), lambda: self._never_ran(fresh))
         fresh.on_started(reply)
 
+    def _open_door(self, fresh: container.Container) -> None:
+        around = self._around
+        door = shim.open_door(around.events, fresh, around.nursery, self._executions.__setitem__)
+        if door is not None:
+            self._doors[fresh.spec.id] = door
+
+    def _close_door(self, held: container.Container) -> None:
+        door = self._doors.pop(held.spec.id, None)
+        if door is not None:
+            door.close()
+
     def _never_ran(self, held: container.Container) -> None:
+        self._close_door(held)
         del self._containers[held.spec.id]
         self._finished[held.spec.id] = held.state
 
@@ -194,6 +216,7 @@ class Supervisor:
         main = self._mains.pop(pid, None)
         if main is not None:
             main.main_exited(status)
+            self._close_door(main)
             self._settling.append(main)
             for running in self._executions.values():
                 if running.inside is main:

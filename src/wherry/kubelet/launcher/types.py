@@ -54,6 +54,19 @@ class WarmStart:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shim:
+    """How programs that a shell of the container starts by the name ``python`` can start warm."""
+
+    folder: str
+    """Absolute host path of a folder for the launcher to make, first on the container's ``PATH``."""
+    programs: str
+    """Folder of the environment's programs: absolute host path."""
+    preload: tuple[str, ...]
+    image: Mapping[str, str]
+    """The variables that the image brings."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WarmLimits:
     """How much may be kept warm."""
 
@@ -128,6 +141,8 @@ class ProcessSpec:
     """Thousandths of a core."""
     warm: WarmStart | None = None
     """How it can start warm; ``None`` is always cold."""
+    shim: Shim | None = None
+    """For the programs that it starts itself. Without isolation there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +236,18 @@ def state_values(state: ProcessState) -> dict[str, Any]:
 
 def spec_values(spec: ProcessSpec) -> dict[str, Any]:
     """Return the JSON form of a spec, for ``spec_from``."""
-    warm = spec.warm and dataclasses.replace(spec.warm, environment=dict(spec.warm.environment))
-    plain = dataclasses.replace(spec, env=dict(spec.env), rlimits=dict(spec.rlimits), warm=warm)
-    return dataclasses.asdict(plain)
+    values = _plain(spec)
+    values["mounts"] = [_plain(mount) for mount in spec.mounts]
+    for part in ("warm", "shim"):
+        if values[part] is not None:
+            values[part] = _plain(values[part])
+    return values
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass; ``asdict`` takes a millisecond for a spec, as it copies all that is in them."""
+    found = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: dict(one) if isinstance(one, Mapping) else one for name, one in found.items()}
 
 
 def spec_from(values: Mapping[str, Any]) -> ProcessSpec:
@@ -243,9 +267,9 @@ def spec_from(values: Mapping[str, Any]) -> ProcessSpec:
         groups = tuple(int(group) for group in values.get("groups", ()))
         argv = tuple(str(part) for part in values["argv"])
         warm = _warm_from(values["warm"]) if values.get("warm") else None
-        spec = ProcessSpec(
-            **{**values, "mounts": mounts, "groups": groups, "argv": argv, "warm": warm}
-        )
+        shim = _shim_from(values["shim"]) if values.get("shim") else None
+        lists = {"mounts": mounts, "groups": groups, "argv": argv}
+        spec = ProcessSpec(**{**values, **lists, "warm": warm, "shim": shim})
         dict(spec.env)
     except (TypeError, KeyError, ValueError) as error:
         raise LauncherError(f"malformed process spec: {error}") from error
@@ -264,18 +288,28 @@ def _warm_from(values: Mapping[str, Any]) -> WarmStart:
     return warm
 
 
+def _shim_from(values: Mapping[str, Any]) -> Shim:
+    return Shim(**{**values, "preload": tuple(str(name) for name in values["preload"])})
+
+
+def _check_path(field: str, path: str) -> None:
+    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise LauncherError(f"{field} {path!r}: an absolute path without '..' is needed")
+
+
 def _check(spec: ProcessSpec) -> None:
     check_id(spec.id)
     if not spec.argv:
         raise LauncherError("argv: at least the program is needed")
     paths = [("cwd", spec.cwd), ("log_path", spec.log_path)]
+    if spec.shim is not None:
+        paths += [("shim folder", spec.shim.folder), ("shim programs", spec.shim.programs)]
     for mount in spec.mounts:
         paths.append(("mounts target", mount.target))
         if mount.kind != "tmpfs":
             paths.append(("mounts source", mount.source))
     for field, path in paths:
-        if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-            raise LauncherError(f"{field} {path!r}: an absolute path without '..' is needed")
+        _check_path(field, path)
     for text in (*spec.argv, *spec.env, *spec.env.values()):
         if "\0" in text:
             raise LauncherError(f"argv and env cannot hold NUL characters: {text!r}")

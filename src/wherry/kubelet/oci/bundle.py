@@ -181,6 +181,12 @@ def _resources(box: Box) -> dict[str, Any]:
     if box.memory_bytes is not None:
         resources["memory"] = {"limit": box.memory_bytes}
     if box.cpu_millis is not None:
-        quota = max(_LEAST_QUOTA, box.cpu_millis * _CPU_PERIOD_MICROSECONDS // 1000)
-        resources["cpu"] = {"quota": quota, "period": _CPU_PERIOD_MICROSECONDS}
+        amount, period = quota(box.cpu_millis)
+        resources["cpu"] = {"quota": amount, "period": period}
     return resources
+
+
+def quota(cpu_millis: int) -> tuple[int, int]:
+    """Return for how long of which period a container may run on CPUs, both in microseconds."""
+    amount = cpu_millis * _CPU_PERIOD_MICROSECONDS // 1000
+    return max(_LEAST_QUOTA, amount), _CPU_PERIOD_MICROSECONDS

@@ -10,17 +10,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PROGRAMS = ("runc", "crun")
+PROGRAMS = ("runc", "crun")
 _CALL_SECONDS = 30.0
 _RECORDS = (("state.json", "init_process_pid"), ("status", "pid"))
 """Of runc and crun: in which file they note a container's process, and under which name."""
 
 _INIT = ("runc:[", "crun")
 _MAX_LOG_BYTES = 256 * 1024
-
-INSTALL = "install runc (Debian and Ubuntu: apt-get install runc; Fedora: dnf install runc)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,12 @@ class Engine:
     program: str
     root: Path
     keeps: bool
+    signals: ClassVar[bool] = False
+
+    @property
+    def kind(self) -> str:
+        """`runc` or `crun`."""
+        return Path(self.program).name
 
     def run(self, container: str, bundle: Path) -> tuple[str, ...]:
         """Return the command line that runs a container for as long as it lives."""
@@ -44,26 +49,35 @@ class Engine:
         return (*self._start, *log, "run", *keep, "--bundle", str(bundle), container)
 
     def execute(
-        self, container: str, argv: tuple[str, ...], *, terminal: bool, pid_file: Path | None
+        self, container: str, argv: tuple[str, ...], *, terminal: bool, mark: Path | None
     ) -> tuple[str, ...]:
         """Return the command line that runs `argv` inside a container."""
         options = ("--tty", "--env", "TERM=xterm") if terminal else ()
-        if pid_file is not None:
-            options = (*options, "--pid-file", str(pid_file))
+        if mark is not None:
+            options = (*options, "--pid-file", str(mark))
         return (*self._start, "exec", *options, container, *argv)
 
     @property
     def _start(self) -> tuple[str, ...]:
         return (self.program, "--root", str(self.root))
 
-    def started(self, container: str) -> bool:
-        """Return whether a container's own program runs; until it does, the engine has its process."""
+    def abandon(self, mark: Path) -> None:
+        """Kill the command whose engine process has been killed before it."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(mark.read_text()), signal.SIGKILL)
+
+    async def started(self, container: str) -> int | None:
+        """Return the process of a container's own program; None until it runs."""
+        return self._program(container)
+
+    def _program(self, container: str) -> int | None:
+        """Until a container's own program runs, the engine has its process."""
         for name, key in _RECORDS:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 pid = json.loads((self.root / container / name).read_text())[key]
                 comm = Path(f"/proc/{int(pid)}/comm").read_text()
-                return not comm.startswith(_INIT)
-        return False
+                return None if comm.startswith(_INIT) else int(pid)
+        return None
 
     def containers(self) -> list[str]:
         """Return the names of all containers on record."""
@@ -71,13 +85,17 @@ class Engine:
             return [entry.name for entry in self.root.iterdir() if entry.is_dir()]
         return []
 
+    async def on_record(self) -> list[str]:
+        """Return the names of all containers on record."""
+        return self.containers()
+
     def removal(self, container: str) -> tuple[str, ...]:
         """Return the command line that ends a container and drops its records."""
         return (*self._start, "delete", "--force", container)
 
-    async def kill(self, container: str) -> bool:
-        """Kill a container; returns whether that was possible."""
-        return await self._call((*self._start, "kill", container, str(int(signal.SIGKILL))))
+    async def signal(self, container: str, number: int) -> bool:
+        """Send a signal to a container; returns whether that was possible."""
+        return await self._call((*self._start, "kill", container, str(int(number))))
 
     async def delete(self, container: str) -> None:
         """End a container if it runs, and drop its records and control groups. Idempotent."""
@@ -102,7 +120,11 @@ class Engine:
             await process.wait()
             return False
 
-    def out_of_memory(self, container: str) -> bool:
+    async def complaint(self, container: str, folder: Path) -> str:
+        """Return why a container's own program never ran; empty if it did."""
+        return complaint(folder)
+
+    async def out_of_memory(self, container: str) -> bool:
         """Return whether the kernel killed one of a container's processes for want of memory."""
         folder = self._memory_group(container)
         for name in ("memory.oom_control", "memory.events"):
@@ -121,25 +143,26 @@ class Engine:
         return ""
 
 
-def find(root: Path) -> tuple[Engine | None, str]:
+def find(root: Path, programs: tuple[str, ...] = PROGRAMS) -> tuple[Engine | None, str]:
     """Look for an engine.
 
     Args:
         root: Where it shall keep its records.
+        programs: Which ones will do, the best first.
 
     Returns:
-        The engine, or None and why there is none and what to do.
+        The engine, or None and why there is none.
     """
     if sys.platform != "linux":
         return None, f"{sys.platform} runs no Linux containers"
     reasons = []
-    for name in _PROGRAMS:
+    for name in programs:
         program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_PATH}")
         reason = "is not installed" if program is None else _unusable(name)
         if program is not None and not reason:
             return Engine(program, root, keeps=_keeps(program)), ""
         reasons.append(f"{name} {reason}")
-    return None, f"{' and '.join(reasons)}: {INSTALL}"
+    return None, " and ".join(reasons)
 
 
 def _unusable(name: str) -> str:

@@ -48,18 +48,28 @@ def read(content: bytes) -> ImageConfig:
     """
     try:
         document = json.loads(content)
-        config = document.get("config") or {}
-        found = ImageConfig(
-            env=_texts(config.get("Env")),
-            entrypoint=_texts(config.get("Entrypoint")),
-            cmd=_texts(config.get("Cmd")),
-            user=str(config.get("User") or ""),
-            working_directory=str(config.get("WorkingDir") or ""),
-            stop_signal=str(config.get("StopSignal") or ""),
-            diff_ids=_texts((document.get("rootfs") or {}).get("diff_ids")),
-        )
+        layers = _texts((document.get("rootfs") or {}).get("diff_ids"))
+        return of_document(document.get("config") or {}, layers)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(f"the image's configuration is malformed: {error}") from error
+
+
+def of_document(config: Mapping[str, Any], layers: tuple[str, ...]) -> ImageConfig:
+    """Read the part of a configuration that says how to run the image; engines show it in the same form.
+
+    Raises:
+        ManifestError: it is malformed.
+        TypeError: so it is.
+    """
+    found = ImageConfig(
+        env=_texts(config.get("Env")),
+        entrypoint=_texts(config.get("Entrypoint")),
+        cmd=_texts(config.get("Cmd")),
+        user=str(config.get("User") or ""),
+        working_directory=str(config.get("WorkingDir") or ""),
+        stop_signal=str(config.get("StopSignal") or ""),
+        diff_ids=layers,
+    )
     if found.user and not _USER.fullmatch(found.user):
         raise ManifestError(f"the image's user {found.user!r} is not a user[:group]")
     if not all(is_digest(one) for one in found.diff_ids):

@@ -3,11 +3,12 @@
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import PurePosixPath
 
 from wherry.kubelet import expansion
-from wherry.kubelet.environments import builder, catalog, interpreters, recipe
+from wherry.kubelet.environments import builder, choosing, interpreters, recipe, requirements
+from wherry.kubelet.launcher import choice as warm_choice
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.sessions import Session
 from wherry.kubelet.launcher.types import (
@@ -17,6 +18,7 @@ from wherry.kubelet.launcher.types import (
     Mount,
     ProcessSpec,
     ProcessState,
+    Shim,
     WarmLimits,
     WarmStart,
 )
@@ -30,13 +32,13 @@ from wherry.kubelet.runtime import (
     StartError,
 )
 from wherry.kubelet.settings import KubeletSettings
-from wherry.kubelet.warm import choice as warm_choice
 from wherry.objects import quantities
 from wherry.objects.requests import Object
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_OUTPUT_BYTES = 64 * 1024
 _INTERPRETERS_SECONDS = 30.0
+_MOST_CHOICES = 4096
 
 # Where images keep their interpreter; the machine's own there would be the wrong one.
 _IMAGE_PROGRAMS = frozenset({"/usr/local/bin", "/usr/bin", "/opt/conda/bin", "/opt/venv/bin"})
@@ -66,7 +68,7 @@ class ProcessRuntime:
         self._builds = builds
         self._environments = environments
         self._settings = settings
-        self._choices: dict[str, catalog.Choice] = {}
+        self._choices: dict[tuple[str, str], choosing.Choice] = {}
         self._choices_for: frozenset[tuple[str, int]] = frozenset()
         self._interpreters: list[interpreters.Interpreter] = []
         self._looked_at = float("-inf")
@@ -90,11 +92,23 @@ class ProcessRuntime:
         """Return reason and message of the event that says that a build has begun."""
         return "BuildingEnvironment", f'Building the environment for image "{request.name}"'
 
+    def stands_in(self, request: ImageRequest) -> bool:
+        """Return whether the real image is better wherever it can be run.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        return self._choose(request).is_stand_in
+
     def ready(self, request: ImageRequest) -> Image | None:
         """Return the image if its environment is built."""
-        choice = self._choose(request.name)
-        built = self._builds.built(choice.recipe)
-        return None if built is None else self._image(request.name, choice, built)
+        choice: choosing.Choice | None = self._choose(request)
+        while choice is not None:
+            built = self._builds.built(choice.recipe)
+            if built is not None:
+                return self._image(request.name, choice, built)
+            choice = choice.fallback
+        return None
 
     async def pull(self, request: ImageRequest, progress: Progress) -> Image:
         """Build the image's environment.
@@ -102,13 +116,19 @@ class ProcessRuntime:
         Raises:
             ImageError: it cannot be built.
         """
-        image = request.name
-        choice = self._choose(image)
+        choice = self._choose(request)
         try:
-            built = await self._builds.build(choice.recipe, progress)
+            try:
+                built = await self._builds.build(choice.recipe, progress)
+            except builder.BuildError as error:
+                if choice.fallback is None or not error.unsatisfiable:
+                    raise
+                choice = choice.fallback
+                progress(choice.warning)
+                built = await self._builds.build(choice.recipe, progress)
         except builder.BuildError as error:
-            raise ImageError(f'environment "{choice.name}" for "{image}": {error}') from error
-        return self._image(image, choice, built)
+            raise ImageError(_failure(request, choice, error)) from error
+        return self._image(request.name, choice, built)
 
     async def start(self, container: ContainerStart) -> ProcessState:
         """Start the container's process.
@@ -162,29 +182,34 @@ class ProcessRuntime:
         """Yield processes as they end."""
         return self._launcher.exits()
 
-    def _choose(self, image: str) -> catalog.Choice:
+    def _choose(self, request: ImageRequest) -> choosing.Choice:
+        key = (request.name, request.requirements)
         environments = self._environments()
         state = frozenset(
             (str(found["metadata"]["name"]), int(found["metadata"].get("generation") or 0))
             for found in environments
         )
-        if state != self._choices_for:
+        if state != self._choices_for or len(self._choices) > _MOST_CHOICES:
             self._choices.clear()
             self._choices_for = state
-        choice = self._choices.get(image)
+        choice = self._choices.get(key)
         if choice is None:
-            try:
-                choice = catalog.choose(image, environments, among=self._installed())
-            except catalog.UnknownImageError as error:
-                raise NotCoveredError(str(error)) from error
-            except (
-                interpreters.InterpreterMissingError,
-                recipe.RecipeError,
-                ValueError,
-            ) as error:
-                raise ImageError(str(error)) from error
-            self._choices[image] = choice
+            choice = self._choices[key] = self._chosen(request, environments)
         return choice
+
+    def _chosen(self, request: ImageRequest, environments: Iterable[Object]) -> choosing.Choice:
+        try:
+            choice = choosing.choose(request.name, environments, among=self._installed())
+            return choice.layered(requirements.of_annotation(request.requirements))
+        except choosing.UnknownImageError as error:
+            raise NotCoveredError(str(error)) from error
+        except (
+            interpreters.InterpreterMissingError,
+            recipe.RecipeError,
+            requirements.RequirementError,
+            ValueError,
+        ) as error:
+            raise ImageError(str(error)) from error
 
     def _installed(self) -> tuple[interpreters.Interpreter, ...]:
         now = time.monotonic()
@@ -193,7 +218,8 @@ class ProcessRuntime:
             self._looked_at = now
         return tuple(self._interpreters)
 
-    def _image(self, name: str, choice: catalog.Choice, built: builder.Built) -> Image:
+    def _image(self, name: str, choice: choosing.Choice, built: builder.Built) -> Image:
+        built.use()
         own = {
             "PATH": f"{built.bin}:{_PATH}",
             "VIRTUAL_ENV": str(built.venv),
@@ -204,9 +230,12 @@ class ProcessRuntime:
         for key, value in choice.spec.env.items():
             own[key] = expansion.expand(value, own)
         return Image(
-            id=f"wherry.dev/environments/{choice.name}@{built.hash}",
+            id=f"wherry.dev/{'catalogue' if choice.entry else 'environments'}/{choice.name}@{built.hash}",
             name=name,
             warning=choice.warning,
+            warning_reason="ImageSubstituted"
+            if choice.warns_of_image
+            else "InterpreterSubstituted",
             environment=own,
             entrypoint=choice.spec.entrypoint,
             working_directory=choice.spec.workingDir,
@@ -217,6 +246,17 @@ class ProcessRuntime:
             programs=built.bin,
             preload=choice.spec.preload if warm_choice.supports(built.python) else None,
         )
+
+
+def _failure(request: ImageRequest, choice: choosing.Choice, error: builder.BuildError) -> str:
+    kind = "catalogue entry" if choice.entry else "environment"
+    if choice.recipe.base is None or error.of_base:
+        return f'{kind} "{choice.name}" for "{request.name}": {error}'
+    asked = ", ".join(requirements.shown(line) for line in choice.recipe.requirements)
+    return (
+        f'{requirements.ANNOTATION}: cannot add {asked} to {kind} "{choice.name}" for '
+        f'"{request.name}": {error}'
+    )
 
 
 def process_spec(container: ContainerStart, settings: KubeletSettings) -> ProcessSpec:
@@ -230,6 +270,11 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
     limits = (spec.get("resources") or {}).get("limits") or {}
     security = spec.get("securityContext") or {}
     argv = arguments(spec, image, environment)
+    shim = (
+        _shim(container, argv, environment) if settings.isolate and settings.warm.enabled else None
+    )
+    if shim is not None:
+        environment["PATH"] = f"{shim.folder}:{environment['PATH']}"
     return ProcessSpec(
         id=container.id,
         argv=argv,
@@ -251,15 +296,20 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
         memory_limit_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
         cpu_limit_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
         warm=_warm(container, argv, environment) if settings.warm.enabled else None,
+        shim=shim,
     )
+
+
+def _may_be_warm(container: ContainerStart) -> bool:
+    annotations = (container.pod.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(warm_choice.ANNOTATION) != "false"
 
 
 def _warm(
     container: ContainerStart, argv: tuple[str, ...], environment: dict[str, str]
 ) -> WarmStart | None:
     image = container.image
-    annotations = (container.pod.get("metadata") or {}).get("annotations") or {}
-    if image.preload is None or annotations.get(warm_choice.ANNOTATION) == "false":
+    if image.preload is None or not _may_be_warm(container):
         return None
     return warm_choice.choose(
         argv,
@@ -267,6 +317,28 @@ def _warm(
         image=image.environment,
         programs=image.programs,
         preload=image.preload,
+    )
+
+
+def _shim(
+    container: ContainerStart, argv: tuple[str, ...], environment: dict[str, str]
+) -> Shim | None:
+    """Return what lets a shell's programs start warm, where that is worth the few milliseconds it takes."""
+    image = container.image
+    first = environment.get("PATH", "").partition(":")[0]
+    is_python = PurePosixPath(argv[0]).name.startswith("python")
+    if (
+        not image.preload
+        or is_python
+        or not _may_be_warm(container)
+        or first != str(image.programs)
+    ):
+        return None
+    return Shim(
+        folder=str(container.home.parent / "bin"),
+        programs=first,
+        preload=image.preload,
+        image=image.environment,
     )
 
 

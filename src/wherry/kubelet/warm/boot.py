@@ -20,8 +20,9 @@ _TITLE_BYTES = 4096
 """Room for the program's command line, as ``ps`` shows it."""
 
 _SOURCE = """\
-_fresh = dict(globals())
 import sys
+_fresh = dict(vars(sys.modules["__main__"]))
+del _fresh["sys"]
 _known = set(sys.modules)
 sys.path.insert(0, sys.argv[1])
 from wherry.kubelet.warm import server

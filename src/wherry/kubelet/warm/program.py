@@ -98,7 +98,7 @@ def make(
 
         return runpy._run_module_as_main, (start.target, True)  # type: ignore[attr-defined]  # noqa: SLF001 — what -m calls
     if start.kind == "command":
-        return exec, (_compiled(start.target.encode(), "<string>"), main)
+        return exec, (_command(start.target), main)
     return _standard_input(main)
 
 
@@ -186,6 +186,17 @@ def _script(target: str, base: Base) -> Program:
 
     loader = _frozen_importlib_external.SourceFileLoader("__main__", path)
     return exec, (code, _main(base, __loader__=loader, __file__=path, __cached__=None))
+
+
+def _command(source: str) -> Any:
+    code = _compiled(source.encode(), "<string>")
+    if sys.version_info >= (3, 13):  # from there on tracebacks show the lines of a command
+        import linecache  # noqa: PLC0415 — the interpreter imports it for this, and only then
+
+        table: Any = linecache
+        key = code if hasattr(table, "_code_key") else "<string>"  # as 3.13.1 does, and 3.13.0
+        table._register_code(key, source, "<string>")  # noqa: SLF001 — what the interpreter calls
+    return code
 
 
 def _compiled(source: bytes, name: str) -> Any:

@@ -5,6 +5,7 @@ becomes the launcher's own (which adopts orphans below it) and is waited for, ki
 """
 
 import codecs
+import contextlib
 import encodings
 import json
 import os
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from wherry.kubelet.launcher import orders, spawn, syscalls, types
-from wherry.kubelet.warm import imports, program, reads, renewal
+from wherry.kubelet.warm import imports, likeness, program, reads, renewal
 
 _RETRY_SECONDS = 0.1
 _OVER = b"e"
@@ -141,23 +142,27 @@ class _Warmed:
         spawn.prepare(plan, status, (stdin, stdout, stderr), plan.launcher)
         for descriptor in (*standard, tell):  # the end of the last one has the next child made
             os.close(descriptor)
-        return self._program(plan.spec, status)
+        return self._program(plan.spec, plan.like, status)
 
-    def _program(self, spec: types.ProcessSpec, status: socket.socket) -> program.Program:
+    def _program(
+        self, spec: types.ProcessSpec, like: int | None, status: socket.socket
+    ) -> program.Program:
         """Become the program, or execute it if that would not be the same."""
         try:
             self._check(spec)
             found = self._renew(spec)
+            if like is not None:
+                likeness.take_after(like)
         except Exception as error:  # noqa: BLE001 — whatever it is, a cold start knows nothing of it
             reason = str(error).replace("\n", " ")[:500]
             status.sendall(f"cold {reason}\n".encode())
-            _execute(spec, status)
+            _execute(spec, like, status)
         status.close()
         if found[1][0] is None:
             try:
                 found = program.read_standard_input(found[1][1])
             except program.ColdError:
-                _execute(spec, status)
+                _execute(spec, like, status)
         return found
 
     def _check(self, spec: types.ProcessSpec) -> None:
@@ -182,6 +187,9 @@ class _Warmed:
         return program.make(spec.warm, spec.argv, spec.env, self._base)
 
 
-def _execute(spec: types.ProcessSpec, status: socket.socket) -> NoReturn:
+def _execute(spec: types.ProcessSpec, like: int | None, status: socket.socket) -> NoReturn:
     spawn.heed_signals()
+    if like is not None:
+        with contextlib.suppress(OSError, ValueError):  # its caller is gone, and it will be too
+            likeness.take_after(like)
     spawn.execute(spec, status)

@@ -6,6 +6,7 @@ lacks a field, or holds one that nobody knows any more, is still to be worked wi
 
 import dataclasses
 import functools
+import operator
 import types
 import typing
 from collections.abc import Mapping
@@ -82,9 +83,8 @@ def _value(annotation: Any, value: Any) -> Any:
 
 
 def without_none(annotation: Any) -> Any:
-    """Return ``X`` of ``X | None``; other annotations as they are."""
+    """Return ``X`` of ``X | None``, ``X | Y`` of ``X | Y | None``; other annotations as they are."""
     if isinstance(annotation, types.UnionType):
         left = [part for part in typing.get_args(annotation) if part is not types.NoneType]
-        if len(left) == 1:
-            return left[0]
+        return functools.reduce(operator.or_, left)
     return annotation

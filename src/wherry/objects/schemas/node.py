@@ -21,6 +21,7 @@ TOO_DEEP = f"the object nests more than {MAX_DEPTH} levels deep; at most {MAX_DE
 MAX_SHOWN = 256
 """How many characters of an offending value a message repeats."""
 
+
 class Entry(str):
     """The key of a map in a path that tells it apart from the name of a field."""
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from wherry.objects.declared import published
 from wherry.objects.declared.fields import about
-from wherry.objects.declared.kind import Scale
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.training import kinds
@@ -57,11 +56,7 @@ class Paddle(Framework):
     container = "paddle"
     port_name, port = "master", 36543
     restart_policy = kinds.ON_FAILURE
-    scale = Scale(
-        ".spec.paddleReplicaSpecs.Worker.replicas",
-        ".status.replicaStatuses.Worker.active",
-        ".status.replicaStatuses.Worker.selector",
-    )
+    scale = kinds.worker_scale("paddleReplicaSpecs")
 
     def validate(self, job: Job) -> Sequence[Cause]:
         """Return what is wrong with the elastic bounds."""

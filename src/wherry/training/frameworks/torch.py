@@ -10,7 +10,6 @@ from typing import Any
 
 from wherry.objects.declared import published
 from wherry.objects.declared.fields import about
-from wherry.objects.declared.kind import Scale
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.training import kinds
@@ -77,11 +76,7 @@ class Torch(Framework):
     container = "pytorch"
     port_name, port = "pytorchjob-port", 23456
     restart_policy = kinds.ON_FAILURE
-    scale = Scale(
-        ".spec.pytorchReplicaSpecs.Worker.replicas",
-        ".status.replicaStatuses.Worker.active",
-        ".status.replicaStatuses.Worker.selector",
-    )
+    scale = kinds.worker_scale("pytorchReplicaSpecs")
 
     def default(self, obj: Object) -> None:
         """Count processes as torchrun does, and meet by c10d where the job is elastic."""

@@ -175,11 +175,6 @@ def test_what_a_node_may_not_read(
         as_node.get(resource, "foo", namespace)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="no node authorizer: the node of this platform is no user of the API, and gets what its "
-    "pods need without it",
-)
 @case("Getting a secret for a workload the node has access to should succeed", NODES)
 def test_what_a_node_may_read(api: Any, as_node: Any, namespace: str, refused: Any) -> None:
     api.create(kinds.SECRETS, builders.secret("s", namespace=namespace, data="kept"))

@@ -77,10 +77,6 @@ def test_definitions_are_in_discovery(discovered):
 
 
 @case(name=f"{DEFINITIONS} custom resource defaulting for requests and from storage works")
-@pytest.mark.xfail(
-    strict=True,
-    reason="a default is not filled into objects that were stored before the definition had it",
-)
 def test_defaults_are_filled_in(api, namespace, definition, serve, version):
     texts = {"a": {"type": "string"}, "b": {"type": "string"}}
     schema = {"type": "object", "properties": texts}

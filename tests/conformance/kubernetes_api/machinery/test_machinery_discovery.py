@@ -96,7 +96,11 @@ def _document(api, group_version):
     """Return the OpenAPI document of a group's version; None where there is none."""
     path = "apis/" + group_version if "/" in group_version else "api/" + group_version
     found = api.ask("GET", "/openapi/v3")["paths"].get(path)
-    return found and api.ask("GET", found["serverRelativeURL"])
+    if found is None:
+        return None
+    answer = api.call("GET", found["serverRelativeURL"])
+    # It may have gone between the index and the document.
+    return answer.json if answer.code != 404 else None
 
 
 def _resolves(document):

@@ -62,6 +62,31 @@ def _binding(name: str, policy: str):
 
 ALWAYS = {"expression": "true"}
 
+MUTATING = "MutatingAdmissionPolicy [Privileged:ClusterAdmin] should"
+ANNOTATED = """
+    Object{
+        metadata: Object.metadata{
+            annotations: {"mutated-by": "admission-policy"}
+        }
+    }
+"""
+
+
+def _mutating(name: str, namespace: str = ""):
+    policy = _policy(name, namespace=namespace)
+    del policy["spec"]["validations"]
+    mutation = {
+        "patchType": "ApplyConfiguration",
+        "applyConfiguration": {"expression": ANNOTATED},
+    }
+    return policy | {
+        "spec": policy["spec"] | {"mutations": [mutation], "reinvocationPolicy": "Never"}
+    }
+
+
+def _mutating_binding(name: str, policy: str):
+    return {"metadata": {"name": name}, "spec": {"policyName": policy}}
+
 
 @case(name="API priority and fairness should support FlowSchema API operations")
 def test_flow_schemas(supports_operations, unique):
@@ -85,6 +110,30 @@ def test_policies(supports_operations, unique):
 def test_bindings_of_policies(supports_operations, unique):
     made = [_binding(f"{unique}-{number}", "nowhere.example.com") for number in range(3)]
     supports_operations(kinds.VALIDATING_ADMISSION_POLICY_BINDINGS, made)
+
+
+@case(name=f"{MUTATING} support MutatingAdmissionPolicy API operations")
+def test_mutating_policies(supports_operations, unique):
+    made = [_mutating(f"{unique}-{number}") for number in range(3)]
+    supports_operations(kinds.MUTATING_ADMISSION_POLICIES, made)
+
+
+@case(name=f"{MUTATING} support MutatingAdmissionPolicyBinding API operations")
+def test_bindings_of_mutating_policies(supports_operations, unique):
+    made = [_mutating_binding(f"{unique}-{number}", "nowhere.example.com") for number in range(3)]
+    supports_operations(kinds.MUTATING_ADMISSION_POLICY_BINDINGS, made)
+
+
+@case(name=f"{MUTATING} mutate a Deployment")
+def test_a_policy_changes_deployments(api, namespace, unique, cleanup):
+    api.create(kinds.MUTATING_ADMISSION_POLICIES, _mutating(unique, namespace))
+    cleanup.callback(api.delete, kinds.MUTATING_ADMISSION_POLICIES, unique)
+    api.create(kinds.MUTATING_ADMISSION_POLICY_BINDINGS, _mutating_binding(unique, unique))
+    cleanup.callback(api.delete, kinds.MUTATING_ADMISSION_POLICY_BINDINGS, unique)
+    made = api.create(
+        kinds.DEPLOYMENTS, _bare(builders.deployment("test-deployment", replicas=2)), namespace
+    )
+    assert made["metadata"]["annotations"]["mutated-by"] == "admission-policy"
 
 
 @pytest.fixture

@@ -199,9 +199,14 @@ def _named_format(frame: Any, name: Any) -> Optional:
     return Optional(present=True, value=Format(check)) if check else NONE
 
 
+def _pointer_part(text: str) -> str:
+    return text.replace("~", "~0").replace("/", "~1")
+
+
 FUNCTIONS = (
     Function("matches", 2, _matches),
     Function("strings.quote", 1, lambda frame, text: _quoted(want(text, str))),
+    Function("jsonpatch.escapeKey", 1, lambda frame, text: _pointer_part(want(text, str))),
     Function("format.named", 1, _named_format),
     *(
         Function(f"format.{name}", 0, lambda frame, check=check: Format(check))

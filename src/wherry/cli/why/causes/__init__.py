@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+from wherry.builtin.gangs import kinds as gang_kinds
 from wherry.cli.why.causes import (
     claims,
     definitions,
     environments,
+    gangs,
     jobs,
     namespaces,
     nodes,
@@ -28,6 +30,8 @@ BY_KIND: Final[Mapping[str, Cause]] = {
     kinds.NODES.key: nodes.look,
     kinds.PERSISTENT_VOLUME_CLAIMS.key: claims.look,
     kinds.PODS.key: pods.look,
+    gang_kinds.POD_GROUPS.key: gangs.look,
+    gang_kinds.VOLCANO_POD_GROUPS.key: gangs.look,
     kinds.REPLICATION_CONTROLLERS.key: workloads.look_at_replicas,
     kinds.REPLICA_SETS.key: workloads.look_at_replicas,
     kinds.SERVICES.key: services.look,

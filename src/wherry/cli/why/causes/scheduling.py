@@ -1,12 +1,38 @@
 """Pods that no node takes. Pure."""
 
 from wherry.builtin import placement
+from wherry.builtin.gangs import membership
+from wherry.cli.why.causes import gangs
 from wherry.cli.why.finding import Finding, worst
 from wherry.cli.why.look import Look
 from wherry.objects import conditions, kinds, metadata
 from wherry.objects.requests import Object
 
 _MIB = 2**20
+_MENDS = (
+    (
+        "room is held for",
+        "wait: what has waited longest has its turn first; `wherry why` of it says what it lacks",
+    ),
+    (
+        "Insufficient",
+        "lower resources.requests, delete pods that are not needed, or, for CPU on one's own "
+        "machine, `wherry down --keep-pods` and `wherry up --cpu-overcommit FACTOR`",
+    ),
+    (
+        "taint",
+        "give the pod a toleration for the taint, or take it off: kubectl taint node NODE KEY-",
+    ),
+    ("unschedulable", "kubectl uncordon NODE"),
+    ("pod affinity", "run the pods that spec.affinity.podAffinity asks for, or ask for others"),
+    ("anti-affinity", "delete the pods that keep it away, or change the rule in spec.affinity"),
+    (
+        "topology spread",
+        "raise maxSkew of spec.topologySpreadConstraints, or let it ScheduleAnyway",
+    ),
+    ("Too many pods", "delete pods that are not needed"),
+)
+"""What to do about a message with such words; the first that fits."""
 
 
 def look(look: Look) -> Finding:
@@ -17,6 +43,9 @@ def look(look: Look) -> Finding:
         return Finding(look.name, statement, "waiting", mend="whoever set a gate removes it")
     condition = conditions.get(look.obj, "PodScheduled") or {}
     message = str(condition.get("message") or look.warning("FailedScheduling"))
+    together = gangs.waits(look, message) or gangs.names_no_scheduler(look, membership.SCHEDULERS)
+    if together is not None:
+        return together
     nodes = look.world.objects(kinds.NODES)
     if not nodes:
         mend = "is the node's agent alive? wherry status"
@@ -74,29 +103,19 @@ def _listed(names: list[str]) -> str:
 
 
 def _mend(look: Look, message: str) -> str:
-    if "Insufficient" in message:
-        return (
-            "lower resources.requests, delete pods that are not needed, or, for CPU on one's own "
-            "machine, `wherry down --keep-pods` and `wherry up --cpu-overcommit FACTOR`"
-        )
-    if "affinity/selector" in message:
-        wanted = ", ".join(
-            f"{key}={value}" for key, value in (look.spec.get("nodeSelector") or {}).items()
-        )
-        named = f" ({wanted})" if wanted else ""
-        return (
-            f"no node has the labels that nodeSelector or nodeAffinity asks for{named}: label a node, "
-            "or ask for others"
-        )
-    if "taint" in message:
-        return (
-            "give the pod a toleration for the taint, or take it off: kubectl taint node NODE KEY-"
-        )
-    if "unschedulable" in message:
-        return "kubectl uncordon NODE"
-    if "Too many pods" in message:
-        return "delete pods that are not needed"
-    return ""
+    if "affinity/selector" in message and "Insufficient" not in message:
+        return _labels_wanted(look)
+    return next((mend for words, mend in _MENDS if words in message), "")
+
+
+def _labels_wanted(look: Look) -> str:
+    selector = look.spec.get("nodeSelector") or {}
+    wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+    named = f" ({wanted})" if wanted else ""
+    return (
+        f"no node has the labels that nodeSelector or nodeAffinity asks for{named}: label a node, "
+        "or ask for others"
+    )
 
 
 def _amounts(look: Look, message: str, nodes: list[Object]) -> list[str]:

@@ -4,13 +4,12 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
-from wherry.kubelet.launcher import types
-from wherry.kubelet.warm import command
+from wherry.kubelet.launcher import command, types
 
 ANNOTATION = "wherry.dev/warm-start"
 """``"false"`` on a pod makes all its containers start cold."""
 
-VERSIONS = frozenset({(3, 11), (3, 12)})
+VERSIONS = frozenset({(3, 11), (3, 12), (3, 13)})
 """Of interpreters whose start is known in every detail that matters here."""
 
 _NAME = re.compile(r"python(3(\.\d+)?)?")
@@ -64,7 +63,12 @@ def choose(
     """
     program = _program(argv[0], environment, programs)
     found = command.parse(argv[1:])
-    if program is None or found is None or not _known(environment):
+    if (
+        program is None
+        or found is None
+        or not _known(environment)
+        or _names_files(environment, image)
+    ):
         return None
     alike = {
         name: value
@@ -95,4 +99,13 @@ def _known(environment: Mapping[str, str]) -> bool:
     return not any(
         name in _COLD or (name.startswith("PYTHON") and name not in _PYTHON | _LATER)
         for name in environment
+    )
+
+
+def _names_files(environment: Mapping[str, str], image: Mapping[str, str]) -> bool:
+    """Whether C code would load a file of the pod's choice: such files are the pod's, and the warmed process is not."""
+    return any(
+        "/" in (value if name != "TZ" else value.lstrip(":")[:1])
+        for name, value in environment.items()
+        if name.startswith(_AT_START) and name not in _LATER and image.get(name) != value
     )

@@ -1,10 +1,11 @@
 """Which environment stands for an image. Pure."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.kubelet import images
-from wherry.kubelet.environments import interpreters, kinds, recipe
+from wherry.kubelet.environments import catalogue, interpreters, kinds, recipe
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 
@@ -21,13 +22,37 @@ class Choice:
         name: The environment's name.
         spec: The environment's spec.
         recipe: What has to be built.
-        warning: What is not as the image's tag says, empty if all is.
+        warning: What is not as the image's name says, empty if all is.
+        entry: Of the catalogue; None for an `Environment` object.
+        fallback: What to take where the versions of `recipe` do not exist.
     """
 
     name: str
     spec: kinds.EnvironmentSpec
     recipe: recipe.Recipe
     warning: str = ""
+    entry: catalogue.Entry | None = None
+    fallback: "Choice | None" = None
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the real image is better wherever it can be run."""
+        return self.entry is not None and self.entry.host_tools
+
+    @property
+    def warns_of_image(self) -> bool:
+        """Whether the warning is of more than the interpreter's version."""
+        return self.entry is not None and self.entry.name != "python"
+
+    def layered(self, lines: tuple[str, ...]) -> "Choice":
+        """Return the same with packages on top."""
+        if not lines:
+            return self
+        return dataclasses.replace(
+            self,
+            recipe=self.recipe.layered(lines),
+            fallback=self.fallback.layered(lines) if self.fallback is not None else None,
+        )
 
 
 _Interpreters = Sequence[interpreters.Interpreter] | None
@@ -36,7 +61,8 @@ _Interpreters = Sequence[interpreters.Interpreter] | None
 def choose(text: str, environments: Iterable[Object], *, among: _Interpreters = None) -> Choice:
     """Return the environment with the narrowest pattern that covers the image.
 
-    Among equally narrow ones the first by name is taken, so that the answer is always the same.
+    Among equally narrow ones the first by name is taken, so that the answer is always the same. The
+    catalogue is looked into after all objects.
 
     Args:
         text: The image's name as the pod has it.
@@ -50,6 +76,17 @@ def choose(text: str, environments: Iterable[Object], *, among: _Interpreters = 
         RecipeError: the environment's spec cannot be built.
     """
     image = images.parse(text)
+    environment = covering(image, environments)
+    if environment is not None:
+        return for_environment(environment, image, among=among)
+    entry = catalogue.covering(image)
+    if entry is None:
+        raise UnknownImageError(unknown(text))
+    return for_entry(entry, image, among=among)
+
+
+def covering(image: images.Image, environments: Iterable[Object]) -> Object | None:
+    """Return the object with the narrowest pattern that covers the image."""
     best: tuple[tuple[int, int], Object] | None = None
     for environment in sorted(environments, key=metadata.name):
         for pattern in _patterns(environment):
@@ -57,9 +94,32 @@ def choose(text: str, environments: Iterable[Object], *, among: _Interpreters = 
                 rank = images.specificity(pattern)
                 if best is None or rank > best[0]:
                     best = (rank, environment)
-    if best is None:
-        raise UnknownImageError(unknown(text))
-    return for_environment(best[1], image, among=among)
+    return best[1] if best else None
+
+
+def for_entry(
+    entry: catalogue.Entry, image: images.Image, *, among: _Interpreters = None
+) -> Choice:
+    """Return what has to be built for an image that the catalogue covers.
+
+    Raises:
+        InterpreterMissingError: as in `choose`.
+    """
+    version = catalogue.version_of(image) if entry.has_version else ""
+    newest = for_environment(entry.environment(), image, among=among)
+    warning = entry.warning and f"{image.text}: {entry.warning}"
+    if entry.host_tools:
+        warning = f"{image.text} is not run itself: its programs are those of this machine"
+    newest = dataclasses.replace(newest, entry=entry, warning=newest.warning or warning)
+    if not version:
+        return newest
+    python = newest.recipe.interpreter.text
+    other = (
+        f"{image.text}: version {version} cannot be had for Python {python}; the newest is taken"
+    )
+    pinned = for_environment(entry.environment(version), image, among=among)
+    fallback = dataclasses.replace(newest, warning=other)
+    return dataclasses.replace(pinned, entry=entry, warning=newest.warning, fallback=fallback)
 
 
 def for_environment(

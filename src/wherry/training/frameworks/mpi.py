@@ -1,0 +1,126 @@
+"""MPI: `MPIJob` of ``kubeflow.org/v1``, whose launcher runs `mpirun` over the workers.
+
+The same kind is served as ``kubeflow.org/v2beta1`` (`wherry.training.launched`); a job is run as the
+version that it was written in.
+
+Source: kubeflow/training-operator 1.9, ``pkg/controller.v1/mpi``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wherry.objects import metadata
+from wherry.objects.declared.fields import about
+from wherry.objects.requests import Object
+from wherry.training import kinds
+from wherry.training.framework import Counts, Framework, ReplicaType
+from wherry.training.job import Job, Replica
+from wherry.training.kinds import ReplicaSpec, RunPolicy
+from wherry.training.mpi import parts
+
+LAUNCHER, WORKER = "Launcher", "Worker"
+OPEN_MPI, INTEL, MPICH = "OpenMPI", "Intel", "MPICH"
+AT_STARTUP, WHEN_READY = "AtStartup", "WaitForWorkersReady"
+
+WRITTEN_AS: Final = "wherry.dev/written-as"
+"""Annotation of jobs: the apiVersion that they were written in; v1 where there is none."""
+
+# A launcher must not take hold of the devices that its workers compute on.
+_NO_DEVICES = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class MPIJobSpec:
+    """An MPI job, of either version."""
+
+    slots_per_worker: int | None = about("Processes of each worker; 1 by default.", minimum=1)
+    run_policy: RunPolicy = about("How it is run and cleaned up.", RunPolicy())
+    mpi_replica_specs: dict[str, ReplicaSpec] = about(
+        "The pods, by type: Launcher and Worker.", dict, required=True
+    )
+    main_container: str = about(
+        "v1: the container of workers that processes are started in; the first by default.", ""
+    )
+    clean_pod_policy: str = about("v1, deprecated: write spec.runPolicy.cleanPodPolicy.", "")
+    run_launcher_as_worker: bool | None = about(
+        "v2beta1: whether the launcher runs processes too, as the first host."
+    )
+    ssh_auth_mount_path: str = about(
+        "v2beta1: where the job's ssh keys are; /root/.ssh by default.", ""
+    )
+    launcher_creation_policy: str = about(
+        "v2beta1: whether the launcher starts at once, or when all workers are ready.",
+        "",
+        enum=["", AT_STARTUP, WHEN_READY],
+    )
+    mpi_implementation: str = about(
+        "v2beta1: which MPI the image has; OpenMPI by default.",
+        "",
+        enum=["", OPEN_MPI, INTEL, MPICH],
+    )
+
+
+def written_as(obj: Object) -> str:
+    """Return the apiVersion that a job was written in first."""
+    return metadata.annotations(obj).get(WRITTEN_AS, kinds.API_VERSION)
+
+
+class MPI(Framework):
+    """`MPIJob`, v1."""
+
+    resource = kinds.resource("MPIJob", "mpijobs", scale=True)
+    spec = MPIJobSpec
+    replicas_field = "mpiReplicaSpecs"
+    types = (ReplicaType(WORKER), ReplicaType(LAUNCHER, required=True, at_most=1))
+    container = "mpi"
+    port_name, port = "mpi-port", 9999
+    restart_policy = kinds.NEVER
+    scale = kinds.worker_scale("mpiReplicaSpecs")
+
+    def runs(self, obj: Object) -> bool:
+        """Return whether a job was written in this version."""
+        return written_as(obj) == kinds.API_VERSION
+
+    def environment(self, replica: Replica, container: Object) -> Mapping[str, str]:
+        """Return what makes every `mpirun` find the workers."""
+        if replica.type != LAUNCHER or container.get("name") != self.container:
+            return {}
+        main = replica.job.spec.main_container
+        chosen = {"WHERRY_MPI_CONTAINER": main} if main else {}
+        return {**parts.open_mpi(), **parts.hydra(), **parts.intel(), **chosen, **_NO_DEVICES}
+
+    def companions(self, job: Job) -> Sequence[Object]:
+        """Return host list and remote shell, and the launcher's rights."""
+        cluster = _cluster(job)
+        return [parts.config_map(cluster), *parts.access(cluster)]
+
+    def finish_pod(self, replica: Replica, pod: Object) -> None:
+        """Give a launcher the host list; have a worker without a command wait."""
+        spec = pod["spec"]
+        own = next(each for each in spec["containers"] if each["name"] == self.container)
+        cluster = _cluster(replica.job)
+        parts.mount(cluster, spec, own)
+        if replica.type == LAUNCHER:
+            spec.setdefault("serviceAccountName", cluster.account)
+        elif not own.get("command") and not own.get("args"):
+            own["command"] = list(parts.WAITING)
+
+    def running(self, job: Job, counts: Counts) -> bool:
+        """Return whether launcher and all workers run."""
+        workers = counts.get(WORKER)
+        ready = workers is None or workers.running >= workers.wanted
+        return ready and bool(counts[LAUNCHER].running)
+
+
+def _cluster(job: Job) -> parts.Cluster:
+    workers = [replica.name for replica in job.of(WORKER)]
+    launcher = [replica.name for replica in job.of(LAUNCHER)]
+    return parts.Cluster(
+        owner=job.obj,
+        name=job.name,
+        # Without workers the launcher does the work.
+        hosts=workers or launcher,
+        pods=workers,
+        slots=job.spec.slots_per_worker or 1,
+    )

@@ -1,0 +1,189 @@
+"""From a v2beta1 `MPIJob` to workers, host list, keys and the batch Job of its launcher. Pure.
+
+Source: kubeflow/mpi-operator 0.6, ``pkg/controller/mpi_job_controller.go``.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from wherry.objects import kinds as core
+from wherry.objects import metadata
+from wherry.objects.copies import copied
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.training import build
+from wherry.training.frameworks import mpi
+from wherry.training.job import Job, Replica
+from wherry.training.mpi import parts
+from wherry.training.policies import gangs
+
+OPERATOR: Final = "mpi-operator"
+_KEYS: Final = "ssh-auth"
+_KEY_FILES: Final = (
+    {"key": "ssh-privatekey", "path": "id_rsa"},
+    {"key": "ssh-publickey", "path": "id_rsa.pub"},
+    {"key": "ssh-publickey", "path": "authorized_keys"},
+)
+_FLAVOURS: Final[Mapping[str, Mapping[str, str]]] = {
+    mpi.OPEN_MPI: {
+        **parts.open_mpi(),
+        "OMPI_MCA_plm_rsh_args": "-o ConnectionAttempts=10",
+    },
+    mpi.INTEL: {
+        **parts.intel(),
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "-o ConnectionAttempts=10",
+    },
+    mpi.MPICH: {**parts.hydra(), "HYDRA_LAUNCH_EXTRA_ARGS": "-o ConnectionAttempts=10"},
+}
+
+
+def launcher_name(job: Job) -> str:
+    """Return the name of the launcher's Job."""
+    return f"{job.name}-launcher"
+
+
+def keys_name(job: Job) -> str:
+    """Return the name of the Secret with the ssh keys."""
+    return f"{job.name}-ssh"
+
+
+def labels(job: Job, role: str = "") -> dict[str, str]:
+    """Return the labels of a job's objects, those of one role where it is named."""
+    made = {build.OPERATOR_NAME: OPERATOR, build.JOB_NAME: job.name}
+    return {**made, build.JOB_ROLE: role.lower()} if role else made
+
+
+def selector(job: Job, role: str) -> str:
+    """Return the label selector of a role's pods, as text."""
+    return ",".join(f"{name}={value}" for name, value in sorted(labels(job, role).items()))
+
+
+def cluster(job: Job) -> parts.Cluster:
+    """Return the hosts of a job."""
+    domain = f"{job.name}.{job.namespace}.svc"
+    workers = [replica.name for replica in job.of(mpi.WORKER)]
+    hosts = [f"{name}.{domain}" for name in workers]
+    if job.spec.run_launcher_as_worker or not workers:
+        # As it calls itself: Open MPI takes a host for its own by that name.
+        hosts.insert(0, launcher_name(job))
+    return parts.Cluster(
+        owner=job.obj,
+        name=job.name,
+        hosts=hosts,
+        pods=workers,
+        slots=job.spec.slots_per_worker or 1,
+    )
+
+
+def head(job: Job, resource: Resource, name: str, marks: Mapping[str, str]) -> Object:
+    """Return type and metadata of an object that the job controls."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": name,
+            "namespace": job.namespace,
+            "labels": dict(marks),
+            "ownerReferences": [metadata.owner_reference(job.obj)],
+        },
+    }
+
+
+def services(job: Job) -> list[Object]:
+    """Return the headless Services: one that gives all pods their names, and the launcher's own.
+
+    MPICH and Intel MPI tell workers the launcher's bare host name.
+    """
+    return [
+        _headless(job, job.name, labels(job)),
+        _headless(job, launcher_name(job), labels(job, "launcher")),
+    ]
+
+
+def _headless(job: Job, name: str, selected: Mapping[str, str]) -> Object:
+    spec = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": dict(selected),
+    }
+    return {**head(job, core.SERVICES, name, labels(job)), "spec": spec}
+
+
+def keys(job: Job, private: str, public: str) -> Object:
+    """Return the Secret with a job's ssh keys, for images that use them."""
+    data = {"ssh-privatekey": private, "ssh-publickey": public}
+    made = head(job, core.SECRETS, keys_name(job), labels(job))
+    return {**made, "type": "kubernetes.io/ssh-auth", "stringData": data}
+
+
+def worker(replica: Replica) -> Object:
+    """Return the pod of a worker."""
+    job = replica.job
+    template = _template(replica, role="worker")
+    spec = template["spec"]
+    spec["hostname"], spec["subdomain"] = replica.name, job.name
+    spec["restartPolicy"] = replica.spec.restart_policy
+    container = spec["containers"][0]
+    if _is_daemon(container):
+        # Nothing logs in here: processes are started through the API.
+        container["command"] = list(parts.WAITING)
+        container.pop("args", None)
+    made = head(job, core.PODS, replica.name, template["metadata"]["labels"])
+    made["metadata"]["labels"][build.REPLICA_INDEX] = str(replica.index)
+    made["metadata"]["annotations"] = template["metadata"]["annotations"]
+    return {**made, "spec": spec}
+
+
+def _is_daemon(container: Mapping[str, Any]) -> bool:
+    command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    return not command or PurePosixPath(str(command[0])).name == "sshd"
+
+
+def launcher(job: Job) -> Object:
+    """Return the batch Job of the launcher."""
+    replica = next(job.of(mpi.LAUNCHER))
+    template = _template(replica, role="launcher")
+    spec = template["spec"]
+    spec["hostname"], spec["subdomain"] = launcher_name(job), job.name
+    spec["restartPolicy"] = replica.spec.restart_policy
+    spec.setdefault("serviceAccountName", cluster(job).account)
+    policy = job.policy
+    limits = {
+        "backoffLimit": policy.backoff_limit,
+        "activeDeadlineSeconds": policy.active_deadline_seconds,
+    }
+    given = {name: value for name, value in limits.items() if value is not None}
+    made = head(job, core.JOBS, launcher_name(job), labels(job, "launcher"))
+    return {**made, "spec": {**given, "template": template}}
+
+
+def _template(replica: Replica, *, role: str) -> Object:
+    job = replica.job
+    template = copied(replica.spec.template)
+    meta = template.get("metadata") or {}
+    spec = template.setdefault("spec", {})
+    container = spec["containers"][0]
+    parts.mount(cluster(job), spec, container)
+    _mount_keys(job, spec, container)
+    variables = {"K_MPI_JOB_ROLE": role}
+    if role == "launcher":
+        variables |= _FLAVOURS[job.spec.mpi_implementation]
+        if job.spec.mpi_implementation == mpi.INTEL:
+            variables["I_MPI_PERHOST"] = str(job.spec.slots_per_worker)
+        if job.spec.mpi_implementation == mpi.OPEN_MPI:
+            variables["OMPI_MCA_orte_set_default_slots"] = str(job.spec.slots_per_worker)
+    build.give(container, variables)
+    container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    marks = {**(meta.get("labels") or {}), **labels(job, role), **gangs.labels(job)}
+    notes = {**(meta.get("annotations") or {}), **gangs.annotations(job, replica.type)}
+    return {"metadata": {"labels": marks, "annotations": notes}, "spec": spec}
+
+
+def _mount_keys(job: Job, spec: Object, container: Object) -> None:
+    source: dict[str, Any] = {"secretName": keys_name(job), "items": [*_KEY_FILES]}
+    path = job.spec.ssh_auth_mount_path
+    # ssh takes no key that others may read.
+    source["defaultMode"] = 0o600
+    spec.setdefault("volumes", []).append({"name": _KEYS, "secret": source})
+    container.setdefault("volumeMounts", []).append({"name": _KEYS, "mountPath": path})

@@ -1,0 +1,235 @@
+"""What a training pod runs: unpack the code, call it, tell result or error by lines of its log.
+
+This file travels into pods that know nothing of Wherry: standard library only, Python 3.9 or later,
+and no import from the rest of the package. Why lines of the log: they need no rights in the cluster,
+are there on every cluster, and stay as long as the pod does.
+
+A line is `MARK` and a JSON object with one of these keys, and ``at``, Unix seconds:
+
+- ``report``: the values that the code gave to `report`;
+- ``result``: ``{"id", "part", "parts", "form", "data"}``, the value of the function in pieces:
+  Base64 of JSON or of a pickle, as ``form`` says;
+- ``error``: ``{"type", "message", "traceback"}``, of what the code raised.
+"""
+
+import base64
+import json
+import math
+import os
+import pickle
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import types
+import zipfile
+from importlib import import_module, metadata, util
+from pathlib import Path
+from typing import Any
+
+MARK = "@wherry "
+MOST_RESULT_BYTES = 1024 * 1024
+_MOST_ERROR_CHARACTERS = 60000
+_PART = 3000
+"""Characters of a piece: whole lines below 4096 bytes are never torn apart by other processes."""
+_LOCK = threading.Lock()
+
+
+def report(**values: Any) -> None:
+    """Tell how the training is going; the values are shown, and kept in the log.
+
+    With ``step`` and ``steps`` (or ``epoch`` and ``epochs``), whoever follows sees how far it is.
+
+    Args:
+        **values: Numbers, texts and truth values by name, such as ``step=3, loss=0.25``; scalars of
+            numpy and of frameworks are taken too.
+
+    Raises:
+        TypeError: a value is none of these.
+    """
+    _say("report", {name: _plain(name, value) for name, value in values.items()})
+
+
+def _plain(name: str, value: Any) -> Any:
+    item = getattr(value, "item", None)
+    if callable(item) and not isinstance(value, (int, float, str)):
+        value = item()
+    if not isinstance(value, (bool, int, float, str, type(None))):
+        raise TypeError(f"report: {name} is a {type(value).__name__}; want a number or a text")
+    # JSON has no words for these, and a loss of nan is just what one wants to see.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _say(key: str, content: Any) -> None:
+    line = MARK + json.dumps({key: content, "at": round(time.time(), 3)}) + "\n"
+    with _LOCK:
+        sys.stdout.flush()
+        left = line.encode()
+        while left:
+            left = left[os.write(1, left) :]
+
+
+def _tell_error(error: BaseException) -> None:
+    # The frames of this file say nothing to whoever wrote the code.
+    inner = error.__traceback__
+    while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, runpy.__file__):
+        inner = inner.tb_next
+    text = "".join(traceback.format_exception(type(error), error, inner or error.__traceback__))
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    parts = {
+        "type": type(error).__name__,
+        "message": str(error)[:_PART],
+        "traceback": text[-_MOST_ERROR_CHARACTERS:],
+    }
+    _say("error", parts)
+
+
+def _tell_result(value: Any) -> None:
+    form, data = _encoded(value)
+    if len(data) > MOST_RESULT_BYTES:
+        raise ValueError(
+            f"the result has {len(data)} bytes and at most {MOST_RESULT_BYTES} travel back: write it "
+            "to a volume or an object store, and return where it is"
+        )
+    text = base64.b64encode(data).decode()
+    pieces = [text[at : at + _PART] for at in range(0, len(text), _PART)] or [""]
+    name = os.urandom(6).hex()
+    for number, piece in enumerate(pieces):
+        place = {"id": name, "part": number, "parts": len(pieces), "form": form}
+        _say("result", {**place, "data": piece})
+
+
+def _encoded(value: Any) -> Any:
+    try:
+        text = json.dumps(value, allow_nan=False)
+        if _same(json.loads(text), value):
+            return "json", text.encode()
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        # By value where it can be: the one who reads it has not imported this code.
+        pickler: Any = import_module("cloudpickle")
+    except ImportError:
+        pickler = pickle
+    return "pickle", pickler.dumps(value, protocol=4)
+
+
+def _same(read: Any, value: Any) -> bool:
+    """Return whether JSON keeps a value as it is: no tuples, no keys that are not texts."""
+    if type(read) is not type(value):
+        return False
+    if isinstance(value, dict):
+        return read.keys() == value.keys() and all(_same(read[key], value[key]) for key in value)
+    if isinstance(value, list):
+        return len(read) == len(value) and all(map(_same, read, value))
+    return bool(read == value)
+
+
+def _install(requirements: list[str]) -> None:
+    """Install what the image lacks; one that was made for the requirements lacks nothing."""
+    missing = [line for line in requirements if not _is_there(line)]
+    if not missing:
+        return
+    folder = tempfile.mkdtemp(prefix="wherry-packages-")
+    sys.stderr.write(f"installing {', '.join(missing)}\n")
+    sys.stderr.flush()
+    command = [sys.executable, *_pip(), "install", "--quiet", "--no-input", "--target", folder]
+    command += ["--disable-pip-version-check", "--", *missing]
+    subprocess.run(command, check=True)  # noqa: S603 - what the job's own user asks for; no shell
+    sys.path.insert(0, folder)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = folder + (os.pathsep + before if before else "")
+
+
+def _is_there(requirement: str) -> bool:
+    name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
+    try:
+        version = metadata.version(name.group() if name else requirement)
+    except metadata.PackageNotFoundError:
+        return False
+    try:
+        known: Any = import_module("pip._vendor.packaging.requirements")
+    except ImportError:
+        return True  # whoever made an image without pip has seen to it
+    wanted = known.Requirement(requirement)
+    return bool(wanted.specifier.contains(version, prereleases=True))
+
+
+def _pip() -> list[str]:
+    if util.find_spec("pip") is not None:
+        return ["-m", "pip"]
+    # Environments are made without pip; Python brings one along for making others with.
+    bundled = Path(import_module("ensurepip").__file__ or "").parent / "_bundled"
+    wheels = sorted(bundled.glob("pip-*.whl"))
+    if not wheels:
+        raise RuntimeError("packages are missing and there is no pip: choose an image that has one")
+    return [str(wheels[-1] / "pip")]
+
+
+def _offer_report() -> None:
+    """Let the code import `wherry` also where it is not installed."""
+    if util.find_spec("wherry") is None:
+        module = types.ModuleType("wherry", "Wherry within a job: see `report`.")
+        module.report = report  # type: ignore[attr-defined] # a module made here has what it is given
+        sys.modules["wherry"] = module
+
+
+def _call(folder: Path, call: dict[str, Any]) -> Any:
+    """Run what was asked for, and return what it returns; scripts and modules return nothing."""
+    if call["kind"] in ("script", "module"):
+        run = runpy.run_path if call["kind"] == "script" else runpy.run_module
+        name = str(Path(sys.path[0]) / call["name"]) if call["kind"] == "script" else call["name"]
+        sys.argv = [name, *call["arguments"]]
+        if call["kind"] == "script":
+            run(name, run_name="__main__")
+        else:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return None
+    function, arguments, named = pickle.loads((folder / "call.pickle").read_bytes())  # noqa: S301 - our own sender's
+    if call["kind"] == "named":
+        module, _, path = call["name"].partition(":")
+        function = import_module(module)
+        for part in path.split("."):
+            function = getattr(function, part)
+    return function(*arguments, **named)
+
+
+def _is_first() -> bool:
+    """Return whether this process is the one whose result counts."""
+    ranks = (os.environ.get(name) for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "LOCAL_RANK"))
+    rank = next((each for each in ranks if each is not None), "0")
+    return rank == "0" and os.environ.get("WHERRY_POD") == os.environ.get("WHERRY_FIRST_POD")
+
+
+def main(folder: Path) -> int:
+    """Run the job that is described in a folder; return the exit code."""
+    call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
+    try:
+        _install(call["requirements"])
+        code = tempfile.mkdtemp(prefix="wherry-code-")
+        with zipfile.ZipFile(folder / "code.zip") as archive:
+            archive.extractall(code)
+        sys.path[0] = code
+        _offer_report()
+        value = _call(folder, call)
+        if _is_first():
+            _tell_result(value)
+    except SystemExit as end:
+        if end.code in (None, 0):
+            return 0
+        _tell_error(end)
+        return end.code if isinstance(end.code, int) else 1
+    except BaseException as error:  # noqa: BLE001 - whatever it is, its user is told
+        _tell_error(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    # Not to stand in tracebacks of pickles as `__main__`, which is the user's.
+    sys.exit(main(Path(__file__).parent))

@@ -1,0 +1,262 @@
+"""Training against somebody else's Kubernetes: `wherry controllers` as processes of their own.
+
+They reach the API over HTTPS, as the account and with the rights that we ship, and so do their
+webhooks; there are two, and the one that leads is killed.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wherry.client import kubeconfig
+from wherry.client.client import Client
+from wherry.embedded.settings import Settings
+from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects.requests import Object
+from wherry.testing.in_process import InProcessPlatform
+from wherry.testing.waiting import eventually
+from wherry.training import frameworks
+from wherry.training.frameworks.torch import Torch
+from wherry.training.sdk.starting import attach, train
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+NAMESPACE = "wherry-system"
+JOBS = Torch.resource
+CODE = """
+import os, pathlib, time
+
+def wait_for(path):
+    while not pathlib.Path(path).exists():
+        time.sleep(0.05)
+    return os.environ["WORLD_SIZE"]
+"""
+
+
+@dataclasses.dataclass
+class Replica:
+    """One process of `wherry controllers`."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+@dataclasses.dataclass
+class Cluster:
+    """An API with a node, and no product in it."""
+
+    platform: InProcessPlatform
+    kubeconfig: Path
+
+    @property
+    def client(self) -> Client:
+        return self.platform.client
+
+    def create(self, resource, obj: Object) -> Object:
+        return self.platform.call(self.client.create(resource, obj))
+
+    def get(self, resource, name: str, namespace: str = "default") -> Object:
+        return self.platform.call(self.client.get(resource, name, namespace))
+
+    def patch(self, resource, name: str, change: Object) -> Object:
+        return self.platform.call(self.client.patch(resource, name, change, "default"))
+
+    def pods(self, job: str) -> dict[str, str]:
+        """Return the phase of each pod of a job."""
+        labels = f"training.kubeflow.org/job-name={job}"
+        listed = self.platform.call(self.client.list(kinds.PODS, "default", labels=labels))
+        return {metadata.name(pod): pod["status"].get("phase", "") for pod in listed}
+
+    def is_true(self, name: str, condition: str, resource=JOBS) -> bool:
+        return conditions.is_true(self.get(resource, name), condition)
+
+    def leader(self) -> str:
+        """Return who holds the lease."""
+        lease = self.get(kinds.LEASES, "wherry-controllers", NAMESPACE)
+        return str(lease["spec"].get("holderIdentity", ""))
+
+
+@contextlib.contextmanager
+def replica(cluster: Cluster, name: str) -> Iterator[Replica]:
+    """Run `wherry controllers` while the block runs."""
+    log = cluster.platform.directory / f"{name}.log"
+    words = ["controllers", "--kubeconfig", str(cluster.kubeconfig), "--components", "training"]
+    words += ["--webhook-listen", "127.0.0.1:0", "--lease-duration", "3"]
+    words += ["--renew-deadline", "2", "--retry-period", "0.3"]
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "wherry.cli", *words],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            env=kept,
+        )
+    try:
+        yield Replica(process, log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """A platform without products, on which the access that we ship is granted."""
+    directory = tmp_path_factory.mktemp("cluster") / "platform"
+    platform = InProcessPlatform(Settings(directory=directory, port=0, components=()))
+    platform.start()
+    try:
+        command = [sys.executable, "-m", "wherry.cli", "controllers", "--print-access"]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for obj in yaml.safe_load_all(printed):
+            resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
+            assert resource is not None
+            platform.call(platform.client.create(resource, obj))
+        yield Cluster(platform, account(platform, directory / "controllers.kubeconfig"))
+    finally:
+        platform.stop()
+
+
+def account(platform: InProcessPlatform, path: Path) -> Path:
+    """Write a kubeconfig of the controllers' account, and of nothing more."""
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": {"namespace": NAMESPACE, "name": "wherry"},
+        "spec": {"audiences": [], "expirationSeconds": 3600},
+    }
+    answer = platform.call(
+        platform.client.create(kinds.SERVICE_ACCOUNTS, request, subresource="token", name="wherry")
+    )
+    own = dataclasses.replace(
+        platform.connection,
+        client_certificate=None,
+        client_key=None,
+        token=answer["status"]["token"],
+        namespace=NAMESPACE,
+    )
+    kubeconfig.write(path, kubeconfig.entry("controllers", own))
+    return path
+
+
+@pytest.fixture(scope="module")
+def replicas(cluster) -> Iterator[list[Replica]]:
+    """Two replicas, of which one leads and has registered its webhooks."""
+    with replica(cluster, "a") as first, replica(cluster, "b") as second:
+
+        def ready() -> bool:
+            for one in (first, second):
+                if one.process.poll() is not None:
+                    raise RuntimeError(one.log.read_text())
+            return refused(cluster) != ""
+
+        eventually(ready, 60)
+        yield [first, second]
+
+
+def refused(cluster: Cluster) -> str:
+    """Return why a job without the container that trains is refused; empty if it is not."""
+    wrong = job("wrong")
+    replicas = wrong["spec"]["pytorchReplicaSpecs"]
+    replicas["Worker"]["template"]["spec"]["containers"][0]["name"] = "other"
+    try:
+        call = cluster.client.create(JOBS, wrong, dry_run=True)
+        cluster.platform.call(call)
+    except (errors.NotFoundError, errors.InternalError):
+        return ""  # not yet defined, or nobody answers at the webhook's address
+    except errors.ApiError as error:
+        return str(error)
+    return ""
+
+
+def job(name: str, python: str = "pass", framework=None, **spec) -> Object:
+    """Build a job with a replica of each type that ranks have."""
+    framework = framework or Torch()
+    command = ["python", "-c", python]
+    container = {"name": framework.container, "image": "python:3", "command": command}
+    template = {"spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    types = {
+        type_.name: {"template": template}
+        for type_ in framework.types
+        if type_.required or type_.name in {"Master", "Scheduler", "Server", "Worker"}
+    }
+    return {
+        "apiVersion": framework.resource.api_version,
+        "kind": framework.resource.kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {framework.replicas_field: types, **spec},
+    }
+
+
+def test_defaults_and_checks_are_made_by_webhooks(cluster, replicas):
+    assert 'one has to be called "pytorch"' in refused(cluster)
+    made = cluster.create(JOBS, job("defaults", runPolicy={"suspend": True}))
+    assert made["spec"]["runPolicy"]["cleanPodPolicy"] == "None"
+    worker = made["spec"]["pytorchReplicaSpecs"]["Worker"]
+    assert (worker["replicas"], worker["restartPolicy"]) == (1, "OnFailure")
+    with pytest.raises(errors.InvalidError, match="managedBy"):
+        cluster.patch(JOBS, "defaults", {"spec": {"runPolicy": {"managedBy": "someone"}}})
+
+
+@pytest.mark.parametrize("framework", frameworks.ALL, ids=lambda each: each.container)
+def test_a_job_of_each_framework(cluster, replicas, framework):
+    name = f"all-{framework.container}"
+    cluster.create(framework.resource, job(name, framework=framework))
+    eventually(lambda: cluster.is_true(name, "Succeeded", framework.resource), 30)
+
+
+def test_exit_codes_and_what_is_cleaned_up(cluster, replicas):
+    policy = {"cleanPodPolicy": "All", "backoffLimit": 1}
+    failing = job("failing", "import sys; sys.exit(3)", runPolicy=policy)
+    for each in failing["spec"]["pytorchReplicaSpecs"].values():
+        each["restartPolicy"] = "ExitCode"
+    cluster.create(JOBS, failing)
+    eventually(lambda: cluster.is_true("failing", "Failed"), 30)
+    eventually(lambda: cluster.pods("failing") == {}, 30)
+    failed = conditions.get(cluster.get(JOBS, "failing"), "Failed")
+    assert "exit code 3" in failed["message"]
+
+
+def test_suspend_resume_and_deletion(cluster, replicas):
+    cluster.create(JOBS, job("paused", "import time; time.sleep(1000)"))
+    running = {"paused-master-0": "Running", "paused-worker-0": "Running"}
+    eventually(lambda: cluster.pods("paused") == running, 30)
+    cluster.patch(JOBS, "paused", {"spec": {"runPolicy": {"suspend": True}}})
+    eventually(lambda: cluster.pods("paused") == {}, 30)
+    assert cluster.is_true("paused", "Suspended")
+    cluster.patch(JOBS, "paused", {"spec": {"runPolicy": {"suspend": False}}})
+    eventually(lambda: cluster.pods("paused") == running, 30)
+    cluster.platform.call(cluster.client.delete(JOBS, "paused", "default"))
+    eventually(lambda: cluster.pods("paused") == {}, 30)
+
+
+def test_the_leader_is_killed_in_the_middle_of_a_job(cluster, replicas, tmp_path, monkeypatch):
+    (tmp_path / "killing_code.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    go = tmp_path / "go"
+    place = {"connection": cluster.platform.kubeconfig, "namespace": "default"}
+    training = train("killing_code:wait_for", args=[str(go)], workers=3, **place)
+    eventually(lambda: training.status.phase == "Running", 30)
+    eventually(lambda: set(cluster.pods(training.name).values()) == {"Running"}, 30)
+    before = cluster.pods(training.name)
+    leader = cluster.leader()
+    killed = next(each for each in replicas if f"_{each.process.pid}_" in leader)
+    killed.kill()
+    go.touch()
+    assert attach(training.name, **place).result(timeout=60) == "3"
+    assert cluster.leader() != leader
+    assert cluster.pods(training.name) == dict.fromkeys(before, "Succeeded")
+    # The new leader has led the API to its own webhooks.
+    eventually(lambda: 'one has to be called "pytorch"' in refused(cluster), 30)

@@ -1,0 +1,233 @@
+"""Whatever is killed while pods start and run (warm, by a shell, of an image): none is lost, run twice, left behind."""
+
+import asyncio
+import base64
+import json
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry.client.client import Client
+from wherry.client.transports.http import HttpTransport
+from wherry.kubelet.environments import kinds as environment_kinds
+from wherry.objects import errors, kinds
+from wherry.objects.requests import Object
+from wherry.testing.registries import base, image, registry
+from wherry.testing.running import RunningPlatform
+from wherry.testing.waiting import eventually
+
+__all__ = ["base", "image", "registry"]
+
+_SPACE = "default"
+_ONCE = """
+import fractions, os, time
+descriptor = os.open(os.environ["MARK"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+os.write(descriptor, b"a")
+time.sleep(0.2)
+os.write(descriptor, b"z")
+"""
+_SHELL = 'printf a >> "$MARK"; sleep 0.2; printf z >> "$MARK"'
+_TURNS = (
+    "plane",
+    "launcher",
+    "warmed",
+    "child",
+    "plane launcher",
+    "warmed child",
+    "plane launcher warmed child",
+)
+
+
+class Chaos:
+    """A running platform, pods of all kinds in it, and the means to kill any part."""
+
+    def __init__(self, running: RunningPlatform, marks: Path, image: str) -> None:
+        self.running = running
+        self.marks = marks
+        self.image = image
+        self.names: list[str] = []
+        self.random = random.Random(4)
+        self.client = Client(HttpTransport(running.connection))
+
+    def _pod(self, name: str, kind: str) -> Object:
+        command = {
+            "warm": ["python", "-c", _ONCE],
+            "shell": ["sh", "-c", 'python -c "$0"', _ONCE],
+            "image": ["sh", "-c", _SHELL],
+        }[kind]
+        container = {
+            "name": "main",
+            "image": self.image if kind == "image" else "chaos:1",
+            "command": command,
+            "env": [{"name": "MARK", "value": f"/marks/{name}"}],
+            "volumeMounts": [{"name": "marks", "mountPath": "/marks"}],
+            "resources": {"limits": {"memory": "256Mi"}},
+        }
+        volume = {"name": "marks", "hostPath": {"path": str(self.marks)}}
+        spec: Object = {"imagePullSecrets": [{"name": "pull"}]} if kind == "image" else {}
+        spec |= {"restartPolicy": "Never", "containers": [container], "volumes": [volume]}
+        return {"metadata": {"name": name, "namespace": _SPACE}, "spec": spec}
+
+    async def log_in(self, host: str, login: tuple[str, str]) -> None:
+        """Give pods of images what they need to pull them."""
+        auth = base64.b64encode(":".join(login).encode()).decode()
+        document = json.dumps({"auths": {host: {"auth": auth}}})
+        secret: Object = {"metadata": {"name": "pull", "namespace": _SPACE}}
+        secret |= {
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": document},
+        }
+        await self.client.create(kinds.SECRETS, secret)
+
+    async def add(self, number: int) -> None:
+        """Make some pods; what is killed meanwhile is asked again."""
+        for kind in (
+            ("warm", "shell", "image") if self.image and number % 4 == 0 else ("warm", "shell")
+        ):
+            name = f"{kind}-{number}"
+            self.names.append(name)
+            await self._until_told(self._pod(name, kind))
+
+    async def _until_told(self, pod: Object) -> None:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.client.create(kinds.PODS, pod)
+                except errors.AlreadyExistsError:
+                    return
+                except (errors.ApiError, OSError):
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+
+    def victims(self, what: str) -> list[int]:
+        """Return processes to be killed."""
+        own = os.fsencode(self.running.directory)
+        found = []
+        for pid, line in commands():
+            is_warmed = b"warm-cpython" in line and own in line
+            is_child = b"MARK" in line or b"$MARK" in line
+            if (what == "warmed" and is_warmed) or (what == "child" and is_child and not is_warmed):
+                found.append(pid)
+        return self.random.sample(found, min(len(found), 2))
+
+    async def strike(self, what: str) -> None:
+        """Kill all that `what` names, and start the control plane again if it was among them."""
+        for part in what.split():
+            if part == "plane":
+                os.kill(self.running.pid, signal.SIGKILL)
+            elif part == "launcher":
+                try:
+                    os.kill(self.running.launcher_pid, signal.SIGKILL)
+                except (LookupError, ProcessLookupError):
+                    continue
+            else:
+                for pid in self.victims(part):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        continue
+        if "plane" in what:
+            await asyncio.to_thread(self.running.kill)
+            await asyncio.to_thread(self.running.start)
+
+    async def phases(self) -> dict[str, str]:
+        """Return the phases of all pods."""
+        pods = await self.client.list(kinds.PODS, _SPACE)
+        return {str(pod["metadata"]["name"]): str(pod["status"].get("phase")) for pod in pods}
+
+
+def commands() -> Iterator[tuple[int, bytes]]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield int(path.parent.name), path.read_bytes()
+        except OSError:
+            continue
+
+
+async def _until(holds: Callable[[], Any], seconds: float) -> None:
+    """Wait until it holds; a control plane that has just been killed may not answer yet."""
+    last: object = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    last = await holds()
+                except (errors.ApiError, OSError) as error:
+                    last = error
+                if last == []:
+                    return
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"still: {last!r}")
+
+
+def _mounts() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def _groups(uids: set[str]) -> list[str]:
+    """Return control groups of containers; those that runc makes for images are `wherry-…` and runc's to remove."""
+    names = (path.name for path in Path("/sys/fs/cgroup").glob("**/*_main_*"))
+    return [name for name in names if name.partition("_")[0] in uids]
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
+        pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
+)
+async def test_no_pod_is_lost_run_twice_or_left_behind(
+    running: RunningPlatform, tmp_path: Path, rounds: int, request: pytest.FixtureRequest
+) -> None:
+    named = request.getfixturevalue("image") if shutil.which("runc") else ""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    chaos = Chaos(running, marks, named)
+    if named:
+        found = request.getfixturevalue("registry")
+        await chaos.log_in(found.host, found.login)
+    spec = {"images": ["chaos:*"], "preload": ["fractions"]}
+    await chaos.client.create(
+        environment_kinds.ENVIRONMENTS, {"metadata": {"name": "chaos"}, "spec": spec}
+    )
+    for number in range(rounds):
+        adding = asyncio.create_task(chaos.add(number))
+        await asyncio.sleep(chaos.random.random() / 3)
+        await chaos.strike(_TURNS[number % len(_TURNS)])
+        await adding
+
+    async def unfinished() -> list[str]:
+        phases = await chaos.phases()
+        assert phases.keys() == set(chaos.names)
+        return [name for name, phase in phases.items() if phase not in {"Succeeded", "Failed"}]
+
+    await _until(unfinished, 120)
+    phases = await chaos.phases()
+    ran = {name: (marks / name).read_text() if (marks / name).exists() else "" for name in phases}
+    assert [name for name, text in ran.items() if text not in {"", "a", "az"}] == []  # twice
+    assert [n for n, phase in phases.items() if phase == "Succeeded" and ran[n] != "az"] == []
+    assert sum(phase == "Succeeded" for phase in phases.values()) > rounds / 2
+    uids = {str(pod["metadata"]["uid"]) for pod in await chaos.client.list(kinds.PODS, _SPACE)}
+    for name in chaos.names:
+        await chaos.client.delete(kinds.PODS, name, _SPACE)
+
+    async def pods() -> list[str]:
+        return [*await chaos.phases()]
+
+    await _until(pods, 60)
+    eventually(lambda: not [pid for pid, line in commands() if b"MARK" in line], 20)
+    assert os.listdir(running.directory / "pods") == []  # noqa: PTH208 — names are all that is wanted
+    eventually(lambda: not _groups(uids), 20)
+    assert str(running.directory) not in _mounts()
+    if named:
+        assert os.listdir(running.directory / "oci" / "run") == []  # noqa: PTH208 — as above
+    await chaos.client.close()

@@ -1,0 +1,53 @@
+"""Gangs of real pods: two that the machine holds one at a time run whole, one after the other."""
+
+from wherry.builtin import placement
+from wherry.builtin.gangs import kinds as gang_kinds
+from wherry.objects import kinds
+from wherry.testing import builders
+from wherry.testing.waiting import eventually
+
+NAMES = ("red", "blue")
+LABEL = "scheduling.x-k8s.io/pod-group"
+
+
+def test_two_gangs_that_do_not_fit_together(platform, tmp_path):
+    client = platform.client
+    (node,) = platform.call(client.list(kinds.NODES)).items
+    # Two thirds of the memory for each gang: one leaves room for one pod of the other.
+    share = placement.capacity_of(node, 1.0)["memory"] * 2 // 9
+    container = {"resources": {"requests": {"memory": str(share)}}}
+    for name in NAMES:
+        group = {"apiVersion": gang_kinds.POD_GROUPS.api_version, "kind": "PodGroup"}
+        group |= {"metadata": {"name": name, "namespace": "default"}, "spec": {"minMember": 3}}
+        platform.call(client.create(gang_kinds.POD_GROUPS, group))
+        # Each waits until it has seen the two others: half a gang would wait for ever.
+        script = (
+            f"touch {tmp_path}/{name}-$HOSTNAME; "
+            f"until [ $(ls {tmp_path} | grep -c ^{name}-) = 3 ]; do sleep 0.05; done; "
+            f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+        )
+        for number in range(3):
+            pod = builders.pod(
+                f"{name}-{number}",
+                metadata={"labels": {LABEL: name}},
+                containers=[builders.container("main", script=script, **container)],
+                schedulerName="scheduler-plugins-scheduler",
+            )
+            platform.call(client.create(kinds.PODS, pod))
+
+    def phases():
+        found = platform.call(client.list(gang_kinds.POD_GROUPS)).items
+        return sorted((each.get("status") or {}).get("phase", "") for each in found)
+
+    eventually(lambda: phases() == ["Running", "Scheduling"], 30, what="one runs, one waits")
+    pods = platform.call(client.list(kinds.PODS)).items
+    placed = {one["metadata"]["labels"][LABEL] for one in pods if one["spec"].get("nodeName")}
+    assert len(placed) == 1
+    told = {
+        one["status"]["conditions"][0]["message"] for one in pods if not one["spec"].get("nodeName")
+    }
+    assert all(
+        "memory in all" in one and f"held by default/{next(iter(placed))}" in one for one in told
+    )
+    (tmp_path / "go").touch()
+    eventually(lambda: phases() == ["Finished", "Finished"], 30, what="both have run")

@@ -1,0 +1,249 @@
+"""TrainJobs through the API: what is made, what is told, and how they end."""
+
+import pytest
+
+from wherry.objects import conditions, errors, kinds
+from wherry.testing.played import PLAY
+from wherry.training.jobset.kinds import JOB_SETS
+from wherry.training.trainer.kinds import CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, STEP, TRAIN_JOBS
+
+NODE = {
+    "name": "node",
+    "template": {
+        "metadata": {"labels": {STEP: "trainer"}},
+        "spec": {
+            "backoffLimit": 0,
+            "template": {
+                "metadata": {"annotations": {PLAY: "run"}},
+                "spec": {
+                    "containers": [{"name": "node", "image": "python:3.11"}],
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": 1,
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def runtime(world):
+    async def made(name="own", **spec):
+        template = {"spec": {"replicatedJobs": [NODE]}}
+        obj = {"metadata": {"name": name}, "spec": {"template": template, **spec}}
+        return await world.create(RUNTIMES, obj)
+
+    return made
+
+
+@pytest.fixture
+def start(world):
+    async def started(name="j", ref="own", **spec):
+        reference = {"name": ref, "kind": "TrainingRuntime"}
+        obj = {"metadata": {"name": name}, "spec": {"runtimeRef": reference, **spec}}
+        return await world.create(TRAIN_JOBS, obj)
+
+    return started
+
+
+async def pods(world, count, job="j"):
+    """Wait for so many pods that run; return their names."""
+    labels = f"jobset.sigs.k8s.io/jobset-name={job}"
+
+    async def there():
+        found = await world.list(kinds.PODS, labels)
+        going = [pod for pod in found if (pod.get("status") or {}).get("phase") == "Running"]
+        names = sorted(pod["metadata"]["name"] for pod in going)
+        return names if len(names) == count else None
+
+    return await world.until(there, f"{count} pods that run")
+
+
+async def test_runtimes_are_there_from_the_start(world):
+    found = await world.list(CLUSTER_RUNTIMES)
+    assert {one["metadata"]["name"]: one["metadata"]["labels"][FRAMEWORK] for one in found} == {
+        "torch-distributed": "torch",
+        "jax-distributed": "jax",
+        "xgboost-distributed": "xgboost",
+        "deepspeed-distributed": "deepspeed",
+        "mlx-distributed": "mlx",
+        "torchtune-llama3.2-1b": "torchtune",
+        "torchtune-llama3.2-3b": "torchtune",
+        "torchtune-qwen2.5-1.5b": "torchtune",
+    }
+
+
+async def test_a_job_runs_and_completes(world, runtime, start):
+    await runtime(mlPolicy={"torch": {}})
+    await start(trainer={"numNodes": 2, "env": [{"name": "A", "value": "b"}]})
+    names = await pods(world, 2)
+    assert [name.rpartition("-")[0] for name in names] == ["j-node-0-0", "j-node-0-1"]
+    counts = {"name": "node", "succeeded": 0, "failed": 0, "suspended": 0}
+    obj = await world.until_status(
+        TRAIN_JOBS, "j", jobsStatus=[{**counts, "ready": 1, "active": 1}]
+    )
+    # The SDK takes a job with any condition for one that does not run.
+    assert "conditions" not in obj["status"]
+    for name in names:
+        await world.kubelet.finish(name)
+    await world.until_condition(TRAIN_JOBS, "j", "Complete", "AllJobsCompleted")
+    await world.manager.flush_events()
+    told = await world.events("j")
+    assert told["Created"] == "JobSet j made of runtime own: 2 pods in all"
+    assert told["Running"] == "node runs: all its pods are ready"
+
+
+async def test_a_failure_says_which_job_and_why(world, runtime, start):
+    await runtime()
+    await start()
+    (name,) = await pods(world, 1)
+    await world.kubelet.finish(name, code=3)
+    obj = await world.until_condition(TRAIN_JOBS, "j", "Failed", "FailedJobs")
+    assert "j-node-0" in conditions.get(obj, "Failed")["message"]
+
+
+async def test_a_job_waits_for_its_runtime(world, runtime, start):
+    await start()
+
+    async def told():
+        await world.manager.flush_events()
+        return (await world.events("j")).get("RuntimeNotFound")
+
+    assert 'TrainingRuntime "own"' in await world.until(told)
+    await runtime()
+    await pods(world, 1)
+
+
+async def test_a_job_that_its_runtime_cannot_run_fails_with_the_reason(world, runtime, start):
+    await runtime("flux", mlPolicy={"flux": {}})
+    await start("f", "flux")
+    await world.until_condition(TRAIN_JOBS, "f", "Failed", "TrainingRuntimeNotSupported")
+    await runtime("torch", mlPolicy={"torch": {}})
+    await start("t", "torch", trainer={"env": [{"name": "PET_NNODES", "value": "2"}]})
+    obj = await world.until_condition(TRAIN_JOBS, "t", "Failed", "TrainJobFailedValidation")
+    assert "spec.trainer.env[0].name" in conditions.get(obj, "Failed")["message"]
+
+
+async def test_suspended_and_resumed(world, runtime, start):
+    await runtime()
+    await start(suspend=True)
+    await world.until_condition(TRAIN_JOBS, "j", "Suspended", "Suspended")
+    await world.until_condition(JOB_SETS, "j", "Suspended")
+    assert await world.list(kinds.PODS) == []
+    await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": False}})
+    await pods(world, 1)
+    obj = await world.get(TRAIN_JOBS, "j")
+    assert conditions.get(obj, "Suspended")["reason"] == "Resumed"
+    await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": True}})
+
+    async def none():
+        await world.advance(2)
+        return not await world.list(kinds.PODS)
+
+    await world.until(none, "its pods gone")
+    await world.until_condition(TRAIN_JOBS, "j", "Suspended", "Suspended")
+
+
+async def test_queues_place_a_job_when_they_resume_it(world, runtime, start):
+    await runtime()
+    await start(suspend=True)
+    await world.until_condition(JOB_SETS, "j", "Suspended")
+    pod = {"nodeSelector": {"kubernetes.io/hostname": "node"}}
+    patched = {"name": "node", "template": {"spec": {"template": {"spec": pod}}}}
+    template = {"spec": {"replicatedJobs": [patched]}}
+    patch = {"manager": "kueue.x-k8s.io/manager", "trainingRuntimeSpec": {"template": template}}
+    await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": False, "runtimePatches": [patch]}})
+    (name,) = await pods(world, 1)
+    made = await world.get(kinds.PODS, name)
+    assert made["spec"]["nodeSelector"] == pod["nodeSelector"]
+
+
+async def test_a_job_has_so_much_time(world, runtime, start):
+    await runtime()
+    await start(activeDeadlineSeconds=60)
+    await pods(world, 1)
+    created = (await world.get(TRAIN_JOBS, "j"))["metadata"]["creationTimestamp"]
+    assert created
+
+    async def over():
+        await world.advance(30)
+        obj = await world.get(TRAIN_JOBS, "j")
+        return conditions.is_true(obj, "Failed") and obj
+
+    obj = await world.until(over, "its end")
+    assert conditions.get(obj, "Failed")["reason"] == "DeadlineExceeded"
+    await world.until_gone(JOB_SETS, "j")
+    await world.until_names(kinds.PODS, [])
+
+
+async def test_others_may_run_it(world, runtime, start):
+    await runtime()
+    await start("k", managedBy="kueue.x-k8s.io/multikueue")
+    await start("j")
+    await pods(world, 1)
+    assert await world.find(JOB_SETS, "k") is None
+
+
+async def test_a_group_is_made_where_the_runtime_asks(world, runtime, start):
+    await runtime(podGroupPolicy={"coscheduling": {"scheduleTimeoutSeconds": 20}})
+    await start(trainer={"numNodes": 2})
+
+    async def marked():
+        jobs = await world.list(kinds.JOBS)
+        return jobs and jobs[0]["spec"]["template"]["metadata"]["labels"]
+
+    labels = await world.until(marked, "the job")
+    assert labels["scheduling.x-k8s.io/pod-group"] == "j"
+
+
+async def test_controllers_may_be_killed_at_any_time(world, runtime, start):
+    await runtime(mlPolicy={"numNodes": 2, "torch": {}})
+    await start()
+    await world.kill()
+    await world.start()
+    names = await pods(world, 2)
+    await world.kubelet.finish(names[0])
+    await world.kill()
+    await world.kubelet.finish(names[1])
+    await world.start()
+    await world.until_condition(TRAIN_JOBS, "j", "Complete")
+    # Nothing was started twice.
+    assert len(world.kubelet.started) == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"managedBy": "me"}, "spec.managedBy"),
+        ({"trainer": {"numProcPerNode": "many"}}, "spec.trainer.numProcPerNode"),
+        ({"runtimeRef": {"name": "x", "kind": "Recipe"}}, "spec.runtimeRef.kind"),
+        ({"runtimePatches": [{"manager": "me"}]}, "spec.runtimePatches[0].manager"),
+        ({"initializer": {"dataset": {"storageUri": "nowhere"}}}, "storageUri"),
+    ],
+)
+async def test_what_cannot_be_is_refused(world, start, spec, field):
+    with pytest.raises(errors.InvalidError) as caught:
+        await start(**spec)
+    assert field in caught.value.message
+
+
+async def test_names_and_changes_that_cannot_be_are_refused(world, runtime, start):
+    await runtime()
+    for name in ("1st", "j" * 64):
+        with pytest.raises(errors.InvalidError) as caught:
+            await start(name)
+        assert "metadata.name" in caught.value.message
+    await start()
+    with pytest.raises(errors.InvalidError) as caught:
+        await world.patch(TRAIN_JOBS, "j", {"spec": {"trainer": {"numNodes": 5}}})
+    assert "spec.trainer" in caught.value.message
+
+
+async def test_runtimes_that_cannot_be_are_refused(world, runtime):
+    with pytest.raises(errors.InvalidError) as caught:
+        await runtime(mlPolicy={"torch": {}, "jax": {}})
+    assert "there are torch, jax" in caught.value.message
+    two = {"spec": {"replicatedJobs": [{**NODE, "replicas": 2}]}}
+    with pytest.raises(errors.InvalidError) as caught:
+        await runtime(template=two)
+    assert "spec.template.spec.replicatedJobs[0].replicas" in caught.value.message
