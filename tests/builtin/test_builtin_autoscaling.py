@@ -1,6 +1,7 @@
 """HorizontalPodAutoscalers: the arithmetic in tables and laws, and the controller over the real API."""
 
 import datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from wherry.builtin.autoscaling.behavior import Bounds, History
 from wherry.builtin.autoscaling.calculation import Measured, Target, Tolerance
 from wherry.objects import conditions, errors, kinds, metadata, usage
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 HPAS = kinds.HORIZONTAL_POD_AUTOSCALERS
@@ -193,7 +195,7 @@ def test_it_stays_within_bounds_and_moves_towards_what_was_wanted(rules, ends, s
     wanted_ever = [current]
     for wanted, pause in steps:
         now += pause
-        bounds = Bounds(*ends, rules)
+        bounds = Bounds(ends[0], ends[1], rules)
         found = behavior.decide(current, wanted, bounds=bounds, history=history, now=now)
         wanted_ever.append(wanted)
         assert ends[0] <= found.replicas <= ends[1]
@@ -213,7 +215,7 @@ class FakeFigures:
     """Says that each pod uses what a test wants."""
 
     resource = usage.POD_METRICS
-    definition: dict[str, Any] = {"schema": {"openAPIV3Schema": {"type": "object"}}}  # noqa: RUF012 - never changed
+    definition: Mapping[str, Any] = {"schema": {"openAPIV3Schema": {"type": "object"}}}
 
     def __init__(self) -> None:
         self.world: Any
@@ -318,7 +320,7 @@ async def test_a_custom_resource_with_a_scale(figures):
     world = figures.world
     figures.used = usage.Usage(0.0, 300 * 2**20)
     await world.client.create(kinds.CUSTOM_RESOURCE_DEFINITIONS, _crd())
-    fleets = usage.Resource("test.dev", "v1", "fleets", kind="Fleet")
+    fleets = Resource("test.dev", "v1", "fleets", kind="Fleet")
     await world.until_condition(kinds.CUSTOM_RESOURCE_DEFINITIONS, "fleets.test.dev", "Established")
     await world.create(fleets, {"metadata": {"name": "web"}, "spec": {"replicas": 2}})
     await world.patch(fleets, "web", {"status": {"selector": "app=web", "replicas": 2}})

@@ -115,7 +115,8 @@ async def built_by(client: Client, name: str) -> str:
             with contextlib.suppress(errors.NotFoundError):
                 found = await client.get(BOATS, name, "default")
                 if found.get("status"):
-                    return found["status"]["builtBy"]
+                    told: str = found["status"]["builtBy"]
+                    return told
             await asyncio.sleep(0.05)
 
 

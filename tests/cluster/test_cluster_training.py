@@ -226,6 +226,7 @@ def test_exit_codes_and_what_is_cleaned_up(cluster, replicas):
     eventually(lambda: cluster.is_true("failing", "Failed"), 30)
     eventually(lambda: cluster.pods("failing") == {}, 30)
     failed = conditions.get(cluster.get(JOBS, "failing"), "Failed")
+    assert failed is not None
     assert "exit code 3" in failed["message"]
 
 

@@ -160,3 +160,22 @@ async def test_a_server_that_went_back_in_time_is_listed_again(
     await clock.advance(5)
     assert names(informer) == ["restored"]
     assert informer.cache.revision == 4
+
+
+async def test_the_schemas_of_definitions_are_not_kept(client: Client, clock: FakeClock) -> None:
+    names = {"plural": "boats", "singular": "boat", "kind": "Boat", "listKind": "BoatList"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    crds = kinds.CUSTOM_RESOURCE_DEFINITIONS
+    await client.create(crds, {"metadata": {"name": "boats.example.com"}, "spec": spec})
+    informer = Informer(client, crds, clock)
+    task = asyncio.create_task(informer.run())
+    await informer.cache.synced.wait()
+    task.cancel()
+    kept = informer.cache.get("", "boats.example.com")
+    assert kept is not None
+    assert kept["spec"]["names"]["kind"] == "Boat"
+    assert kept["spec"]["versions"] == [{"name": "v1", "served": True, "storage": True}]
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,5 +1,7 @@
 """Gangs of real pods: two that the machine holds one at a time run whole, one after the other."""
 
+from typing import Any
+
 from wherry.builtin import placement
 from wherry.builtin.gangs import kinds as gang_kinds
 from wherry.objects import kinds
@@ -15,10 +17,14 @@ def test_two_gangs_that_do_not_fit_together(platform, tmp_path):
     (node,) = platform.call(client.list(kinds.NODES)).items
     # Two thirds of the memory for each gang: one leaves room for one pod of the other.
     share = placement.capacity_of(node, 1.0)["memory"] * 2 // 9
-    container = {"resources": {"requests": {"memory": str(share)}}}
+    container: dict[str, Any] = {"resources": {"requests": {"memory": str(share)}}}
     for name in NAMES:
-        group = {"apiVersion": gang_kinds.POD_GROUPS.api_version, "kind": "PodGroup"}
-        group |= {"metadata": {"name": name, "namespace": "default"}, "spec": {"minMember": 3}}
+        group: dict[str, Any] = {
+            "apiVersion": gang_kinds.POD_GROUPS.api_version,
+            "kind": "PodGroup",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"minMember": 3},
+        }
         platform.call(client.create(gang_kinds.POD_GROUPS, group))
         # Each waits until it has seen the two others: half a gang would wait for ever.
         script = (

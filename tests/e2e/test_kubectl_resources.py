@@ -49,7 +49,8 @@ def test_autoscale(kubectl, world):
     kubectl("autoscale", "deployment", "web", "--cpu-percent=80", "--min=1", "--max=3")
 
     def brought_back() -> bool:
-        return kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}").out == "3"
+        found = kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}").out
+        return bool(found == "3")
 
     eventually(brought_back)
     (row,) = kubectl("get", "hpa", "web").table

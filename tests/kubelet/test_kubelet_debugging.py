@@ -15,12 +15,14 @@ async def debug(node, pod: Object, *command: str, name: str = "debugger", **more
     found = await node.get(pod)
     added = {"name": name, "image": "python", "command": list(command), **more}
     found["spec"].setdefault("ephemeralContainers", []).append(added)
-    return await node.client.update(kinds.PODS, found, subresource="ephemeralcontainers")
+    updated: Object = await node.client.update(kinds.PODS, found, subresource="ephemeralcontainers")
+    return updated
 
 
 def state(pod: Object, name: str = "debugger") -> Object:
     listed = pod["status"]["ephemeralContainerStatuses"]
-    return {entry["name"]: entry["state"] for entry in listed}[name]
+    found: Object = {entry["name"]: entry["state"] for entry in listed}[name]
+    return found
 
 
 async def test_it_runs_once_beside_the_others(node):

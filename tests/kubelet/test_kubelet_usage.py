@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ async def test_what_is_fresh_is_not_measured_again():
 
     def measure(_: Any) -> Look:
         looks.append(1)
-        return sampler.Look(sampler.time.time(), Reading(0.0, 0), {})
+        return sampler.Look(time.time(), Reading(0.0, 0), {})
 
     async def no_wait(_: float) -> None:
         return None

@@ -3,6 +3,7 @@
 import pytest
 
 from wherry.objects import conditions, errors, kinds
+from wherry.objects.requests import Object
 from wherry.testing.played import PLAY
 from wherry.training.jobset.kinds import JOB_SETS
 
@@ -26,6 +27,13 @@ def replicated(name="worker", *, play="run", pods=1, replicas=1, job=None, **fie
         **(job or {}),
     }
     return {"name": name, "replicas": replicas, "template": {"spec": spec}, **fields}
+
+
+def condition(obj: Object, type_: str) -> conditions.Condition:
+    """Return a condition that the object must have."""
+    found = conditions.get(obj, type_)
+    assert found is not None, f"no condition {type_}"
+    return found
 
 
 @pytest.fixture
@@ -134,7 +142,7 @@ async def test_without_a_policy_one_failure_ends_it(world, start):
     await world.until_names(kinds.JOBS, ["s-a-0", "s-b-0"])
     await finish(world, "s-a-0", code=1)
     obj = await world.until_condition(JOB_SETS, "s", "Failed", "FailedJobs")
-    message = conditions.get(obj, "Failed")["message"]
+    message = condition(obj, "Failed")["message"]
     assert "(first failed job: s-a-0, BackoffLimitExceeded" in message
     assert obj["status"]["terminalState"] == "Failed"
     await world.until_names(kinds.JOBS, ["s-a-0"])
@@ -204,7 +212,7 @@ async def test_replicated_jobs_start_in_order(world, start):
         startupPolicy={"startupPolicyOrder": "InOrder"},
     )
     obj = await world.until_condition(JOB_SETS, "s", "StartupPolicyInProgress")
-    assert "replicated job a" in conditions.get(obj, "StartupPolicyInProgress")["message"]
+    assert "replicated job a" in condition(obj, "StartupPolicyInProgress")["message"]
     (name,) = await world.until(lambda: pods(world, "s-a-0"))
     assert await world.find(kinds.JOBS, "s-b-0") is None
     await world.until(lambda: _runs(world, name))

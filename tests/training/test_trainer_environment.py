@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from wherry.objects.requests import Object
 from wherry.training.trainer import admission, build, checks, groups, policies, train_job
 from wherry.training.trainer.kinds import STEP
 from wherry.training.trainer.runtimes import all_runtimes
@@ -16,7 +17,7 @@ def draft(runtime, trainer=None, **spec):
     """Return the finished draft of a TrainJob called j."""
     if isinstance(runtime, str):
         runtime = SHIPPED[runtime]
-    obj = {
+    obj: Object = {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
         "metadata": {"name": "j", "namespace": "ns", "uid": "u"},
@@ -288,7 +289,9 @@ def test_pods_of_a_group_start_together(scheduler):
     own["spec"]["podGroupPolicy"] = {scheduler: {}}
     own["spec"]["template"]["metadata"] = {"annotations": {groups.QUEUE: "q"}}
     made = draft(own, {"numNodes": 3})
-    _, group = groups.wanted(made)
+    wanted = groups.wanted(made)
+    assert wanted is not None
+    _, group = wanted
     more = {"scheduleTimeoutSeconds": 60} if scheduler == "coscheduling" else {"queue": "q"}
     assert group["spec"] == {"minMember": 3, "minResources": {"cpu": "1500m"}, **more}
     marks = made.step("trainer")["template"]["spec"]["template"]["metadata"]

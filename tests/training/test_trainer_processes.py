@@ -17,6 +17,7 @@ from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
 from wherry.kubelet.environments.kinds import ENVIRONMENTS
 from wherry.objects import conditions, kinds
+from wherry.objects.requests import Object
 from wherry.testing import builders
 from wherry.testing.waiting import eventually
 from wherry.training.trainer.kinds import CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, STEP, TRAIN_JOBS
@@ -167,7 +168,7 @@ async def test_a_job_goes_on_when_the_control_plane_is_killed(running):
     await one.close()
     await asyncio.to_thread(running.restart)
     one = await client()
-    found = {}
+    found: Object = {}
     while not conditions.is_true(found, "Complete"):
         assert not conditions.is_true(found, "Failed")
         await asyncio.sleep(0.2)

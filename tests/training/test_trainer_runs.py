@@ -3,6 +3,7 @@
 import pytest
 
 from wherry.objects import conditions, errors, kinds
+from wherry.objects.requests import Object
 from wherry.testing.played import PLAY
 from wherry.training.jobset.kinds import JOB_SETS
 from wherry.training.trainer.kinds import CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, STEP, TRAIN_JOBS
@@ -24,6 +25,13 @@ NODE = {
         },
     },
 }
+
+
+def condition(obj: Object, type_: str) -> conditions.Condition:
+    """Return a condition that the object must have."""
+    found = conditions.get(obj, type_)
+    assert found is not None, f"no condition {type_}"
+    return found
 
 
 @pytest.fixture
@@ -99,7 +107,7 @@ async def test_a_failure_says_which_job_and_why(world, runtime, start):
     (name,) = await pods(world, 1)
     await world.kubelet.finish(name, code=3)
     obj = await world.until_condition(TRAIN_JOBS, "j", "Failed", "FailedJobs")
-    assert "j-node-0" in conditions.get(obj, "Failed")["message"]
+    assert "j-node-0" in condition(obj, "Failed")["message"]
 
 
 async def test_a_job_waits_for_its_runtime(world, runtime, start):
@@ -121,7 +129,7 @@ async def test_a_job_that_its_runtime_cannot_run_fails_with_the_reason(world, ru
     await runtime("torch", mlPolicy={"torch": {}})
     await start("t", "torch", trainer={"env": [{"name": "PET_NNODES", "value": "2"}]})
     obj = await world.until_condition(TRAIN_JOBS, "t", "Failed", "TrainJobFailedValidation")
-    assert "spec.trainer.env[0].name" in conditions.get(obj, "Failed")["message"]
+    assert "spec.trainer.env[0].name" in condition(obj, "Failed")["message"]
 
 
 async def test_suspended_and_resumed(world, runtime, start):
@@ -133,7 +141,7 @@ async def test_suspended_and_resumed(world, runtime, start):
     await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": False}})
     await pods(world, 1)
     obj = await world.get(TRAIN_JOBS, "j")
-    assert conditions.get(obj, "Suspended")["reason"] == "Resumed"
+    assert condition(obj, "Suspended")["reason"] == "Resumed"
     await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": True}})
 
     async def none():
@@ -171,7 +179,7 @@ async def test_a_job_has_so_much_time(world, runtime, start):
         return conditions.is_true(obj, "Failed") and obj
 
     obj = await world.until(over, "its end")
-    assert conditions.get(obj, "Failed")["reason"] == "DeadlineExceeded"
+    assert condition(obj, "Failed")["reason"] == "DeadlineExceeded"
     await world.until_gone(JOB_SETS, "j")
     await world.until_names(kinds.PODS, [])
 

@@ -3,6 +3,7 @@
 import pytest
 
 from wherry.objects import conditions, errors, kinds
+from wherry.objects.requests import Object
 from wherry.training.frameworks.tensorflow import TensorFlow
 from wherry.training.frameworks.torch import Torch
 from wherry.training.policies import gangs, restarts
@@ -16,6 +17,13 @@ PAIR = ("j-master-0", "j-worker-0")
 def held(obj):
     """Return the conditions that are told: type → status."""
     return {one["type"]: one["status"] for one in obj["status"]["conditions"]}
+
+
+def condition(obj: Object, type_: str) -> conditions.Condition:
+    """Return a condition that the object must have."""
+    found = conditions.get(obj, type_)
+    assert found is not None, f"no condition {type_}"
+    return found
 
 
 @pytest.fixture
@@ -146,7 +154,7 @@ async def test_a_job_that_runs_too_long_fails(world, start):
     await world.advance(20)
     obj = await world.until_condition(JOBS, "j", "Failed", "DeadlineExceeded")
     assert held(obj)["Running"] == "False"
-    assert "activeDeadlineSeconds, 600" in conditions.get(obj, "Failed")["message"]
+    assert "activeDeadlineSeconds, 600" in condition(obj, "Failed")["message"]
     await world.until_names(kinds.PODS, ())
 
 
@@ -154,7 +162,7 @@ async def test_a_code_below_128_is_final_and_its_last_words_are_told(world, star
     await start({"Master": {"restartPolicy": "ExitCode"}, "Worker": {"restartPolicy": "ExitCode"}})
     await world.kubelet.finish("j-worker-0", code=3, message="ValueError: no such file: x.csv")
     obj = await world.until_condition(JOBS, "j", "Failed", "PyTorchJobFailed")
-    told = conditions.get(obj, "Failed")["message"]
+    told = condition(obj, "Failed")["message"]
     assert "j-worker-0 failed with exit code 3" in told
     assert "no such file: x.csv" in told
     assert obj["status"]["replicaStatuses"]["Worker"]["failed"] == 1
@@ -220,7 +228,7 @@ async def test_restarts_are_counted_over_successors(world, start):
         await replaced(world, "j-master-0", before)
     await world.kubelet.finish("j-master-0", code=137)
     obj = await world.until_condition(JOBS, "j", "Failed", "BackoffLimitExceeded")
-    assert "3 restarts" in conditions.get(obj, "Failed")["message"]
+    assert "3 restarts" in condition(obj, "Failed")["message"]
 
 
 async def test_restarts_within_pods_count_too(world, start):
@@ -257,7 +265,7 @@ async def test_an_evicted_pod_that_is_never_restarted_says_what_happened(world, 
     await start({"Master": {"restartPolicy": "Never"}})
     await world.kubelet.evict("j-master-0")
     obj = await world.until_condition(JOBS, "j", "Failed")
-    told = conditions.get(obj, "Failed")["message"]
+    told = condition(obj, "Failed")["message"]
     assert "(Evicted)" in told
     assert "low on resource" in told
 
@@ -290,7 +298,7 @@ async def test_suspend_and_resume(world, start):
 
     obj = await world.until(resumed, "running again")
     assert held(obj) == {"Created": "True", "Suspended": "False", "Running": "True"}
-    assert conditions.get(obj, "Suspended")["reason"] == "PyTorchJobResumed"
+    assert condition(obj, "Suspended")["reason"] == "PyTorchJobResumed"
     assert obj["status"]["startTime"] > began
 
 

@@ -174,7 +174,9 @@ async def test_v2_fails_with_its_launcher_and_its_last_words(world):
     (launcher,) = await world.names(kinds.PODS, "training.kubeflow.org/job-role=launcher")
     await world.kubelet.finish(launcher, code=1, message="no such program: trian")
     obj = await world.until_condition(V2, "j", "Failed", "BackoffLimitExceeded")
-    assert "no such program: trian" in conditions.get(obj, "Failed")["message"]
+    failed = conditions.get(obj, "Failed")
+    assert failed is not None
+    assert "no such program: trian" in failed["message"]
 
 
 async def test_v2_suspends_and_resumes(world):

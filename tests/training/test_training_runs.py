@@ -95,7 +95,8 @@ class Runs:
             return found if found.get("status", {}).get("completionTime") else None
 
         obj = eventually(ended, seconds)
-        assert conditions.is_true(obj, "Succeeded"), conditions.get(obj, "Failed")["message"]
+        failed = conditions.get(obj, "Failed")
+        assert conditions.is_true(obj, "Succeeded"), failed and failed["message"]
         return obj
 
     def restarts(self, pod):

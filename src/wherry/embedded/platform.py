@@ -231,6 +231,8 @@ class Platform:
             max_pods=settings.max_pods,
             cpu_overcommit=settings.cpu_overcommit,
             gpus=settings.gpus,
+            pod_pids_limit=settings.pod_pids_limit,
+            memory_rlimit=settings.memory_rlimit,
             images=ImageSettings(
                 runtime=settings.image_runtime,
                 engine=settings.image_engine,

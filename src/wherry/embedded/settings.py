@@ -47,6 +47,14 @@ class Settings:
     gpus: int | None = None
     """GPUs the node says it has, whatever there is; None counts those that `nvidia-smi` lists."""
 
+    pod_pids_limit: int | None = None
+    """Processes and threads that a process pod may have at a time, where control groups can be
+    written; None: no limit."""
+
+    memory_rlimit: bool = False
+    """Where no control groups for memory can be written, bound the data of each process by its
+    container's memory limit."""
+
     insecure_registries: tuple[str, ...] = ()
     """Image registries (`host[:port]`) that may have any certificate, or speak plain HTTP, as those
     on loopback addresses always may."""

@@ -15,7 +15,17 @@ from wherry.controller import apply
 from wherry.controller.controller import Controller, Watch
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
-from wherry.kubelet import admission, devices, hosts, logs, node, orphans, process_ids, specs
+from wherry.kubelet import (
+    admission,
+    devices,
+    engine_choice,
+    hosts,
+    logs,
+    node,
+    orphans,
+    process_ids,
+    specs,
+)
 from wherry.kubelet.addresses import Addresses
 from wherry.kubelet.environments import builder, collection
 from wherry.kubelet.environments import controller as environment_controller
@@ -24,7 +34,6 @@ from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessState
 from wherry.kubelet.layout import private
 from wherry.kubelet.pod_worker import PodWorker
-from wherry.kubelet.runtimes import choice
 from wherry.kubelet.runtimes.process import ProcessRuntime
 from wherry.kubelet.selection import Runtimes
 from wherry.kubelet.service_addresses import ServiceAddresses, services_of
@@ -135,7 +144,7 @@ class Agent:
             caches=caches,
             runtime=Runtimes(
                 ProcessRuntime(launcher, builds, caches.environments.list, settings),
-                choice.runtime(launcher, settings),
+                engine_choice.runtime(launcher, settings),
                 default=settings.images.runtime,
             ),
             recorder=manager.recorder("kubelet"),
@@ -431,6 +440,10 @@ def _as_supported(settings: KubeletSettings, launcher: Launcher) -> KubeletSetti
     if not features.interception:
         why = features.reasons.get("interception", "")
         logger.warning("pods that listen on the same port of 0.0.0.0 will clash: %s", why)
+    if settings.pod_pids_limit is not None and not features.pids_limits:
+        logger.warning("pod_pids_limit is not held: %s", features.reasons.get("pids_limits", ""))
+    if features.memory_limits:  # they are what is meant, and break no program
+        settings = dataclasses.replace(settings, memory_rlimit=False)
     if features.isolate or not settings.isolate:
         return settings
     logger.warning(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wherry.kubelet import expansion
 from wherry.kubelet.launcher.types import Mount
-from wherry.kubelet.oci import accounts, capabilities
+from wherry.kubelet.oci import accounts, capabilities, groups
 from wherry.kubelet.oci.accounts import Account
 from wherry.kubelet.oci.bundle import Box
 from wherry.kubelet.oci.image_config import ImageConfig
@@ -60,7 +60,7 @@ def make(
         capabilities=capabilities.of(security, capabilities.own()),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         privileged=privileged,
-        cgroup=f"wherry-{container.id}",
+        cgroup=groups.name(container.id),
         memory_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
         cpu_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
         owner=None if os.geteuid() == 0 else (os.geteuid(), os.getegid()),

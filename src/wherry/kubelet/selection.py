@@ -5,6 +5,7 @@ To the rest of the agent this is one runtime.
 
 from collections.abc import AsyncIterator
 
+from wherry.kubelet.engine_choice import RealImages
 from wherry.kubelet.environments import choosing, requirements
 from wherry.kubelet.launcher.sessions import Session
 from wherry.kubelet.launcher.types import Execution, ProcessState
@@ -17,7 +18,6 @@ from wherry.kubelet.runtime import (
     PodRuntime,
     Progress,
 )
-from wherry.kubelet.runtimes.choice import RealImages
 from wherry.kubelet.runtimes.process import ProcessRuntime
 
 ANNOTATION = "wherry.dev/runtime"

@@ -155,6 +155,14 @@ class KubeletSettings:
     gpus: int | None = None
     """GPUs the node says it has, whatever there is; None counts those that `nvidia-smi` lists."""
 
+    pod_pids_limit: int | None = None
+    """Processes and threads that a process pod may have at a time, 1 to 4194304, where control groups
+    can be written; None: no limit. Upstream's `podPidsLimit`."""
+
+    memory_rlimit: bool = False
+    """Where no control groups for memory can be written, bound the data (`RLIMIT_DATA`) of each
+    process by its container's memory limit. Programs that reserve more than they use then fail."""
+
     honour_users: bool = True
     """As root, run containers as `securityContext.runAsUser` where that user can reach the environment."""
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from wherry.objects import errors, kinds
+from wherry.objects.requests import Object
 
 NODE, OTHER = "n1", "n2"
 
@@ -103,7 +104,7 @@ async def test_a_node_writes_the_status_of_its_own_pods(cluster: Any, node: Any)
         await node.patch(kinds.PODS, "theirs", status, "default", subresource="status")
     with pytest.raises(errors.ForbiddenError, match="does not run this pod"):
         await node.delete(kinds.PODS, "theirs", "default")
-    pod = {"metadata": {"name": "new", "namespace": "default"}}
+    pod: Object = {"metadata": {"name": "new", "namespace": "default"}}
     pod["spec"] = {"nodeName": NODE, "containers": [{"name": "c", "image": "python"}]}
     with pytest.raises(errors.ForbiddenError, match="mirror pods"):
         await node.create(kinds.PODS, pod)

@@ -281,6 +281,7 @@ async def test_garbage_does_no_harm(box: Any, garbage: bytes) -> None:
         ({"env": {"A=B": "x"}}, "A=B"),
         ({"env": {"A": "x\0"}}, "NUL"),
         ({"cgroup_parent": "../../x"}, "cgroup_parent"),
+        ({"pids_limit": 0}, "pids_limit 0: 1 to 4194304"),
     ],
 )
 async def test_malformed_specs_are_refused(box: Any, changes: dict[str, Any], words: str) -> None:

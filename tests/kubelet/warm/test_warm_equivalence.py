@@ -100,7 +100,8 @@ _MAY_BE_COLD = re.compile(
 def outcomes(
     run_all: Any, bare_venv: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    return run_all(_PROGRAMS, bare_venv, tmp_path_factory.mktemp("alike"))
+    found: dict[str, Any] = run_all(_PROGRAMS, bare_venv, tmp_path_factory.mktemp("alike"))
+    return found
 
 
 @pytest.mark.parametrize("program", _PROGRAMS, ids=lambda program: program["name"])

@@ -37,12 +37,15 @@ async def _until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 async def _only(stage: Any) -> types.WarmState:
-    (state,) = await stage.launcher.list_warm()
+    found: tuple[types.WarmState, ...] = await stage.launcher.list_warm()
+    (state,) = found
     return state
 
 
 def _spec(stage: Any, *argv: str, **more: Any) -> types.ProcessSpec:
-    return stage.spec(stage.program(name="it", argv=argv, **more), warm=True, cwd=str(stage.folder))
+    program = stage.program(name="it", argv=argv, **more)
+    made: types.ProcessSpec = stage.spec(program, warm=True, cwd=str(stage.folder))
+    return made
 
 
 def _packages(venv: pathlib.Path) -> pathlib.Path:
@@ -316,16 +319,18 @@ async def test_kills_at_any_moment_lose_nothing_and_run_nothing_twice(
 
 async def _listed(stage: Any) -> tuple[types.WarmState, ...]:
     try:
-        return await stage.launcher.list_warm()
+        found: tuple[types.WarmState, ...] = await stage.launcher.list_warm()
     except types.LauncherGoneError:
         return ()
+    return found
 
 
 async def _outcome(stage: Any, spec: types.ProcessSpec) -> types.ProcessState:
     """Return how it ended, having it started where the launcher did not get to it: the same id, so at most once."""
     while True:
         try:
-            known = {state.id: state for state in await stage.launcher.list()}
+            listed: tuple[types.ProcessState, ...] = await stage.launcher.list()
+            known = {state.id: state for state in listed}
             if spec.id not in known:
                 await stage.launcher.start(spec)
             elif not known[spec.id].running:

@@ -19,7 +19,8 @@ def _programs() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def science(tmp_path_factory: pytest.TempPathFactory, stage_type: Any) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("science")
-    return stage_type.make_venv(folder, "numpy", "pandas", "scikit-learn")
+    made: pathlib.Path = stage_type.make_venv(folder, "numpy", "pandas", "scikit-learn")
+    return made
 
 
 @pytest.mark.slow

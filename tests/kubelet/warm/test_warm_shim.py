@@ -87,7 +87,7 @@ class Shell:
         folder = stage.folder / "work"
         self.count += 1
         program = stage.program(name=f"shell-{self.count}", argv=argv)
-        spec = stage.spec(program, warm=False, cwd=str(folder))
+        spec: types.ProcessSpec = stage.spec(program, warm=False, cwd=str(folder))
         shim = types.Shim(
             folder=str(stage.folder / "shim"),
             programs=str(stage.venv / "bin"),

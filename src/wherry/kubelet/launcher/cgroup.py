@@ -1,4 +1,4 @@
-"""Memory and cpu limits through control groups, version 1 or 2, where they can be written.
+"""Limits of memory, cpu and processes through control groups, version 1 or 2, where they can be written.
 
 Groups are made below the launcher's own, so that limits put on Wherry as a whole hold for its pods too.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from wherry.kubelet.launcher import types
 
 _PERIOD_MICROSECONDS = 100_000
+_NAMES = ("memory", "cpu", "pids")
 _PARENT = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/?)*")
 
 
@@ -20,10 +21,11 @@ class Controllers(NamedTuple):
 
     memory: pathlib.Path | None
     cpu: pathlib.Path | None
+    pids: pathlib.Path | None
     unified: bool
-    """Version 2: both are the same folder."""
+    """Version 2: all are the same folder."""
     reasons: dict[str, str]
-    """By ``memory`` and ``cpu``: why not."""
+    """By ``memory``, ``cpu`` and ``pids``: why not."""
 
 
 def detect() -> Controllers:
@@ -32,13 +34,13 @@ def detect() -> Controllers:
     found: dict[str, pathlib.Path | None] = {}
     reasons = {}
     unified = "memory" not in roots and "" in roots
-    for name in ("memory", "cpu"):
+    for name in _NAMES:
         base = roots.get("" if unified else name)
         reason = "no such control group hierarchy" if base is None else _try(base, name, unified)
         found[name] = None if reason else base
         if reason:
             reasons[name] = reason
-    return Controllers(found["memory"], found["cpu"], unified, reasons)
+    return Controllers(**found, unified=unified, reasons=reasons)
 
 
 def _roots() -> dict[str, pathlib.Path]:
@@ -111,6 +113,10 @@ class Group:
             if spec.cpu_limit_millis is not None and controllers.cpu is not None:
                 folder = group._make(controllers.cpu, spec, controllers)
                 _limit_cpu(folder, spec.cpu_limit_millis, unified=controllers.unified)
+            if spec.pids_limit is not None and controllers.pids is not None:
+                folder = group._make(controllers.pids, spec, controllers)
+                counted = folder.parent if spec.cgroup_parent else folder
+                (counted / "pids.max").write_text(str(spec.pids_limit))
         except OSError as error:
             group.remove()
             raise types.LauncherError(f"control group of {spec.id}: {error}") from error
@@ -124,8 +130,7 @@ class Group:
             base.mkdir(exist_ok=True)
             self.parents.insert(0, base)
             if controllers.unified:
-                wanted = [("memory", controllers.memory), ("cpu", controllers.cpu)]
-                text = " ".join(f"+{name}" for name, at in wanted if at is not None)
+                text = " ".join(f"+{name}" for name in _NAMES if name not in controllers.reasons)
                 (base / "cgroup.subtree_control").write_text(text)
         folder = base / spec.id
         folder.mkdir(exist_ok=True)

@@ -52,6 +52,7 @@ class Launcher:
             interception=False,
             memory_limits=False,
             cpu_limits=False,
+            pids_limits=False,
             reasons={},
         )
         """What the machine allows."""

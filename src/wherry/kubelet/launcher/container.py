@@ -319,10 +319,16 @@ class Container:
         """The name of its mount namespace; empty until it is known, and without isolation."""
         return self._namespace
 
-    def join(self, pid: int) -> None:
-        """Put another process of the container under its limits."""
-        if self._group is not None:
-            self._group.add(pid)
+    def admit(self, pid: int, starting: child.Starting) -> None:
+        """Put another process under the container's limits and let it go on; if that fails, it ends with an error."""
+        try:
+            if self._group is not None:
+                self._group.add(pid)
+        except OSError as error:
+            starting.error = spawn.NOT_PREPARED, f"control group of {self.spec.id}: {error}"
+            processes.kill(pid)
+            return
+        starting.go()
 
     def owns(self, pid: int) -> bool:
         """Whether an orphan that the launcher has inherited came from this container."""

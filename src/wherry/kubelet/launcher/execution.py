@@ -54,7 +54,7 @@ class Running:
             self._pipe.started()
         self.pid = forked.pid
         self._starting = child.Starting(events, forked.status, self._started)
-        self._starting.go()
+        inside.admit(self.pid, self._starting)
         self._timer = events.later(command.timeout_seconds, self._expire)
 
     def _take(self, data: bytes) -> None:

@@ -29,6 +29,7 @@ def detect(controllers: cgroup.Controllers) -> types.Features:
         interception=not interception_reason,
         memory_limits=controllers.memory is not None,
         cpu_limits=controllers.cpu is not None,
+        pids_limits=controllers.pids is not None,
         reasons=reasons,
     )
 

@@ -63,7 +63,7 @@ class Interaction:
         forked = spawn.fork(plan, stdin=stdin, stdout=stdout, stderr=stderr)
         self.pid = forked.pid
         self._starting = child.Starting(events, forked.status, self._started)
-        self._starting.go()
+        inside.admit(self.pid, self._starting)
 
     def _started(self) -> None:
         listener = self._starting.listener

@@ -8,7 +8,7 @@ import json
 import struct
 from typing import Any
 
-VERSION = 3
+VERSION = 4
 """Raised when a message changes its meaning; both sides compare it first thing."""
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024

@@ -237,8 +237,7 @@ class Call:
             return
         self._pid = pid
         self._door.begun(pid, self)
-        self.inside.join(pid)
-        self._starting.go()
+        self.inside.admit(pid, self._starting)
         for number in self._pending:
             self._signal(number)
 

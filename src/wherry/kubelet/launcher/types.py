@@ -11,6 +11,9 @@ from typing import Any, Literal
 DEFAULT_LOG_MAX_BYTES = 10 * 1024 * 1024
 DEFAULT_LOG_MAX_FILES = 5
 
+_MOST_PIDS = 4 * 1024 * 1024
+"""What the kernel takes: its ``PID_MAX_LIMIT``."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -139,6 +142,8 @@ class ProcessSpec:
     memory_limit_bytes: int | None = None
     cpu_limit_millis: int | None = None
     """Thousandths of a core."""
+    pids_limit: int | None = None
+    """Processes and threads: of all that share ``cgroup_parent`` together, without one of the container alone."""
     warm: WarmStart | None = None
     """How it can start warm; ``None`` is always cold."""
     shim: Shim | None = None
@@ -194,6 +199,7 @@ class Features:
     """Loopback address per pod."""
     memory_limits: bool
     cpu_limits: bool
+    pids_limits: bool
     reasons: Mapping[str, str]
     """By the name of a field above that is false: why."""
 
@@ -297,10 +303,16 @@ def _check_path(field: str, path: str) -> None:
         raise LauncherError(f"{field} {path!r}: an absolute path without '..' is needed")
 
 
+def _check_pids_limit(limit: int | None) -> None:
+    if limit is not None and not 1 <= limit <= _MOST_PIDS:
+        raise LauncherError(f"pids_limit {limit}: 1 to {_MOST_PIDS}")
+
+
 def _check(spec: ProcessSpec) -> None:
     check_id(spec.id)
     if not spec.argv:
         raise LauncherError("argv: at least the program is needed")
+    _check_pids_limit(spec.pids_limit)
     paths = [("cwd", spec.cwd), ("log_path", spec.log_path)]
     if spec.shim is not None:
         paths += [("shim folder", spec.shim.folder), ("shim programs", spec.shim.programs)]

@@ -63,16 +63,20 @@ class DaemonImages:
         """
         wanted = _wanted(reference) if reference.digest else name
         try:
-            output = await self._daemon.call(
-                "image", "inspect", "--format", "{{json .}}", "--", wanted
-            )
+            output = await self._daemon.call("image", "inspect", "--", wanted)
         except DaemonError:
             return None
         try:
-            document = json.loads(output)
+            document = json.loads(output)[0]
             config = image_config.of_document(document.get("Config") or {}, ())
             found = str(document["Id"])
-        except (ValueError, TypeError, KeyError, AttributeError, manifests.ManifestError) as error:
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            manifests.ManifestError,
+        ) as error:
             raise DaemonError(
                 f"{self._daemon.kind} describes the image wrongly: {error}"
             ) from error

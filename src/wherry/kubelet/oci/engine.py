@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from wherry.kubelet.oci import groups
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("runc", "crun")
 _CALL_SECONDS = 30.0
@@ -99,10 +101,20 @@ class Engine:
 
     async def delete(self, container: str) -> None:
         """End a container if it runs, and drop its records and control groups. Idempotent."""
-        if (self.root / container).exists():
-            await self._call(self.removal(container))
-            # What was cut off while it was made cannot be read, and is only in the way.
-            await asyncio.to_thread(shutil.rmtree, self.root / container, ignore_errors=True)
+        record = self.root / container
+        if not record.exists():
+            return
+        noted = self._groups(container).values()
+        ended = self.is_written(container) and await self._call(self.removal(container))
+        gone = ended and groups.gone(noted)
+        if not gone and not await asyncio.to_thread(groups.remove, container):
+            return  # as long as there is a record, the next agent tries again
+        # What was cut off while it was made cannot be read, and is only in the way.
+        await asyncio.to_thread(shutil.rmtree, record, ignore_errors=True)
+
+    def is_written(self, container: str) -> bool:
+        """Return whether the engine got as far as to note what it made; else it drops the record only."""
+        return any((self.root / container / name).exists() for name, _ in _RECORDS)
 
     @staticmethod
     async def _call(command: tuple[str, ...]) -> bool:
@@ -126,7 +138,8 @@ class Engine:
 
     async def out_of_memory(self, container: str) -> bool:
         """Return whether the kernel killed one of a container's processes for want of memory."""
-        folder = self._memory_group(container)
+        noted = self._groups(container)
+        folder = noted.get("memory") or noted.get("")
         for name in ("memory.oom_control", "memory.events"):
             with contextlib.suppress(OSError, ValueError, TypeError):
                 text = (Path(folder) / name).read_text() if folder else ""
@@ -135,12 +148,12 @@ class Engine:
                     return True
         return False
 
-    def _memory_group(self, container: str) -> str:
+    def _groups(self, container: str) -> dict[str, str]:
+        """Return the folders that runc has noted, by controller; the empty name is version 2."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             state = json.loads((self.root / container / "state.json").read_text())
-            paths = state.get("cgroup_paths") or {}
-            return str(paths.get("memory") or paths.get("") or "")
-        return ""
+            return {str(kind): str(at) for kind, at in (state.get("cgroup_paths") or {}).items()}
+        return {}
 
 
 def find(root: Path, programs: tuple[str, ...] = PROGRAMS) -> tuple[Engine | None, str]:

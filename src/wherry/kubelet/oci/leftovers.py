@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from wherry.kubelet.oci import daemons, engine
+from wherry.kubelet.oci import daemons, engine, groups
 
 _SECONDS = 30.0
 
@@ -55,10 +55,12 @@ def _of_engine(root: Path) -> int:
         return 0
     names = found.containers()
     for name in names:
-        subprocess.run(  # noqa: S603 - the engine, and a name from its own records
-            found.removal(name), capture_output=True, timeout=_SECONDS, check=False
-        )
-        shutil.rmtree(found.root / name, ignore_errors=True)
+        if found.is_written(name):
+            subprocess.run(  # noqa: S603 - the engine, and a name from its own records
+                found.removal(name), capture_output=True, timeout=_SECONDS, check=False
+            )
+        if groups.remove(name):
+            shutil.rmtree(found.root / name, ignore_errors=True)
     return len(names)
 
 

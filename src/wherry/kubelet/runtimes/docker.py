@@ -8,6 +8,7 @@ address does not reach: all these pods share the machine's ports.
 from pathlib import Path
 
 from wherry.kubelet import boxes
+from wherry.kubelet.engine_runtime import EngineRuntime
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessSpec, ProcessState
 from wherry.kubelet.oci import credentials, daemon_options
@@ -20,7 +21,6 @@ from wherry.kubelet.runtime import (
     ImageRequest,
     Progress,
 )
-from wherry.kubelet.runtimes.engines import EngineRuntime
 from wherry.kubelet.settings import KubeletSettings
 
 

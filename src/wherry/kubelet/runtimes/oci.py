@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from wherry.kubelet import boxes
+from wherry.kubelet.engine_runtime import EngineRuntime
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessSpec, ProcessState
 from wherry.kubelet.oci import bundle, credentials, engine, pulling, rootfs
 from wherry.kubelet.oci.registry import Registry
 from wherry.kubelet.oci.store import ImageRecord, ImageStore
 from wherry.kubelet.runtime import ContainerStart, Image, ImageError, ImageRequest, Progress
-from wherry.kubelet.runtimes.engines import EngineRuntime
 from wherry.kubelet.settings import KubeletSettings
 
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -268,6 +268,7 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
     base = {**inherited, "HOME": str(container.home), "HOSTNAME": container.hostname}
     environment = {**base, **image.environment, **container.environment}
     limits = (spec.get("resources") or {}).get("limits") or {}
+    memory = quantities.bytes_(limits["memory"]) if "memory" in limits else None
     security = spec.get("securityContext") or {}
     argv = arguments(spec, image, environment)
     shim = (
@@ -293,11 +294,20 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
         log_max_files=settings.logs.max_files,
         stdin=bool(spec.get("stdin")),
         tty=bool(spec.get("tty")),
-        memory_limit_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
+        rlimits={"data": memory} if settings.memory_rlimit and memory is not None else {},
+        cgroup_parent=_control_group(container, settings),
+        memory_limit_bytes=memory,
         cpu_limit_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
+        pids_limit=settings.pod_pids_limit,
         warm=_warm(container, argv, environment) if settings.warm.enabled else None,
         shim=shim,
     )
+
+
+def _control_group(container: ContainerStart, settings: KubeletSettings) -> str:
+    """Return the group that a pod's containers share; limits of single containers need none."""
+    uid = (container.pod.get("metadata") or {}).get("uid")
+    return f"wherry-{uid}" if uid and settings.pod_pids_limit is not None else ""
 
 
 def _may_be_warm(container: ContainerStart) -> bool:

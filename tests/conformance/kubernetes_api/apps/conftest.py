@@ -1,5 +1,6 @@
 """What the cases of sig-apps share: a namespace with workloads in it, and what is asked of each kind."""
 
+import builtins
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -71,7 +72,7 @@ class Space:
         found = self.api.items(resource, labelSelector=labels)
         return [one for one in found if one["metadata"]["namespace"] == self.name]
 
-    def names(self, resource: Resource, labels: str = "") -> "list[str]":
+    def names(self, resource: Resource, labels: str = "") -> builtins.list[str]:
         return [one["metadata"]["name"] for one in self.list(resource, labels)]
 
     def patch(self, resource: Resource, name: str, patch: Any, **options: Any) -> Any:
@@ -112,7 +113,7 @@ class Space:
     def until(self, check: Callable[[], Any], *, what: str, seconds: float = 30) -> Any:
         return eventually(check, seconds, what=what)
 
-    def ready_pods(self, labels: str, count: int, seconds: float = 30) -> "list[str]":
+    def ready_pods(self, labels: str, count: int, seconds: float = 30) -> builtins.list[str]:
         """Wait for exactly so many pods, all ready; return their names."""
 
         def ready() -> "list[str]":

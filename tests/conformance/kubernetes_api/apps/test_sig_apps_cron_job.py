@@ -52,7 +52,11 @@ class Minutes:
         for policy in POLICIES:
             self.create(policy.lower(), concurrencyPolicy=policy)
         self.create(SUSPENDED, suspend=True)
-        return {policy: eventually(lambda p=policy: self.jobs(p.lower())) for policy in POLICIES}
+        return {policy: self.begun(policy.lower()) for policy in POLICIES}
+
+    def begun(self, name: str) -> dict[str, str]:
+        """Wait for a CronJob's first jobs."""
+        return eventually(lambda: self.jobs(name))
 
     def create(self, name: str, **spec: Any) -> None:
         self.api.create(kinds.CRON_JOBS, cron_job(name, **spec), self.namespace)

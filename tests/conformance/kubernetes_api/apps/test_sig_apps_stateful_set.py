@@ -78,8 +78,9 @@ class Health:
 
 def unhealthy(space: Any, name: str) -> bool:
     pod = pods(space).get(name)
-    running = pod is not None and pod["status"].get("phase") == "Running"
-    return running and not conditions.is_true(pod, "Ready")
+    if pod is None or pod["status"].get("phase") != "Running":
+        return False
+    return not conditions.is_true(pod, "Ready")
 
 
 @case("Scaling should happen in predictable order and halt if any stateful pod is unhealthy [Slow]")

@@ -95,7 +95,9 @@ def test_automount(api: Any, namespace: str) -> None:
     api.create(ACCOUNTS, account("nomount", automountServiceAccountToken=False), namespace)
     names = ("default", "mount", "nomount")
     for number, (name, wish) in enumerate(itertools.product(names, (None, True, False))):
-        fields = {} if wish is None else {"automountServiceAccountToken": wish}
+        fields: dict[str, Any] = {}
+        if wish is not None:
+            fields["automountServiceAccountToken"] = wish
         made = builders.pod(f"p-{number}", serviceAccountName=name, namespace=namespace, **fields)
         pod = api.create(PODS, made)
         mounts = pod["spec"]["containers"][0].get("volumeMounts", [])
@@ -130,7 +132,11 @@ def test_ownership(api: Any, kubectl: Any, namespace: str) -> None:
     mounts = [{"name": "test", "mountPath": "/test-volume", "readOnly": True}]
     for name, (context, _) in wanted.items():
         container = builders.container(script=SEEN, volumeMounts=mounts)
-        fields = {"containers": [container], "volumes": [projected()], "securityContext": context}
+        fields: dict[str, Any] = {
+            "containers": [container],
+            "volumes": [projected()],
+            "securityContext": context,
+        }
         api.create(PODS, builders.pod(name, namespace=namespace, **fields))
     for name, (_, line) in wanted.items():
         kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=20s")

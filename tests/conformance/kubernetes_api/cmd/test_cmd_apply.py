@@ -1,6 +1,7 @@
 """`kubectl apply`, by the client and by the server."""
 
 import functools
+from typing import Any
 
 import pytest
 
@@ -248,7 +249,7 @@ def refuses_other_namespace(cmd):
 
 
 def forces_immutable_fields(cmd):
-    service = {
+    service: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "a"},
@@ -276,8 +277,8 @@ def applies_kustomization(cmd, flag):
 
 
 def applies_what_it_can(cmd):
-    pod = {"spec": {"containers": [{"name": "main", "image": "example.com/pause:1"}]}}
-    pod = {"apiVersion": "v1", "kind": "Pod", **pod}
+    spec = {"containers": [{"name": "main", "image": "example.com/pause:1"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec}
     space = f"{cmd.namespace}-many"
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}
     inside = pod | {"metadata": {"name": "test-pod", "namespace": space}}

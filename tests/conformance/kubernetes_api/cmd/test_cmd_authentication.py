@@ -47,12 +47,12 @@ def test_credentials_of_a_program(cmd, admin_token, request_file):
 def flags_come_before_the_program(cmd, version, token):
     get = ("get", "namespace", "kube-system", "-o", "name")
     # Any program that tells no credentials will do.
-    broken = {"apiVersion": version, "command": "ls", "interactiveMode": "IfAvailable"}
-    broken = ("--kubeconfig", config_of(cmd, "broken", **broken))
+    unable = {"apiVersion": version, "command": "ls", "interactiveMode": "IfAvailable"}
+    broken = ("--kubeconfig", config_of(cmd, "broken", **unable))
     assert cmd.out(*get, *broken, f"--token={token}") == "namespace/kube-system\n"
     assert "json parse error" in cmd.fails(*get, *broken)
-    good = telling(version, token) | {"interactiveMode": "IfAvailable"}
-    good = ("--kubeconfig", config_of(cmd, "good", **good))
+    able = telling(version, token) | {"interactiveMode": "IfAvailable"}
+    good = ("--kubeconfig", config_of(cmd, "good", **able))
     assert cmd.out(*get, *good) == "namespace/kube-system\n"
     said = cmd.fails(*get, *good, "--username=bad", "--password=wrong")
     # What kubectl makes of the answer 401.

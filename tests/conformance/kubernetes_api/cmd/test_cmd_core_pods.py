@@ -3,6 +3,7 @@
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -201,7 +202,7 @@ def records_its_causes(cmd):
 def keeps_precision(cmd):
     what, number = "pod precise", 2**53 + 1
     container = {"name": "main", "image": "example.com/web:1"}
-    spec = {"schedulerName": "nobody", "containers": [container]}
+    spec: dict[str, Any] = {"schedulerName": "nobody", "containers": [container]}
     # A number that no double holds.
     spec["securityContext"] = {"runAsUser": 2**31 - 1}
     spec["activeDeadlineSeconds"] = 2**31 - 1
@@ -315,7 +316,7 @@ def replaces_pods(cmd):
 
 def replaces_nodes(cmd):
     name = f"{cmd.namespace}-node"
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    node: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     noted = "{{.metadata.annotations.a}}"
     cmd("create", "-f", cmd.file("node.yaml", node))
     node["metadata"] |= {"annotations": {"a": "b"}, "resourceVersion": "0"}

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from typing import Any
 
 import pytest
 
@@ -234,7 +235,7 @@ def test_debug_custom_profile(cmd):
 
 @case(name="debug: run_kubectl_debug_warning_tests")
 def test_debug_warns(cmd):
-    spec = {"containers": [{"name": "target", "image": "busybox"}]}
+    spec: dict[str, Any] = {"containers": [{"name": "target", "image": "busybox"}]}
     spec["securityContext"] = {"runAsNonRoot": True, "runAsUser": 1000}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "target"}, "spec": spec}
     cmd("create", "-f", cmd.file("target.yaml", pod))

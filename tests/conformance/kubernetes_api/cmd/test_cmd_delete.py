@@ -42,6 +42,6 @@ def test_delete_asks(cmd):
     cmd.lists(f"configmap -l ask2 -n {one}")
     cmd.lists(f"configmap -l ask2 -n {two}")
     make(cmd, "ask3", ("fifth", one), ("sixth", one))
-    flags = ("-l", "ask3=true", "--force", "--interactive", "-n", one, "--wait")
-    cmd("delete", "configmaps", *flags, text="y\n")
+    forced = ("-l", "ask3=true", "--force", "--interactive", "-n", one, "--wait")
+    cmd("delete", "configmaps", *forced, text="y\n")
     cmd.lists(f"configmap -l ask3 -n {one}")

@@ -1,6 +1,7 @@
 """`kubectl diff`, against what the client or the server would make of it."""
 
 import functools
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_diff_of_the_same_name(cmd):
     spec = {"containers": [{"name": "main", "image": "example.com/pause:1"}]}
     labels = {"app": "test"}
     template = {"metadata": {"labels": labels}, "spec": spec}
-    things = {
+    things: dict[str, dict[str, Any]] = {
         "v1 Pod": {"spec": spec},
         "apps/v1 Deployment": {"spec": {"selector": {"matchLabels": labels}, "template": template}},
         "v1 ConfigMap": {"data": {"a": "b"}},

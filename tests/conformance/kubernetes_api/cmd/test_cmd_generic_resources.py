@@ -4,6 +4,8 @@ import functools
 import http.server
 import json
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +22,7 @@ def service(name, **labels):
 
 
 def controller(name, replicas=1, image="example.com/web:1", **labels):
-    template = {"metadata": {"labels": {"app": name}}}
+    template: dict[str, Any] = {"metadata": {"labels": {"app": name}}}
     container = {"name": "main", "image": image}
     template["spec"] = {"schedulerName": "nobody", "containers": [container]}
     spec = {"replicas": replicas, "selector": {"app": name}, "template": template}
@@ -37,7 +39,7 @@ def listed(kind, *objects):
     return json.dumps({"apiVersion": "v1", "kind": kind, "items": objects})
 
 
-WRITTEN = {
+WRITTEN: dict[str, Callable[..., str]] = {
     "documents": lambda *objects: yaml.safe_dump_all(objects),
     "list": functools.partial(listed, "List"),
     "concatenated": lambda *objects: "\n".join(map(json.dumps, objects)),
@@ -127,7 +129,7 @@ def folder(cmd, name, make):
 def pod(number, **labels):
     name = f"busy{number}"
     container = {"name": "busy", "image": "busy"}
-    spec = {"schedulerName": "nobody", "containers": [container]}
+    spec: dict[str, Any] = {"schedulerName": "nobody", "containers": [container]}
     spec |= {"serviceAccountName": "default", "automountServiceAccountToken": False}
     metadata = {"name": name, "labels": {"app": name, **labels}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -136,7 +138,7 @@ def pod(number, **labels):
 def deployment(number):
     labels = {"app": f"web{number}"}
     container = {"name": "web", "image": "example.com/web:1"}
-    template = {"metadata": {"labels": labels}}
+    template: dict[str, Any] = {"metadata": {"labels": labels}}
     template["spec"] = {"schedulerName": "nobody", "containers": [container]}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     metadata = {"name": f"web{number}"}

@@ -113,8 +113,12 @@ def can_be_switched_off(cmd, preferring):
 
 
 def says_what_is_wrong(cmd, space):
-    good = {"apiVersion": "kubectl.config.k8s.io/v1beta1", "kind": "Preference"}
-    good["defaults"] = [{"command": "get", "options": flags(namespace=space, output="json")}]
+    defaults = [{"command": "get", "options": flags(namespace=space, output="json")}]
+    good = {
+        "apiVersion": "kubectl.config.k8s.io/v1beta1",
+        "kind": "Preference",
+        "defaults": defaults,
+    }
     other = {"apiVersion": "kubectl.config.k8s.io/notexist", "kind": "Preference"}
     several = Preferring(cmd, cmd.file("several", good | {"unknown": "invalid"}, other))
     said = several("get", "pod/pod-2")

@@ -23,7 +23,7 @@ def subjects(cmd, binding, names, namespaces=""):
 @pytest.fixture
 def cluster(cmd):
     """Delete what a case made for the whole cluster."""
-    made = []
+    made: list[tuple[str, str]] = []
     yield made
     for kind, name in made:
         cmd("delete", kind, name, "--ignore-not-found")

@@ -1,6 +1,7 @@
 """`--save-config` of the commands that have it."""
 
 import functools
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def saves_on_pods(cmd):
     cmd("create", "-f", pod, "--save-config")
     assert has_annotation(cmd, "pods test-pod")
     cmd("delete", "-f", pod)
-    changes = (
+    changes: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         (("edit", "pod", "test-pod"), {"environment": cmd.editor("-pod-label", "-pod-edited")}),
         (("replace", "-f", pod), {}),
     )
