@@ -117,9 +117,9 @@ def _kinds() -> Iterator[str]:
 
 def _environment() -> Iterator[str]:
     kinds = importlib.import_module("wherry.kubelet.environments.kinds")
-    definition = kinds.crd()
+    definition = importlib.import_module("wherry.kubelet.environments.definition").crd()
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    yield NOTE.format("src/wherry/kubelet/environments/kinds.py")
+    yield NOTE.format("src/wherry/kubelet/environments/definition.py")
     yield f"# Environment, `{kinds.ENVIRONMENTS.api_version}`\n"
     yield f"{schema['description']} Cluster-scoped; short name `{kinds.ENVIRONMENTS.short_names[0]}`."
     yield "How it is used: [guide/environments.md](../guide/environments.md).\n"

@@ -16,7 +16,8 @@ _LAZY = {
 }
 """What users import from here, and where it is: loaded when it is first used."""
 
-__all__ = ["__version__", *_LAZY]  # noqa: PLE0604 - texts, though ruff cannot see it
+__all__ = ["__version__"]
+__all__ += list(_LAZY)
 
 
 def __getattr__(name: str) -> Any:

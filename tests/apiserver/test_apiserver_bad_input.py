@@ -304,3 +304,11 @@ async def test_kinds_whose_spec_may_be_left_out_have_an_empty_one(session):
     async with session.post(path, json={"metadata": {"name": "a"}}) as response:
         assert response.status == 201
         assert (await response.json())["spec"] == {}
+
+
+@pytest.mark.parametrize("limit", ["-1", "1.5", "x", "²", "9" * 5000])
+async def test_a_limit_that_is_none_is_refused(session, limit):
+    async with session.get(MAPS, params={"limit": limit}) as response:
+        value = await status_of(response)
+    assert response.status == 400
+    assert "limit" in value["message"]

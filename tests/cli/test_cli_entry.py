@@ -8,6 +8,8 @@ import pytest
 
 from wherry.cli import arguments
 from wherry.cli.failures import USAGE
+from wherry.cli.verbs import up
+from wherry.embedded import __main__ as embedded
 
 Run = Callable[..., Any]
 
@@ -27,6 +29,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["frobnicate"], "invalid choice: 'frobnicate'"),
         (["up", "--port", "70000"], "'70000' is no port; want 1 to 65535"),
         (["up", "--cpu-overcommit", "much"], "'much': want a number"),
+        (["up", "--pod-pids-limit", "0"], "'0': want a number of processes, 1 to 4194304"),
         (["apply"], "required: -f/--filename"),
         (["kubeconfig", "--merge", "--path", "x"], "not allowed with argument"),
         (["get"], "which objects?"),
@@ -87,3 +90,27 @@ def test_parsing_keeps_the_defaults_of_each_verb() -> None:
     options = arguments.parse(["delete", "pod", "a", "--no-wait"])
     assert (options.verb, options.objects, options.wait) == ("delete", ["pod", "a"], False)
     assert arguments.parse(["get", "pods", "-A"]).all_namespaces is True
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--port", "7000"], "port", 7000),
+        (["--no-isolation"], "isolation", False),
+        (["--no-warm-start"], "warm_start", False),
+        (["--cpu-overcommit", "0"], "cpu_overcommit", 0),
+        (["--pod-pids-limit", "20"], "pod_pids_limit", 20),
+        (["--memory-rlimit"], "memory_rlimit", True),
+        (["--image-runtime", "oci"], "image_runtime", "oci"),
+        (["--image-engine", "podman"], "image_engine", "podman"),
+        (["--insecure-registry", "a:1"], "insecure_registry", ["a:1"]),
+        (["--components", "none"], "components", ()),
+        (["--audit-log", "a"], "audit_log", Path("a").absolute()),
+        (["--audit-policy", "a"], "audit_policy", Path("a").absolute()),
+        (["--verbose"], "verbose", True),
+    ],
+)
+def test_what_up_is_told_reaches_the_platform(words: list[str], name: str, value: object) -> None:
+    passed = up.platform_arguments(arguments.parse(["up", *words]))
+    told, default = (vars(embedded.parser().parse_args(given)) for given in (passed, []))
+    assert told == {**default, name: value} != default

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from wherry.kubelet.environments import definition as environment_definition
 from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
@@ -22,7 +23,7 @@ Env = Callable[..., Any]
 def env(typed: Any, cluster: Any) -> Iterator[Env]:
     """Return a function that runs `wherry env` against the server, which holds no environments."""
     with contextlib.suppress(errors.AlreadyExistsError):
-        cluster.create(environment_kinds.crd())
+        cluster.create(environment_definition.crd())
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -212,4 +212,5 @@ def test_names_of_the_certificate_follow_how_the_api_gets_there():
     assert settings.names() == ["10.0.0.1"]
     assert dataclasses.replace(settings, url="https://h.example:8443/x").names() == ["h.example"]
     assert dataclasses.replace(settings, url="https://[::1]:8443").names() == ["::1"]
+    assert dataclasses.replace(settings, url="https://[::1]").names() == ["::1"]
     assert dataclasses.replace(settings, service="ns/hooks").names()[0] == "hooks.ns.svc"

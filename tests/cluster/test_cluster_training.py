@@ -22,6 +22,7 @@ from wherry.embedded.settings import Settings
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
 from wherry.testing.in_process import InProcessPlatform
+from wherry.testing.played import condition
 from wherry.testing.waiting import eventually
 from wherry.training import frameworks
 from wherry.training.frameworks.torch import Torch
@@ -225,9 +226,7 @@ def test_exit_codes_and_what_is_cleaned_up(cluster, replicas):
     cluster.create(JOBS, failing)
     eventually(lambda: cluster.is_true("failing", "Failed"), 30)
     eventually(lambda: cluster.pods("failing") == {}, 30)
-    failed = conditions.get(cluster.get(JOBS, "failing"), "Failed")
-    assert failed is not None
-    assert "exit code 3" in failed["message"]
+    assert "exit code 3" in condition(cluster.get(JOBS, "failing"), "Failed")["message"]
 
 
 def test_suspend_resume_and_deletion(cluster, replicas):

@@ -26,6 +26,7 @@ from wherry.apiserver.strategy import Strategy
 from wherry.client.client import Client
 from wherry.controller.manager import Manager
 from wherry.kubelet.agent import Agent
+from wherry.kubelet.environments import definition as environment_definition
 from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.oci import leftovers
@@ -183,7 +184,7 @@ def _key() -> bytes:
 
 
 def _serve_environments(served: resources.ResourceMap) -> None:
-    version = environment_kinds.crd()["spec"]["versions"][0]
+    version = environment_definition.crd()["spec"]["versions"][0]
     schema = schemas.Schema.compile(version["schema"]["openAPIV3Schema"])
     resource = environment_kinds.ENVIRONMENTS
     served.add(resources.Served(resource, resource, lambda: schema, Strategy(), version))

@@ -9,6 +9,7 @@ from wherry.kubelet import images
 from wherry.kubelet.environments import (
     catalogue,
     choosing,
+    definition,
     interpreters,
     kinds,
     recipe,
@@ -64,7 +65,7 @@ def test_images_of_the_examples_are_covered(image: str, name: str, lines: tuple[
 
 
 def test_the_catalogue_is_made_of_valid_environments() -> None:
-    version = kinds.crd()["spec"]["versions"][0]
+    version = definition.crd()["spec"]["versions"][0]
     schema = schemas.Schema.compile(version["schema"]["openAPIV3Schema"])
     names = [entry.name for entry in catalogue.entries()]
     assert len(set(names)) == len(names)
@@ -112,7 +113,7 @@ def test_ranges_of_python(wanted: str, found: Interpreter) -> None:
 
 
 def schema_takes(python: str) -> bool:
-    version = kinds.crd()["spec"]["versions"][0]
+    version = definition.crd()["spec"]["versions"][0]
     schema = schemas.Schema.compile(version["schema"]["openAPIV3Schema"])
     return not schema.check({"spec": {"images": ["x"], "python": python}})
 

@@ -11,6 +11,7 @@ import pytest
 from wherry.kubelet.environments import (
     builder,
     choosing,
+    definition,
     failures,
     interpreters,
     kinds,
@@ -96,9 +97,9 @@ def test_interpreters_are_real_and_found_without_starting_them() -> None:
 
 
 def test_the_definition_is_valid_and_its_schema_takes_the_default() -> None:
-    definition = kinds.crd()
-    assert definition["metadata"]["name"] == "environments.wherry.dev"
-    version = definition["spec"]["versions"][0]
+    crd = definition.crd()
+    assert crd["metadata"]["name"] == "environments.wherry.dev"
+    version = crd["spec"]["versions"][0]
     schema = schemas.Schema.compile(version["schema"]["openAPIV3Schema"])
     assert schema.check(kinds.default_environment()) == []
     assert schema.check({"spec": {"images": []}})

@@ -2,9 +2,8 @@
 
 import pytest
 
-from wherry.objects import conditions, errors, kinds
-from wherry.objects.requests import Object
-from wherry.testing.played import PLAY
+from wherry.objects import errors, kinds
+from wherry.testing.played import PLAY, condition, held
 from wherry.training.jobset.kinds import JOB_SETS
 
 PREFIX = "jobset.sigs.k8s.io/"
@@ -27,13 +26,6 @@ def replicated(name="worker", *, play="run", pods=1, replicas=1, job=None, **fie
         **(job or {}),
     }
     return {"name": name, "replicas": replicas, "template": {"spec": spec}, **fields}
-
-
-def condition(obj: Object, type_: str) -> conditions.Condition:
-    """Return a condition that the object must have."""
-    found = conditions.get(obj, type_)
-    assert found is not None, f"no condition {type_}"
-    return found
 
 
 @pytest.fixture
@@ -62,10 +54,6 @@ async def finish(world, job, code=0):
 async def _runs(world, name):
     pod = await world.find(kinds.PODS, name)
     return pod is None or (pod.get("status") or {}).get("phase") == "Running"
-
-
-def held(obj):
-    return {one["type"]: one["status"] for one in obj["status"]["conditions"]}
 
 
 async def test_pods_have_names_labels_and_a_service(world, start):

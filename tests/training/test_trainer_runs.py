@@ -3,8 +3,7 @@
 import pytest
 
 from wherry.objects import conditions, errors, kinds
-from wherry.objects.requests import Object
-from wherry.testing.played import PLAY
+from wherry.testing.played import PLAY, condition
 from wherry.training.jobset.kinds import JOB_SETS
 from wherry.training.trainer.kinds import CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, STEP, TRAIN_JOBS
 
@@ -25,13 +24,6 @@ NODE = {
         },
     },
 }
-
-
-def condition(obj: Object, type_: str) -> conditions.Condition:
-    """Return a condition that the object must have."""
-    found = conditions.get(obj, type_)
-    assert found is not None, f"no condition {type_}"
-    return found
 
 
 @pytest.fixture

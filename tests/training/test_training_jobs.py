@@ -3,7 +3,7 @@
 import pytest
 
 from wherry.objects import conditions, errors, kinds
-from wherry.objects.requests import Object
+from wherry.testing.played import condition, held
 from wherry.training.frameworks.tensorflow import TensorFlow
 from wherry.training.frameworks.torch import Torch
 from wherry.training.policies import gangs, restarts
@@ -12,18 +12,6 @@ JOBS = Torch.resource
 TFJOBS = TensorFlow.resource
 LABELS = "training.kubeflow.org/job-name=j"
 PAIR = ("j-master-0", "j-worker-0")
-
-
-def held(obj):
-    """Return the conditions that are told: type → status."""
-    return {one["type"]: one["status"] for one in obj["status"]["conditions"]}
-
-
-def condition(obj: Object, type_: str) -> conditions.Condition:
-    """Return a condition that the object must have."""
-    found = conditions.get(obj, type_)
-    assert found is not None, f"no condition {type_}"
-    return found
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from wherry.objects import conditions, errors, kinds
+from wherry.testing.played import condition
 from wherry.training.frameworks.mpi import MPI, WRITTEN_AS
 
 V1 = MPI.resource
@@ -174,9 +175,7 @@ async def test_v2_fails_with_its_launcher_and_its_last_words(world):
     (launcher,) = await world.names(kinds.PODS, "training.kubeflow.org/job-role=launcher")
     await world.kubelet.finish(launcher, code=1, message="no such program: trian")
     obj = await world.until_condition(V2, "j", "Failed", "BackoffLimitExceeded")
-    failed = conditions.get(obj, "Failed")
-    assert failed is not None
-    assert "no such program: trian" in failed["message"]
+    assert "no such program: trian" in condition(obj, "Failed")["message"]
 
 
 async def test_v2_suspends_and_resumes(world):

@@ -131,6 +131,14 @@ def convert(obj: Object, api_version: str) -> Object:
     return typed(reshape(obj) if reshape else obj, api_version, kind)
 
 
+def is_trivial(obj: Object, api_version: str) -> bool:
+    """Return whether only the type of an object has to be set for a version, whoever converts its kind.
+
+    An object that is nothing but its type is what an apply merges into where there is none.
+    """
+    return bool(obj["apiVersion"] == api_version) or obj.keys() <= {"apiVersion", "kind"}
+
+
 def convert_all(objs: Iterable[Object], api_version: str) -> list[Object]:
     """Return objects in another version of their kind, as `convert` does."""
     return [convert(obj, api_version) for obj in objs]

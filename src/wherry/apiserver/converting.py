@@ -84,7 +84,7 @@ class Asking:
         found: list[Object] = []
         missing: dict[_Question, None] = {}
         for obj in objs:
-            if obj["apiVersion"] == api_version or obj.keys() <= {"apiVersion", "kind"}:
+            if conversions.is_trivial(obj, api_version):
                 found.append(conversions.convert(obj, api_version))
                 continue
             question = (api_version, orjson.dumps(obj))

@@ -109,6 +109,35 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         help="by how much the CPU that pods request may exceed the machine's",
     )
     up.add_argument(
+        "--pod-pids-limit",
+        type=_pids,
+        metavar="N",
+        help="processes and threads of a pod, where control groups can be written (default: any)",
+    )
+    up.add_argument(
+        "--memory-rlimit",
+        action="store_true",
+        help="where they cannot: bound the data of each process by its container's memory limit",
+    )
+    _add_image_options(up)
+    up.add_argument(
+        "--components",
+        type=_names,
+        default=(),
+        metavar="A,B|none",
+        help="products that run in it (default: all); `wherry controllers` can run the others",
+    )
+    up.add_argument(
+        "--audit-log", type=Path, metavar="FILE", help="write down who did what, as JSON lines"
+    )
+    up.add_argument(
+        "--audit-policy", type=Path, metavar="FILE", help="what of it (an audit.k8s.io/v1 Policy)"
+    )
+    _add_other_platform_verbs(verbs, place)
+
+
+def _add_image_options(up: Parser) -> None:
+    up.add_argument(
         "--image-runtime",
         choices=["oci", "environment"],
         default="",
@@ -127,20 +156,6 @@ def _add_platform_verbs(verbs: _Verbs, place: Parser) -> None:
         metavar="HOST[:PORT]",
         help="an image registry that may speak plain HTTP; may be repeated",
     )
-    up.add_argument(
-        "--components",
-        type=_names,
-        default=(),
-        metavar="A,B|none",
-        help="products that run in it (default: all); `wherry controllers` can run the others",
-    )
-    up.add_argument(
-        "--audit-log", type=Path, metavar="FILE", help="write down who did what, as JSON lines"
-    )
-    up.add_argument(
-        "--audit-policy", type=Path, metavar="FILE", help="what of it (an audit.k8s.io/v1 Policy)"
-    )
-    _add_other_platform_verbs(verbs, place)
 
 
 def _add_other_platform_verbs(verbs: _Verbs, place: Parser) -> None:
@@ -318,6 +333,12 @@ def _names(text: str) -> tuple[str, ...]:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; want 1 to 65535")
+    return int(text)
+
+
+def _pids(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 4194304:
+        raise argparse.ArgumentTypeError(f"{text!r}: want a number of processes, 1 to 4194304")
     return int(text)
 
 

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import datetime
 import logging
+import urllib.parse
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,7 @@ class WebhookSettings:
             namespace, _, name = self.service.partition("/")
             return [f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"]
         if self.url:
-            host = self.url.removeprefix("https://").partition("/")[0]
-            return [host.rpartition(":")[0].strip("[]") if ":" in host else host]
+            return [urllib.parse.urlsplit(self.url).hostname or ""]
         return [self.host]
 
 

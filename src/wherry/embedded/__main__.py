@@ -27,7 +27,7 @@ _EXPECTED = (StartError, StoreError, CertificateError, ApiError, LauncherError, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the platform; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(
         level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         isolate=options.isolation,
         warm_start=options.warm_start,
         cpu_overcommit=options.cpu_overcommit,
+        pod_pids_limit=options.pod_pids_limit,
+        memory_rlimit=options.memory_rlimit,
         node_name=options.node_name,
         insecure_registries=tuple(options.insecure_registry),
         image_runtime=options.image_runtime,
@@ -126,24 +128,27 @@ def _components(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(filter(None, text.split(",")))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m wherry.embedded", description=__doc__)
-    parser.add_argument("--directory", type=Path, default=default_directory())
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=None)
-    parser.add_argument("--node-name", default="")
-    parser.add_argument("--cpu-overcommit", type=float, default=16.0)
-    parser.add_argument("--isolation", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--warm-start", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--insecure-registry", action="append", default=[])
-    parser.add_argument("--image-runtime", choices=["oci", "environment"], default="")
-    parser.add_argument("--image-engine", choices=["runc", "crun", "docker", "podman"], default="")
-    parser.add_argument("--components", type=_components, default=None)
-    parser.add_argument("--ready-fd", type=int, default=None)
-    parser.add_argument("--audit-log", type=Path, default=None)
-    parser.add_argument("--audit-policy", type=Path, default=None)
-    parser.add_argument("--verbose", action="store_true")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return what the platform can be told; `wherry up` passes on what it was told itself."""
+    made = argparse.ArgumentParser(prog="python -m wherry.embedded", description=__doc__)
+    made.add_argument("--directory", type=Path, default=default_directory())
+    made.add_argument("--host", default="127.0.0.1")
+    made.add_argument("--port", type=int, default=None)
+    made.add_argument("--node-name", default="")
+    made.add_argument("--cpu-overcommit", type=float, default=16.0)
+    made.add_argument("--pod-pids-limit", type=int, default=None)
+    made.add_argument("--memory-rlimit", action="store_true")
+    made.add_argument("--isolation", action=argparse.BooleanOptionalAction, default=True)
+    made.add_argument("--warm-start", action=argparse.BooleanOptionalAction, default=True)
+    made.add_argument("--insecure-registry", action="append", default=[])
+    made.add_argument("--image-runtime", choices=["oci", "environment"], default="")
+    made.add_argument("--image-engine", choices=["runc", "crun", "docker", "podman"], default="")
+    made.add_argument("--components", type=_components, default=None)
+    made.add_argument("--ready-fd", type=int, default=None)
+    made.add_argument("--audit-log", type=Path, default=None)
+    made.add_argument("--audit-policy", type=Path, default=None)
+    made.add_argument("--verbose", action="store_true")
+    return made
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from wherry.kubelet import (
 from wherry.kubelet.addresses import Addresses
 from wherry.kubelet.environments import builder, collection
 from wherry.kubelet.environments import controller as environment_controller
+from wherry.kubelet.environments import definition as environment_definition
 from wherry.kubelet.environments import kinds as environment_kinds
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessState
@@ -461,7 +462,7 @@ async def _define_environments(client: Client) -> None:
     kind, after it was made, so that a start that is cut off is made up for by the next.
     """
     applied = await apply.create_or_update(
-        client, None, kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_kinds.crd()
+        client, None, kinds.CUSTOM_RESOURCE_DEFINITIONS, environment_definition.crd()
     )
     definition = applied.object
     if _DEFAULT_MADE in metadata.annotations(definition):

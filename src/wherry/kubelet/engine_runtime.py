@@ -301,7 +301,11 @@ class EngineRuntime(abc.ABC, Generic[DriverT]):
     ) -> Session:
         """Run a command inside a container for somebody who watches."""
         line = self._inside(process_id, argv, terminal=terminal, mark=None)
-        return await self._launcher.interact(process_id, line, stdin=stdin, terminal=terminal)
+        # The engine makes a terminal of its own within, and sets ours to pass it on only once it has
+        # started: by then lines may have been ended twice.
+        return await self._launcher.interact(
+            process_id, line, stdin=stdin, terminal=terminal, raw=True
+        )
 
     async def attach(self, process_id: str, *, stdin: bool, once: bool) -> Session:
         """Watch a container."""

@@ -30,5 +30,7 @@ and use them with the builders, which fill in everything a test does not care ab
 ``builders``         objects with defaults: ``pod``, ``job``, ``deployment``, ``service``, ...
 ``waiting``          ``eventually``: wait for a state of the world, never for a fixed time
 ``clock``            a clock that a test moves
+``played``           a control plane in memory whose pods are played: no processes, so that tests of
+                     controllers are quick and decide themselves how pods end
 ===================  ==============================================================================
 """

@@ -219,6 +219,18 @@ def _container(pod: Object, state: Object, *, ready: bool) -> Object:
     }
 
 
+def condition(obj: Object, type_: str) -> conditions.Condition:
+    """Return a condition that the object must have."""
+    found = conditions.get(obj, type_)
+    assert found is not None, f"no condition {type_}; status {obj.get('status')}"
+    return found
+
+
+def held(obj: Object) -> dict[str, str]:
+    """Return the conditions of an object, type → status."""
+    return {one["type"]: one["status"] for one in obj["status"]["conditions"]}
+
+
 NODE: Object = {
     "metadata": {"name": "node", "labels": {"kubernetes.io/hostname": "node"}},
     "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "2000"}},
@@ -411,8 +423,7 @@ class World:
             seen.update(obj or {})
             if obj is None or not conditions.is_true(obj, kind):
                 return None
-            found = conditions.get(obj, kind) or {}
-            return obj if not reason or found["reason"] == reason else None
+            return obj if not reason or condition(obj, kind)["reason"] == reason else None
 
         try:
             found: Object = await self.until(has, f"{name} {kind} {reason}")

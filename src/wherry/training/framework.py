@@ -7,6 +7,7 @@ in common (names, services, restarts, clean-up, status) is elsewhere and knows n
 To add one, see `docs/extending/training-framework.md`.
 """
 
+import abc
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -59,7 +60,7 @@ class Count:
     succeeded_indexes: frozenset[int] = frozenset()
 
 
-class Framework:
+class Framework(abc.ABC):
     """What differs between frameworks. Subclasses keep no state; all methods are pure."""
 
     resource: ClassVar[Resource]
@@ -97,6 +98,7 @@ class Framework:
 
     def default(self, obj: Object) -> None:
         """Fill in what only this framework fills in, in place, after what all have in common."""
+        del obj
 
     def validate(self, job: Job) -> Sequence[Cause]:
         """Return what is wrong by this framework's own rules."""
@@ -110,6 +112,7 @@ class Framework:
                 return next(job.of(type_.name), None)
         return None
 
+    @abc.abstractmethod
     def environment(self, replica: Replica, container: Object) -> Mapping[str, str]:
         """Return the variables by which a replica's container learns of the others.
 
@@ -117,7 +120,6 @@ class Framework:
             replica: Whose.
             container: Which of its containers; most frameworks speak to all.
         """
-        raise NotImplementedError
 
     def succeeded(self, job: Job, counts: Counts) -> bool:
         """Return whether the job has done its work."""
@@ -158,6 +160,7 @@ class Framework:
 
     def finish_pod(self, replica: Replica, pod: Object) -> None:
         """Change a pod that is about to be made, in place; most leave it as it is."""
+        del replica, pod
 
     def address(self, replica: Replica) -> int:
         """Return the port by which a replica is reached: of its template, else the framework's."""

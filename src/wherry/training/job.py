@@ -44,30 +44,18 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(reading.ReadObject):
     """A job of any framework.
 
     Attributes:
-        obj: The object, defaults filled in. Shared: not to be changed.
         spec: Its spec as the framework declares it.
         policy: How it is run.
         replicas: By type, in the order in which the framework names the types.
     """
 
-    obj: Object
     spec: Any
     policy: RunPolicy
     replicas: Mapping[str, ReplicaSpec]
-
-    @property
-    def name(self) -> str:
-        """Name of the object."""
-        return metadata.name(self.obj)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the object."""
-        return metadata.namespace(self.obj)
 
     @property
     def kind(self) -> str:

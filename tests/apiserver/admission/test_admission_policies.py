@@ -130,6 +130,14 @@ async def test_a_restricted_namespace_names_every_rule_that_is_broken(api: Any) 
     }
     good = {**container, "securityContext": context}
     await api.create(kinds.PODS, "a", "safe", spec={"containers": [good]})
+    unconfined = {"seccompProfile": {"type": "Unconfined"}}
+    spec = {"securityContext": unconfined, "containers": [good]}
+    with pytest.raises(errors.ForbiddenError) as refused:
+        await api.create(kinds.PODS, "b", "safe", spec=spec)
+    assert refused.value.message.endswith(
+        '"restricted:latest": seccompProfile (pod must not set securityContext.seccompProfile.type '
+        'to "Unconfined")'
+    )
 
 
 async def test_a_baseline_namespace_refuses_privileges_only(api: Any) -> None:

@@ -3,11 +3,14 @@
 import os
 import pathlib
 import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
 
-from wherry.kubelet.launcher import cgroup, types
+from wherry.kubelet.launcher import cgroup, processes, records, recovery, types
 
 FOLDER = f"wherry-test-limits-{os.getpid()}"
 
@@ -44,7 +47,7 @@ def test_what_is_written_for_version_2(tmp_path: pathlib.Path) -> None:
         id="one", argv=("true",), env={}, cwd="/", log_path="/x",
         cgroup_parent="pod", memory_limit_bytes=1, cpu_limit_millis=500, pids_limit=20,
     )  # fmt: skip
-    assert cgroup.Group.create(controllers, spec) is not None
+    cgroup.Group(controllers, spec).make()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {str(path.relative_to(tmp_path)): path.read_text() for path in files} == {
         "pod/cgroup.subtree_control": "+cpu +pids",
@@ -82,6 +85,50 @@ async def test_commands_run_inside_are_in_its_groups(counted: Any) -> None:
     session = await counted.launcher.interact(spec.id, show, stdin=False, terminal=False)
     assert b"".join([data async for _, data in session.output()]).decode() == groups
     await session.close()
+
+
+async def test_commands_that_die_with_the_container_leave_no_group(
+    counted: Any, eventually: Any, tmp_path: pathlib.Path
+) -> None:
+    """They take a moment to give their memory back, and so long they are in the group."""
+    spec = counted.spec("sleep", "1000", pids_limit=100)
+    await counted.start(spec)
+    code = "import pathlib, sys, time; held = b'x' * (64 << 20); pathlib.Path(sys.argv[1]).touch(); time.sleep(1000)"
+    marks = [tmp_path / f"mark-{number}" for number in range(4)]
+    sessions = [
+        await counted.launcher.interact(
+            spec.id, [sys.executable, "-ISc", code, str(mark)], stdin=False, terminal=False
+        )
+        for mark in marks
+    ]
+    await eventually(lambda: all(mark.exists() for mark in marks))
+    await counted.launcher.signal(spec.id, signal.SIGKILL)
+    await counted.end_of(spec.id)
+    assert _found(spec.id) == []
+    for session in sessions:
+        await session.close()
+
+
+def test_groups_of_what_never_ran_go_with_its_launcher(tmp_path: pathlib.Path) -> None:
+    controllers = cgroup.detect()
+    if controllers.memory is None:
+        pytest.skip(controllers.reasons["memory"])
+    spec = types.ProcessSpec(
+        id=f"{FOLDER}-main", argv=("true",), env={}, cwd="/", log_path="/x",
+        cgroup_parent=FOLDER, memory_limit_bytes=256 << 20,
+    )  # fmt: skip
+    group = cgroup.Group(controllers, spec)
+    group.make()
+    kept = records.Records(tmp_path)
+    state = types.ProcessState(id=spec.id, started_at=time.time())
+    places = [str(at) for at in (*group.folders, *group.parents)]
+    kept.save(records.Record(state=state, boot=processes.boot_id(), cgroups=places))
+    with subprocess.Popen(["sleep", "1000"]) as inside:
+        group.add(inside.pid)
+        assert recovery.recover(kept) == []
+        assert inside.wait() == -signal.SIGKILL
+    assert kept.load() == []
+    assert _found(FOLDER) == []
 
 
 async def test_a_command_that_cannot_be_limited_does_not_run(

@@ -152,6 +152,21 @@ async def test_calls_in_flight_tell_that_the_launcher_died(box: Any) -> None:
         await call
 
 
+async def test_one_that_is_just_dying_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    """Its socket takes one more connection, and nobody answers."""
+    path = tmp_path / protocol.SOCKET_NAME
+
+    async def die(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path.unlink(missing_ok=True)
+        dying.close()
+        writer.close()
+
+    dying = await asyncio.start_unix_server(die, path)
+    launcher = await Launcher.connect(tmp_path, idle_seconds=20)
+    assert await launcher.list() == []
+    await launcher.shutdown()
+
+
 async def test_only_one_launcher_per_folder(tmp_path: pathlib.Path) -> None:
     several = await asyncio.gather(*(Launcher.connect(tmp_path / "l") for _ in range(4)))
     assert len({launcher.pid for launcher in several}) == 1

@@ -1,13 +1,10 @@
 """Pods of real images, run by runc."""
 
 import asyncio
-import base64
-import contextlib
-import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +17,15 @@ from wherry.testing.images import TestImage, TestRegistry, files
 pytestmark = pytest.mark.slow
 
 
-async def secret(node: Any, registry: TestRegistry) -> list[Object]:
-    assert registry.login is not None
-    auth = base64.b64encode(":".join(registry.login).encode()).decode()
-    document = json.dumps({"auths": {registry.host: {"auth": auth}}})
-    await node.create(
-        kinds.SECRETS,
-        {
-            "metadata": {"name": "pull", "namespace": "team"},
-            "type": "kubernetes.io/dockerconfigjson",
-            "data": {".dockerconfigjson": base64.b64encode(document.encode()).decode()},
-        },
-    )
-    return [{"name": "pull"}]
+Tool = Callable[..., Awaitable[Object]]
+Said = Callable[..., Awaitable[tuple[int, str]]]
+Commands = Callable[..., int]
 
 
 async def test_an_image_runs_what_it_says(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, registry: TestRegistry, image: str, tool: Tool
 ) -> None:
-    pod = await node.pod_of(
-        [{"name": "main", "image": image}], imagePullSecrets=await secret(node, registry)
-    )
+    pod = await tool(image)
     done = await node.wait_phase(pod, "Succeeded")
     assert await node.log(pod) == "made by a test\n"
     status = done["status"]["containerStatuses"][0]
@@ -48,18 +33,6 @@ async def test_an_image_runs_what_it_says(
     events = await node.events(pod)
     assert events["Pulling"] == f'Pulling image "{image}"\n'
     assert "Successfully pulled image" in events["Pulled"]
-
-
-async def tool(node: Any, registry: TestRegistry, image: str, *command: str, **spec: Any) -> Object:
-    """Create a pod of the image on the node."""
-    container = {"name": "main", "image": image, **spec.pop("container", {})}
-    if command:
-        container["command"] = list(command)
-    if not spec.pop("known", False):
-        await secret(node, registry)
-    spec = {"imagePullSecrets": [{"name": "pull"}], **spec}
-    found: Object = await node.pod_of([container], **spec)
-    return found
 
 
 def leftovers(node: Any) -> list[str]:
@@ -82,9 +55,7 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_the_pod_decides_over_the_image(
-    node: Any, runc: str, registry: TestRegistry, image: str
-) -> None:
+async def test_the_pod_decides_over_the_image(node: Any, runc: str, image: str, tool: Tool) -> None:
     text = {"metadata": {"name": "text", "namespace": "team"}, "data": {"a.txt": "of a map"}}
     await node.create(kinds.CONFIG_MAPS, text)
     script = (
@@ -93,8 +64,6 @@ async def test_the_pod_decides_over_the_image(
         "echo bye > /dev/termination-log"
     )
     pod = await tool(
-        node,
-        registry,
         image,
         "sh",
         "-c",
@@ -127,9 +96,9 @@ async def test_the_pod_decides_over_the_image(
 
 
 async def test_root_is_refused_where_the_pod_forbids_it(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool
 ) -> None:
-    pod = await tool(node, registry, image, securityContext={"runAsNonRoot": True})
+    pod = await tool(image, securityContext={"runAsNonRoot": True})
     held = await node.wait(pod, lambda p: waiting(p)["reason"] == "CreateContainerConfigError")
     assert "runAsNonRoot" in waiting(held)["message"]
 
@@ -139,10 +108,8 @@ def waiting(pod: Object) -> Object:
     return found
 
 
-async def test_limits_hold(node: Any, runc: str, registry: TestRegistry, image: str) -> None:
+async def test_limits_hold(node: Any, runc: str, image: str, tool: Tool) -> None:
     pod = await tool(
-        node,
-        registry,
         image,
         "python3.11",
         "-c",
@@ -155,10 +122,8 @@ async def test_limits_hold(node: Any, runc: str, registry: TestRegistry, image: 
     await until(lambda: not leftovers(node))
 
 
-async def test_programs_that_are_not_there(
-    node: Any, runc: str, registry: TestRegistry, image: str
-) -> None:
-    pod = await tool(node, registry, image, "no-such-program")
+async def test_programs_that_are_not_there(node: Any, runc: str, image: str, tool: Tool) -> None:
+    pod = await tool(image, "no-such-program")
     done = await node.wait_phase(pod, "Failed")
     ended = done["status"]["containerStatuses"][0]["state"]["terminated"]
     assert ended["reason"] == "StartError"
@@ -167,69 +132,33 @@ async def test_programs_that_are_not_there(
 
 
 async def test_probes_commands_and_terminals(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool, said: Said
 ) -> None:
     probe = {"exec": {"command": ["cat", "/ready"]}, "periodSeconds": 1}
-    pod = await tool(node, registry, image, "sleep", "1000", container={"readinessProbe": probe})
+    pod = await tool(image, "sleep", "1000", container={"readinessProbe": probe})
     await node.wait_phase(pod, "Running")
-    streams = node.agent.streams
-    session = await streams.execute(
-        await node.get(pod),
-        "main",
-        ["sh", "-c", "touch /ready; exit 3"],
-        stdin=False,
-        terminal=False,
-    )
-    assert (await ended(session))[0] == 3
+    assert (await said(pod, "sh", "-c", "touch /ready; exit 3"))[0] == 3
     await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["ready"])
-    session = await streams.execute(
-        await node.get(pod),
-        "main",
-        ["sh", "-c", "test -t 0 && hostname"],
-        stdin=False,
-        terminal=True,
-    )
-    assert await ended(session) == (0, f"{pod['metadata']['name']}\r\n")
+    hostname = f"{pod['metadata']['name']}\r\n"
+    assert await said(pod, "sh", "-c", "test -t 0 && hostname", terminal=True) == (0, hostname)
 
 
 async def test_a_probe_that_hangs_leaves_no_command_behind(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool, commands: Commands
 ) -> None:
     hangs = {"exec": {"command": ["sleep", "778"]}, "periodSeconds": 1, "timeoutSeconds": 1}
     probe = {"livenessProbe": hangs | {"failureThreshold": 1000}}
-    pod = await tool(node, registry, image, "sleep", "1000", container=probe)
+    pod = await tool(image, "sleep", "1000", container=probe)
     await node.wait_phase(pod, "Running")
     for count in (1, 0, 1, 0):
-        await until(lambda count=count: commands(b"sleep\x00778\x00") == count)  # type: ignore[misc]  # a closure of the loop's value
-
-
-def commands(line: bytes) -> int:
-    """Return how many processes there are of this command line."""
-    found = 0
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found += file.read_bytes() == line
-    return found
-
-
-async def ended(session: Any) -> tuple[int, str]:
-    output = b""
-    async for _, piece in session.output():
-        output += piece
-    outcome = await session.wait()
-    await session.close()
-    return outcome.exit_code, output.decode()
+        await until(lambda count=count: commands("sleep", "778") == count)  # type: ignore[misc]  # a closure of the loop's value
 
 
 @pytest.mark.parametrize(("trap", "code"), [("trap 'exit 5' TERM;", 5), ("trap '' TERM;", 137)])
-async def test_ends(
-    node: Any, runc: str, registry: TestRegistry, image: str, trap: str, code: int
-) -> None:
+async def test_ends(node: Any, runc: str, image: str, trap: str, code: int, tool: Tool) -> None:
     script = f"{trap} echo up; while true; do sleep 0.1; done"
     probe = {"exec": {"command": ["false"]}, "failureThreshold": 1, "periodSeconds": 1}
     pod = await tool(
-        node,
-        registry,
         image,
         "sh",
         "-c",
@@ -257,12 +186,10 @@ CALL = (
 
 
 async def test_each_pod_has_an_address_of_its_own(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool, said: Said
 ) -> None:
     """Both listen on 0.0.0.0:8080; each reaches itself as localhost and the other by address."""
     boxed = await tool(
-        node,
-        registry,
         image,
         "python3.11",
         "-c",
@@ -279,30 +206,24 @@ async def test_each_pod_has_an_address_of_its_own(
     for pod in (boxed, plain):
         found = await node.wait(pod, lambda p: p["status"]["containerStatuses"][0]["ready"])
         addresses.append(found["status"]["podIP"])
-    for pod, python, other, said in (
+    for pod, python, other, answers in (
         (boxed, "python3.11", addresses[1], "b'boxed'\nb'plain'\n"),
         (plain, "python", addresses[0], "b'plain'\nb'boxed'\n"),
     ):
-        session = await node.agent.streams.execute(
-            await node.get(pod), "main", [python, "-c", CALL % other], stdin=False, terminal=False
-        )
-        assert await ended(session) == (0, said)
+        assert await said(pod, python, "-c", CALL % other) == (0, answers)
 
 
 async def test_the_next_agent_finds_what_went_on_without_one(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool
 ) -> None:
     script = "import time; time.sleep(2)\n"
-    running = await tool(node, registry, image, "sh", "-c", "echo one; sleep 3; echo two")
+    running = await tool(image, "sh", "-c", "echo one; sleep 3; echo two")
     hungry = await tool(
-        node,
-        registry,
         image,
         "python3.11",
         "-c",
         f"{script}x = bytearray(300 * 1024 * 1024); print(len(x))",
         container={"resources": {"limits": {"memory": "64Mi"}}},
-        known=True,
     )
     for pod in (running, hungry):
         await node.wait_phase(pod, "Running")
@@ -319,9 +240,9 @@ async def test_the_next_agent_finds_what_went_on_without_one(
 
 @pytest.mark.parametrize("away", [False, True])
 async def test_nothing_is_left_when_the_launcher_is_killed(
-    node: Any, runc: str, registry: TestRegistry, image: str, *, away: bool
+    node: Any, runc: str, image: str, tool: Tool, *, away: bool
 ) -> None:
-    pod = await tool(node, registry, image, "sleep", "1000", restartPolicy="Always")
+    pod = await tool(image, "sleep", "1000", restartPolicy="Always")
     await node.wait_phase(pod, "Running")
     launcher = node.agent._launcher.pid
     if away:
@@ -346,10 +267,17 @@ async def test_nothing_is_left_when_the_launcher_is_killed(
     ],
 )
 async def test_images_that_cannot_be_had(
-    node: Any, runc: str, registry: TestRegistry, name: str, policy: str, reason: str, event: str
+    node: Any,
+    runc: str,
+    registry: TestRegistry,
+    name: str,
+    policy: str,
+    reason: str,
+    event: str,
+    tool: Tool,
 ) -> None:
     image = name % registry.host if "%" in name else name
-    pod = await tool(node, registry, image, container={"imagePullPolicy": policy})
+    pod = await tool(image, container={"imagePullPolicy": policy})
     held = await node.wait(pod, lambda p: waiting(p)["reason"] == reason)
     assert image in waiting(held)["message"]
     assert image in (await node.events(pod))[event]
@@ -366,12 +294,8 @@ async def test_a_secret_is_needed(node: Any, runc: str, image: str) -> None:
     assert "missing" in (await node.events(pod))["FailedToRetrieveImagePullSecret"]
 
 
-async def test_somebody_types_into_it(
-    node: Any, runc: str, registry: TestRegistry, image: str
-) -> None:
-    pod = await tool(
-        node, registry, image, "sh", container={"stdin": True, "tty": True}, name="typed"
-    )
+async def test_somebody_types_into_it(node: Any, runc: str, image: str, tool: Tool) -> None:
+    pod = await tool(image, "sh", container={"stdin": True, "tty": True}, name="typed")
     running = await node.wait_phase(pod, "Running")
     session = await node.agent.streams.attach(running, "main", stdin=True)
     session.resize(97, 31)
@@ -384,18 +308,18 @@ async def test_somebody_types_into_it(
 
 
 async def test_copied_where_it_cannot_be_mounted(
-    node: Any, runc: str, registry: TestRegistry, image: str
+    node: Any, runc: str, image: str, tool: Tool
 ) -> None:
     oci = node.agent._shared.runtime._oci
     oci._overlay = False
-    pod = await tool(node, registry, image)
+    pod = await tool(image)
     await node.wait_phase(pod, "Succeeded")
     assert await node.log(pod) == "made by a test\n"
     await until(lambda: not leftovers(node))
 
 
 async def test_always_sees_that_a_tag_has_moved(
-    node: Any, runc: str, registry: TestRegistry, base: bytes
+    node: Any, runc: str, registry: TestRegistry, base: bytes, tool: Tool
 ) -> None:
     seen: list[str] = []
     for text in ("first", "second"):
@@ -405,12 +329,8 @@ async def test_always_sees_that_a_tag_has_moved(
         )
         made.push(registry, "team/moving", "v1")
         pod = await tool(
-            node,
-            registry,
             f"{registry.host}/team/moving:v1",
             container={"imagePullPolicy": "Always"},
-            known=bool(seen),
-            imagePullSecrets=[{"name": "pull"}],
         )
         await node.wait_phase(pod, "Succeeded")
         seen.append(await node.log(pod))

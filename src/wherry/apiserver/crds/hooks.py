@@ -48,8 +48,7 @@ def convert_all(convert: Convert) -> Callable[[Iterable[Object], str], list[Obje
 
 
 def _converted(convert: Convert, obj: Object, api_version: str) -> Object:
-    # An object that is nothing but its type is what an apply merges into where there is none.
-    if obj["apiVersion"] == api_version or obj.keys() <= {"apiVersion", "kind"}:
+    if conversions.is_trivial(obj, api_version):
         return conversions.convert(obj, api_version)
     after = conversions.typed(convert(obj, api_version), api_version, str(obj["kind"]))
     if "metadata" in obj:

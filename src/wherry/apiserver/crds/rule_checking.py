@@ -19,6 +19,7 @@ from wherry.apiserver.cel.syntax import (
     Select,
 )
 from wherry.apiserver.crds import rules
+from wherry.apiserver.crds.keywords import RULES
 from wherry.apiserver.strategies import causes
 from wherry.objects.errors import Cause
 
@@ -64,8 +65,8 @@ def check(
         root: Whether it is that of the whole object, or of an embedded one.
     """
     whole = root or bool(schema.get("x-kubernetes-embedded-resource"))
-    for index, spec in enumerate(schema.get(rules.KEY) or ()):
-        place = f"{path}.{rules.KEY}[{index}]"
+    for index, spec in enumerate(schema.get(RULES) or ()):
+        place = f"{path}.{RULES}[{index}]"
         yield from _check_rule(spec, _typed(schema, whole=whole), place, correlatable=correlatable)
     for name, below in (schema.get("properties") or {}).items():
         if isinstance(below, dict):

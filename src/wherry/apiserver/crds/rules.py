@@ -17,11 +17,11 @@ from wherry.apiserver.cel import compiling
 from wherry.apiserver.cel.library import times
 from wherry.apiserver.cel.program import Program
 from wherry.apiserver.cel.values import NONE, CelError, CostError, Optional, equal
+from wherry.apiserver.crds.keywords import RULES
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.schemas.node import Entry, Path, render
 
-KEY: Final = "x-kubernetes-validations"
 VARIABLES: Final = ("self", "oldSelf")
 _MAX_MESSAGE: Final = 5 * 1024
 
@@ -95,7 +95,7 @@ def place_of(schema: Mapping[str, Any]) -> Place | None:
         CelSyntaxError: An expression is none.
     """
     place = Place(str(schema.get("type") or "object"))
-    place.rules = [compiled(each) for each in schema.get(KEY) or ()]
+    place.rules = [compiled(each) for each in schema.get(RULES) or ()]
     for name, below in (schema.get("properties") or {}).items():
         if (found := place_of(below)) is not None:
             place.properties[name] = found

@@ -8,11 +8,11 @@ from typing import Any
 from wherry.apiserver import conversions
 from wherry.apiserver.admission.webhook_client import WebhookClient
 from wherry.apiserver.converting import Asking
+from wherry.apiserver.crds import keywords
 from wherry.apiserver.crds.conversion_webhook import ConversionWebhook
 from wherry.apiserver.crds.hooks import HookedStrategy, Hooks, convert_all
 from wherry.apiserver.crds.stored_defaults import StoredDefaults
 from wherry.apiserver.crds.strategy import CustomStrategy
-from wherry.apiserver.crds.validation import RULES
 from wherry.apiserver.resources import ScalePaths, Served, precedence
 from wherry.apiserver.strategy import Strategy
 from wherry.objects import conditions, metadata, openapi
@@ -79,7 +79,7 @@ def served_by(
     convert, asks = known.conversion(definition, schemas, client)
     defaults = None
     stored = next(each for each in spec["versions"] if each.get("storage"))
-    if _has_defaults(stored["schema"]["openAPIV3Schema"]):
+    if keywords.uses(stored["schema"]["openAPIV3Schema"], keywords.DEFAULT):
         api_version = storage.api_version
         revision = metadata.resource_version(definition)
         defaults = StoredDefaults(api_version, schemas[api_version], revision)
@@ -122,7 +122,7 @@ def _rules(
     schema: Mapping[str, Any], structural: Callable[[], Mapping[str, Any]]
 ) -> Callable[[Object, Object | None], list[Cause]] | None:
     """Return what asks the rules of a schema, which are compiled when the first object comes."""
-    if not _has_rules(schema):
+    if not keywords.uses(schema, keywords.RULES):
         return None
 
     @functools.cache
@@ -137,22 +137,6 @@ def _rules(
         return found
 
     return check
-
-
-def _has_rules(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(map(_has_rules, schema))
-    if not isinstance(schema, dict):
-        return False
-    return bool(schema.get(RULES)) or any(map(_has_rules, schema.values()))
-
-
-def _has_defaults(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(map(_has_defaults, schema))
-    if not isinstance(schema, dict):
-        return False
-    return "default" in schema or any(map(_has_defaults, schema.values()))
 
 
 def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,17 +3,16 @@
 Source: `pkg/apis/apiextensions/validation` of apiextensions-apiserver.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from wherry.apiserver.crds import keywords
 from wherry.apiserver.strategies import causes, webhookconfigs
 from wherry.objects import jsonpaths, names, openapi
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.schemas import SchemaError
 
-RULES: Final = "x-kubernetes-validations"
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 _CONVERSIONS: Final = ("None", "Webhook")
 _REVIEW_VERSIONS: Final = ("v1", "v1beta1")
@@ -170,7 +169,7 @@ def _schema(version: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield causes.invalid(place, version.get("name") or "", str(error))
         return
     yield from _structure(schema, place)
-    if RULES in json.dumps(schema):
+    if keywords.uses(schema, keywords.RULES):
         # Few definitions have rules, and the language is a few megabytes.
         from wherry.apiserver.crds import rule_checking  # noqa: PLC0415 - CEL is loaded when used
 

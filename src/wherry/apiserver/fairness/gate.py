@@ -74,13 +74,11 @@ class Counts:
     Attributes:
         dispatched: Requests let in, by level and schema.
         rejected: Requests refused, by level, schema and reason.
-        waited: Requests that had to wait and were let in, by level and schema.
-        wait_seconds: How long those waited altogether, by level and schema.
+        wait_seconds: How long those that had to wait did so altogether, by level and schema.
     """
 
     dispatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    waited: Counter[tuple[str, str]] = field(default_factory=Counter)
     wait_seconds: defaultdict[tuple[str, str], float] = field(
         default_factory=lambda: defaultdict(float)
     )
@@ -140,7 +138,7 @@ class Gate:
             level.executing += 1
             self._charge(cost)
             return True
-        seats = 1 if items < _SEAT_ITEMS else min(_MAX_SEATS, 1 + items // _SEAT_ITEMS)
+        seats = 1 if items < _SEAT_ITEMS else _seats(items)
         if (
             (self._pause if cost > _LIGHT else self._begun + cost > TURN_COST)
             or level.queues.size
@@ -184,7 +182,6 @@ class Gate:
             raise
         finally:
             self._waiting -= 1
-        self.counts.waited[names] += 1
         self.counts.wait_seconds[names] += loop.time() - began
 
     def leave(self, flow: Flow, items: int = 0) -> None:

@@ -74,7 +74,11 @@ class Passing:
 
 
 def items(core: Core, call: Call) -> int:
-    """Return how many objects a request will go through, as far as that can be told cheaply."""
+    """Return how many objects a request will go through, as far as that can be told cheaply.
+
+    Raises:
+        ApiError: The resource is not served, or the limit is no whole number.
+    """
     request = call.request
     verb, options = request.verb, request.options
     from_state = verb == "watch" and options.get("resourceVersion", "") in {"", "0"}
@@ -84,7 +88,5 @@ def items(core: Core, call: Call) -> int:
     namespace = request.namespace if served.resource.namespaced else ""
     # What is listed is kept until it changes, so that asking first costs nothing.
     found = len(core.store.list(served.storage.key, namespace).records)
-    limit = options.get("limit", "")
-    return (
-        min(found, int(limit)) if limit.isascii() and limit.isdigit() and int(limit[:9]) else found
-    )
+    limit = call.number("limit")
+    return min(found, limit) if limit else found

@@ -11,6 +11,17 @@ import wherry
 from wherry.cli import failures, reaching, starting
 from wherry.cli.home import Home, Running
 
+_WITH_VALUE = (
+    "port",
+    "cpu_overcommit",
+    "pod_pids_limit",
+    "image_runtime",
+    "image_engine",
+    "audit_log",
+    "audit_policy",
+)
+_SWITCHES = ("no_isolation", "no_warm_start", "memory_rlimit", "verbose")
+
 
 def run(options: Namespace) -> int:
     """Start Wherry unless it runs already."""
@@ -21,7 +32,7 @@ def run(options: Namespace) -> int:
         running = home.running()
         if running is not None:
             return _already(home, running)
-        started = starting.start(home, _arguments(options))
+        started = starting.start(home, platform_arguments(options))
     print(
         f"Wherry {wherry.__version__} is running at {started.url} "
         f"(pid {started.pid}, ready after {started.seconds:.1f} s)"
@@ -41,23 +52,27 @@ def _already(home: Home, running: Running) -> int:
     )
 
 
-def _arguments(options: Namespace) -> list[str]:
+def platform_arguments(options: Namespace) -> list[str]:
+    """Return the arguments of `python -m wherry.embedded` that say what was asked of `wherry up`."""
     arguments = []
-    for name in ("port", "cpu_overcommit", "image_runtime", "audit_log", "audit_policy"):
+    for name in _WITH_VALUE:
         value = getattr(options, name)
         if value not in {None, ""}:
             # The platform has a working directory of its own.
             word = value.absolute() if isinstance(value, Path) else value
-            arguments += [f"--{name.replace('_', '-')}", str(word)]
-    if options.no_isolation:
-        arguments.append("--no-isolation")
+            arguments += [_option(name), str(word)]
+    for name in _SWITCHES:
+        if getattr(options, name):
+            arguments.append(_option(name))
     for registry in options.insecure_registry:
         arguments += ["--insecure-registry", registry]
     if options.components:
         arguments += ["--components", ",".join(options.components)]
-    if options.verbose:
-        arguments.append("--verbose")
     return arguments
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _next_steps(home: Home) -> str:
@@ -78,7 +93,7 @@ def _foreground(home: Home, options: Namespace) -> int:
     reader, writer = os.pipe()
     threading.Thread(target=_tell_when_ready, args=(home, reader), daemon=True).start()
     arguments = ["--directory", str(home.directory), "--ready-fd", str(writer)]
-    never: int = platform.main_and_exit(arguments + _arguments(options))
+    never: int = platform.main_and_exit(arguments + platform_arguments(options))
     return never
 
 

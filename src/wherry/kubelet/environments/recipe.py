@@ -114,15 +114,15 @@ def make(spec: kinds.EnvironmentSpec, interpreter: Interpreter) -> Recipe:
         tuple(spec.files.items()),
         constraints=spec.constraints,
         lock=spec.lock,
-        sources=Sources(spec.indexUrl, spec.extraIndexUrls, spec.findLinks),
+        sources=Sources(spec.index_url, spec.extra_index_urls, spec.find_links),
     )
 
 
 def _check_sources(spec: kinds.EnvironmentSpec) -> None:
     named = [
-        *(("spec.indexUrl", url) for url in (spec.indexUrl,) if url),
-        *(("spec.extraIndexUrls", url) for url in spec.extraIndexUrls),
-        *(("spec.findLinks", url) for url in spec.findLinks),
+        *(("spec.indexUrl", url) for url in (spec.index_url,) if url),
+        *(("spec.extraIndexUrls", url) for url in spec.extra_index_urls),
+        *(("spec.findLinks", url) for url in spec.find_links),
     ]
     for field, url in named:
         folder = field == "spec.findLinks" and PurePosixPath(url).is_absolute()

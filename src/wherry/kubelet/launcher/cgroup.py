@@ -81,62 +81,66 @@ def _try(base: pathlib.Path, controller: str, unified: bool) -> str:  # noqa: FB
 class Group:
     """The control groups of one container."""
 
-    def __init__(self) -> None:
-        self.folders: list[pathlib.Path] = []
-        self.parents: list[pathlib.Path] = []
-        """Deepest first; they may be shared with other containers."""
-
-    @classmethod
-    def create(cls, controllers: Controllers, spec: types.ProcessSpec) -> "Group | None":
-        """Make groups for the limits that ``spec`` asks for and the machine can hold.
+    def __init__(self, controllers: Controllers, spec: types.ProcessSpec) -> None:
+        """Decide which groups there are to be: for the limits that ``spec`` asks for and the machine can hold.
 
         Args:
             controllers: What ``detect`` found.
             spec: Of the container.
 
-        Returns:
-            The group, or nothing if no limit is asked for or possible.
-
         Raises:
-            LauncherError: ``cgroup_parent`` is not a relative path of plain names, or the kernel refused.
+            LauncherError: ``cgroup_parent`` is not a relative path of plain names.
         """
         if not _PARENT.fullmatch(spec.cgroup_parent):
             raise types.LauncherError(
                 f"cgroup_parent {spec.cgroup_parent!r}: a relative path of letters, digits, '.', '_' and '-'"
             )
-        group = cls()
+        self._controllers = controllers
+        self._spec = spec
+        self._memory = self._place(spec.memory_limit_bytes, controllers.memory)
+        self._cpu = self._place(spec.cpu_limit_millis, controllers.cpu)
+        self._pids = self._place(spec.pids_limit, controllers.pids)
+        leaves = [leaf for leaf in (self._memory, self._cpu, self._pids) if leaf is not None]
+        self.folders = list(dict.fromkeys(leaves))
+        depth = len(pathlib.PurePath(spec.cgroup_parent).parts)
+        self.parents = [above for leaf in self.folders for above in list(leaf.parents)[:depth]]
+        """Deepest first; they may be shared with other containers."""
+
+    def _place(self, limit: int | None, base: pathlib.Path | None) -> pathlib.Path | None:
+        if limit is None or base is None:
+            return None
+        return base / self._spec.cgroup_parent / self._spec.id
+
+    def make(self) -> None:
+        """Make the groups and set their limits.
+
+        Raises:
+            LauncherError: The kernel refused; none is left.
+        """
+        spec, unified = self._spec, self._controllers.unified
         try:
-            if spec.memory_limit_bytes is not None and controllers.memory is not None:
-                folder = group._make(controllers.memory, spec, controllers)
-                name = "memory.max" if controllers.unified else "memory.limit_in_bytes"
-                (folder / name).write_text(str(spec.memory_limit_bytes))
-            if spec.cpu_limit_millis is not None and controllers.cpu is not None:
-                folder = group._make(controllers.cpu, spec, controllers)
-                _limit_cpu(folder, spec.cpu_limit_millis, unified=controllers.unified)
-            if spec.pids_limit is not None and controllers.pids is not None:
-                folder = group._make(controllers.pids, spec, controllers)
-                counted = folder.parent if spec.cgroup_parent else folder
+            for folder in self.folders:
+                self._make(folder)
+            if self._memory is not None:
+                name = "memory.max" if unified else "memory.limit_in_bytes"
+                (self._memory / name).write_text(str(spec.memory_limit_bytes))
+            if self._cpu is not None and spec.cpu_limit_millis is not None:
+                _limit_cpu(self._cpu, spec.cpu_limit_millis, unified=unified)
+            if self._pids is not None:
+                counted = self._pids.parent if spec.cgroup_parent else self._pids
                 (counted / "pids.max").write_text(str(spec.pids_limit))
         except OSError as error:
-            group.remove()
+            self.remove()
             raise types.LauncherError(f"control group of {spec.id}: {error}") from error
-        return group if group.folders else None
 
-    def _make(
-        self, base: pathlib.Path, spec: types.ProcessSpec, controllers: Controllers
-    ) -> pathlib.Path:
-        for part in spec.cgroup_parent.strip("/").split("/") if spec.cgroup_parent else []:
-            base /= part
-            base.mkdir(exist_ok=True)
-            self.parents.insert(0, base)
-            if controllers.unified:
-                text = " ".join(f"+{name}" for name in _NAMES if name not in controllers.reasons)
-                (base / "cgroup.subtree_control").write_text(text)
-        folder = base / spec.id
+    def _make(self, folder: pathlib.Path) -> None:
+        for above in reversed([above for above in self.parents if above in folder.parents]):
+            above.mkdir(exist_ok=True)
+            if self._controllers.unified:
+                reasons = self._controllers.reasons
+                text = " ".join(f"+{name}" for name in _NAMES if name not in reasons)
+                (above / "cgroup.subtree_control").write_text(text)
         folder.mkdir(exist_ok=True)
-        if folder not in self.folders:
-            self.folders.append(folder)
-        return folder
 
     def add(self, pid: int) -> None:
         """Put a process into the groups; what it starts will be in them too."""
@@ -147,8 +151,7 @@ class Group:
         """Return the processes in the groups."""
         found: set[int] = set()
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+            found.update(members(folder))
         return sorted(found)
 
     def out_of_memory(self) -> bool:
@@ -175,6 +178,15 @@ class Group:
             with contextlib.suppress(OSError):  # another container is in it
                 parent.rmdir()
         return done
+
+
+def members(folder: pathlib.Path) -> list[int]:
+    """Return the processes in one group; none if there is no such group."""
+    try:
+        pids = [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+    return [pid for pid in pids if pid]  # 0 is of another pid namespace, and to `kill` all of ours
 
 
 def _limit_cpu(folder: pathlib.Path, millis: int, *, unified: bool) -> None:

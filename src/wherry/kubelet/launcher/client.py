@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ DEFAULT_IDLE_SECONDS = 600.0
 _READ_BYTES = 256 * 1024
 _REACHABLE_SECONDS = 15.0
 _RETRY_SECONDS = 1.0
+_AGAIN_SECONDS = 0.02
 _ERRORS = {
     kind.__name__: kind
     for kind in (types.LauncherError, types.UnknownProcessError, types.LauncherGoneError)
@@ -74,16 +76,28 @@ class Launcher:
         Raises:
             LauncherError: It cannot be started, or speaks another version.
         """
-        launcher = cls(directory, idle_seconds=idle_seconds)
-        reader = await launcher._open()
-        launcher._task = asyncio.create_task(launcher._serve(reader))
+        deadline = time.monotonic() + _REACHABLE_SECONDS
+        while True:
+            launcher = cls(directory, idle_seconds=idle_seconds)
+            try:
+                await launcher._begin()
+            except types.LauncherGoneError:
+                # One that is just dying takes connections for a moment yet, and answers nothing.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return launcher
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _begin(self) -> None:
+        reader = await self._open()
+        self._task = asyncio.create_task(self._serve(reader))
         try:
-            await launcher._greet()
-            launcher._told.update(s.id for s in await launcher.list() if not s.running)
+            await self._greet()
+            self._told.update(s.id for s in await self.list() if not s.running)
         except BaseException:
-            await launcher.close()
+            await self.close()
             raise
-        return launcher
 
     async def start(self, spec: types.ProcessSpec) -> types.ProcessState:
         """Start a process, at most once per id.
@@ -172,7 +186,13 @@ class Launcher:
         return types.Execution(**{**values, "output": base64.b64decode(values["output"])})
 
     async def interact(
-        self, process_id: str, argv: Sequence[str], *, stdin: bool, terminal: bool
+        self,
+        process_id: str,
+        argv: Sequence[str],
+        *,
+        stdin: bool,
+        terminal: bool,
+        raw: bool = False,
     ) -> sessions.Session:
         """Run a command inside a container and watch it; see `sessions.interact`."""
         return await sessions.interact(
@@ -181,6 +201,7 @@ class Launcher:
             argv,
             stdin=stdin,
             terminal=terminal,
+            raw=raw,
             idle_seconds=self._idle_seconds,
         )
 

@@ -137,9 +137,13 @@ class Container:
         spec = self.spec
         if not self.plan.isolate:
             self.record.links = links.plan(spec.mounts)
-        self._group = cgroup.Group.create(self._around.controllers, spec)
-        if self._group is not None:
-            self.record.cgroups = [str(at) for at in (*self._group.folders, *self._group.parents)]
+        group = cgroup.Group(self._around.controllers, spec)
+        self.record.cgroups = [str(at) for at in (*group.folders, *group.parents)]
+        if self.record.links or self.record.cgroups:  # else nothing would be left behind
+            self._around.records.save(self.record)
+        if group.folders:
+            self._group = group
+            group.make()
         log = logs.LogFile(
             spec.log_path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files
         )
@@ -147,9 +151,7 @@ class Container:
         self._output = output.LoggedOutput(
             self._around.events, log, terminal=spec.tty, remember=remember
         )
-        if self.record.links:
-            self._around.records.save(self.record)
-            links.make(self.record.links)
+        links.make(self.record.links)
         stdout, stderr = self._output.writers
         self._standard = self._open_stdin(self._output.terminal, stdout), stdout, stderr
         if self.spec.tty:
@@ -311,7 +313,7 @@ class Container:
         """Kill the process group and what else is in the control group."""
         if self.state.pid is not None:
             processes.kill_group(self.state.pid)
-        for pid in self._group.pids() if self._group is not None else []:
+        for pid in self.grouped():
             processes.kill(pid)
 
     @property
@@ -329,6 +331,10 @@ class Container:
             processes.kill(pid)
             return
         starting.go()
+
+    def grouped(self) -> list[int]:
+        """Return the processes that are in its control groups."""
+        return self._group.pids() if self._group is not None else []
 
     def owns(self, pid: int) -> bool:
         """Whether an orphan that the launcher has inherited came from this container."""

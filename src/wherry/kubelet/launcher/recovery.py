@@ -5,11 +5,12 @@ certainly is one of ours: same boot, same start time, or a mount that carries ou
 """
 
 import dataclasses
+import itertools
 import pathlib
 import signal
 import time
 
-from wherry.kubelet.launcher import links, processes, records, types
+from wherry.kubelet.launcher import cgroup, links, processes, records, types
 
 _REASON = "launcher died: the process was lost with it"
 _PATIENCE_SECONDS = 5.0
@@ -23,16 +24,20 @@ def recover(kept: records.Records) -> list[types.ProcessState]:
         kept: The folder of records; no other launcher may be using it.
 
     Returns:
-        All states on record, every one finished.
+        All states on record, every one finished. What had no process yet never ran, and is forgotten.
     """
     loaded = kept.load()
     boot = processes.boot_id()
     lost = [record for record in loaded if record.state.running]
     _end([record for record in lost if record.boot == boot])
+    folders = [pathlib.Path(folder) for record in lost for folder in record.cgroups]
+    _remove_groups(sorted(set(folders), key=lambda folder: len(folder.parts), reverse=True))
     for record in lost:
         links.remove(record.links)
-        for folder in record.cgroups:
-            _remove(folder)
+        if record.state.pid is None:
+            kept.remove(record.state.id)
+            loaded.remove(record)
+            continue
         record.state = _lost(record.state)
         kept.save(record)
     return [record.state for record in loaded]
@@ -82,8 +87,22 @@ def _is_main(pid: int, record: records.Record) -> bool:
     return processes.same(pid, ticks=record.ticks, started_at=record.state.started_at)
 
 
-def _remove(folder: str) -> None:
+def _remove_groups(folders: list[pathlib.Path]) -> None:
+    """Remove control groups, deepest first, and end who is still in them."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        left = list(itertools.chain.from_iterable(map(cgroup.members, folders)))
+        folders = [folder for folder in folders if not _remove(folder)]
+        if not folders or not left or time.monotonic() > deadline:
+            return
+        for pid in left:
+            processes.kill(pid)
+        time.sleep(_POLL_SECONDS)
+
+
+def _remove(folder: pathlib.Path) -> bool:
     try:
-        pathlib.Path(folder).rmdir()
+        folder.rmdir()
     except OSError:
-        return
+        return not folder.exists()
+    return True

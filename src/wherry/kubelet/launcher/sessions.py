@@ -13,6 +13,7 @@ import pathlib
 import socket
 import struct
 import termios
+import tty
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -241,6 +242,7 @@ async def interact(
     *,
     stdin: bool,
     terminal: bool,
+    raw: bool = False,
     idle_seconds: float,
 ) -> Session:
     """Run a command inside a container and watch it.
@@ -251,6 +253,7 @@ async def interact(
         argv: Program and arguments.
         stdin: Whether it has standard input; else it reads nothing.
         terminal: Whether its streams are a terminal.
+        raw: Whether that terminal passes everything on as it is: for a command that makes another within.
         idle_seconds: For a launcher that has to be started.
 
     Returns:
@@ -262,7 +265,9 @@ async def interact(
     wire = await _connect(directory, idle_seconds)
     streams = Streams()
     try:
-        theirs = _terminal(streams, stdin=stdin) if terminal else _pipes(streams, stdin=stdin)
+        theirs = (
+            _terminal(streams, stdin=stdin, raw=raw) if terminal else _pipes(streams, stdin=stdin)
+        )
         try:
             params = {"id": process_id, "argv": [*argv], "terminal": terminal}
             await wire.send("interact", params, theirs)
@@ -299,8 +304,10 @@ def _output_pipes(streams: Streams) -> list[int]:
     return theirs
 
 
-def _terminal(streams: Streams, *, stdin: bool) -> list[int]:
+def _terminal(streams: Streams, *, stdin: bool, raw: bool) -> list[int]:
     ours, theirs = os.openpty()
+    if raw:
+        tty.setraw(theirs)
     streams.terminal = streams.outputs[STDOUT] = descriptors.Descriptor(ours)
     streams.input = streams.terminal if stdin else None
     return [theirs, theirs, theirs]

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -31,8 +32,7 @@ from wherry.kubelet.launcher import (
 
 _WARM_SECONDS = 5.0
 _MAX_CALLS = 256
-_MAX_LINE = 250 if processes.LINUX and os.uname().release[:2] not in {"3.", "4.", "5."} else 120
-"""Of a script's first line: Linux takes 255 bytes since 5.1, and 127 before; 5.0 is not told from 5.15."""
+_LONG_LINES_SINCE = (5, 1)
 _NAMESPACES = ("mnt", "uts", "user", "ipc", "net", "pid", "cgroup")
 _ALIKE = ("Uid", "Gid", "Groups", "CapEff", "NoNewPrivs")
 
@@ -333,6 +333,20 @@ def _plan(
     return inside.plan._replace(spec=spec, join=inside.state.pid, terminal=False, like=caller)
 
 
+def max_line_bytes(release: str) -> int:
+    """Return how long the first line of a script may be, without its line feed.
+
+    The kernel looks at the first `BINPRM_BUF_SIZE` bytes of a file: 256 since Linux 5.1, 128 before
+    (include/uapi/linux/binfmts.h); the line and what ends it have to be among them.
+
+    Args:
+        release: Of the kernel, such as ``6.8.0-45-generic``; of one that is not understood the less is said.
+    """
+    found = re.match(r"(\d+)\.(\d+)", release)
+    known = found is not None and (int(found[1]), int(found[2])) >= _LONG_LINES_SINCE
+    return 255 if known else 127
+
+
 def open_door(
     events: loop.Loop,
     inside: container.Container,
@@ -344,7 +358,9 @@ def open_door(
     if shim is None or not inside.plan.isolate or not processes.LINUX:
         return None
     line = f"#!{shim.programs}/python -IS"
-    if any(letter.isspace() for letter in shim.programs) or len(line) > _MAX_LINE:
+    if any(letter.isspace() for letter in shim.programs):
+        return None
+    if len(os.fsencode(line)) > max_line_bytes(os.uname().release):
         return None
     try:
         return Door(events, inside, warm, begun)

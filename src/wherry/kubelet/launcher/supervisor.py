@@ -233,7 +233,8 @@ class Supervisor:
         known = self._mains.keys() | self._executions.keys()
         orphans = [pid for pid in processes.children() if pid not in known]
         for held in list(self._settling):
-            left = [pid for pid in orphans if held.owns(pid)]
+            # Commands run inside are no orphans, and hold its groups as long as they live.
+            left = [*(pid for pid in orphans if held.owns(pid)), *held.grouped()]
             for pid in left:
                 processes.kill(pid)
             if not left or time.monotonic() > held.settle_until:

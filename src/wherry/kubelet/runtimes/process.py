@@ -238,7 +238,7 @@ class ProcessRuntime:
             else "InterpreterSubstituted",
             environment=own,
             entrypoint=choice.spec.entrypoint,
-            working_directory=choice.spec.workingDir,
+            working_directory=choice.spec.working_dir,
             mounts=tuple(
                 Mount(source=str(built.file(path)), target=path, read_only=True)
                 for path in choice.spec.files

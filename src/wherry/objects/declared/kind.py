@@ -61,10 +61,12 @@ class Version:
     Attributes:
         name: Such as ``v1``.
         spec: The declared dataclass of `spec`.
+        spec_required: Whether the API refuses objects without a `spec`.
         status: That of `status`; None: the kind has no status.
         columns: What `kubectl get` prints; the age is added.
         scale: For kinds that can be scaled.
         deprecated: The warning that users of the version get; empty: none.
+        description: What the kind is for; `kubectl explain` prints it.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Version:
     columns: tuple[Column, ...] = ()
     scale: Scale | None = None
     deprecated: str = ""
+    spec_required: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +133,16 @@ class Kind:
             subresources["status"] = {}
         if version.scale is not None:
             subresources["scale"] = version.scale.to_dict()
+        root: Object = {"type": "object", "properties": properties}
+        if version.description:
+            root["description"] = version.description
+        if version.spec_required:
+            root["required"] = ["spec"]
         made: Object = {
             "name": version.name,
             "served": True,
             "storage": version.name == self.resource.version,
-            "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+            "schema": {"openAPIV3Schema": root},
             "additionalPrinterColumns": [
                 *(column.to_dict() for column in version.columns),
                 Column(*AGE).to_dict(),

@@ -12,9 +12,32 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from wherry.objects import metadata
 from wherry.objects.declared import fields
+from wherry.objects.requests import Object
 
 _T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadObject:
+    """An object of the API; subclasses hold its parts as the dataclasses that declare them.
+
+    Attributes:
+        obj: The object, defaults filled in. Shared: not to be changed.
+    """
+
+    obj: Object
+
+    @property
+    def name(self) -> str:
+        """Name of the object."""
+        return metadata.name(self.obj)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the object."""
+        return metadata.namespace(self.obj)
 
 
 def read(cls: type[_T], values: Mapping[str, Any] | None) -> _T:

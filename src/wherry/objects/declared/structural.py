@@ -17,24 +17,36 @@ _SCALARS: dict[Any, Schema] = {
     int | str: {"x-kubernetes-int-or-string": True},
     Any: {"x-kubernetes-preserve-unknown-fields": True},
 }
-CONDITIONS: Schema = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["type", "status"],
-        "properties": {
-            "type": {"type": "string"},
-            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-            "reason": {"type": "string"},
-            "message": {"type": "string"},
-            "lastTransitionTime": {"type": "string", "format": "date-time"},
-            "lastUpdateTime": {"type": "string", "format": "date-time"},
-            "observedGeneration": {"type": "integer", "format": "int64"},
+_TIME: Schema = {"type": "string", "format": "date-time"}
+
+
+def conditions(*times: str) -> Schema:
+    """Return the schema of `status.conditions`, as apimachinery's `metav1.Condition` has them.
+
+    Args:
+        times: Further fields that hold a time, such as ``lastUpdateTime``.
+    """
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["type", "status"],
+            "properties": {
+                "type": {"type": "string"},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "reason": {"type": "string"},
+                "message": {"type": "string"},
+                "observedGeneration": {"type": "integer", "format": "int64"},
+                **dict.fromkeys(("lastTransitionTime", *times), _TIME),
+            },
         },
-    },
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["type"],
-}
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    }
+
+
+CONDITIONS: Schema = conditions("lastUpdateTime")
+"""Those of the kinds that say besides when a condition was last looked at."""
 
 
 def schema(cls: type[Any]) -> Schema:

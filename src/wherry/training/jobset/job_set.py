@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wherry.objects import metadata
 from wherry.objects.declared import reading
 from wherry.objects.requests import Object
 from wherry.training.jobset.kinds import JobSetSpec, JobSetStatus, ReplicatedJob
@@ -30,28 +29,16 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
-class JobSet:
+class JobSet(reading.ReadObject):
     """A JobSet.
 
     Attributes:
-        obj: The object, defaults filled in. Shared: not to be changed.
         spec: What is wanted.
         status: As it was written last.
     """
 
-    obj: Object
     spec: JobSetSpec
     status: JobSetStatus
-
-    @property
-    def name(self) -> str:
-        """Name of the object."""
-        return metadata.name(self.obj)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the object."""
-        return metadata.namespace(self.obj)
 
     @property
     def has_names(self) -> bool:

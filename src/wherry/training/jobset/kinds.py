@@ -232,7 +232,7 @@ class JobSetSpec:
 class ReplicatedJobStatus:
     """How the Jobs of a replicated job are doing."""
 
-    name: str = about("Whose.", "", required=True)
+    name: str = about("The replicated job.", "", required=True)
     ready: int = about("Jobs all of whose pods are ready or have ended well.", 0, required=True)
     succeeded: int = about("Jobs that are complete.", 0, required=True)
     failed: int = about("Jobs that have failed.", 0, required=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 from wherry.objects import conditions
 from wherry.objects.copies import copied
+from wherry.objects.declared import reading
 from wherry.training.jobset import kinds
 from wherry.training.jobset.counting import Tally
 from wherry.training.jobset.job_set import JobSet
-from wherry.training.jobset.kinds import ReplicatedJobStatus
 from wherry.training.jobset.policies import startup
 from wherry.training.jobset.policies.failure import Decision
 
@@ -28,7 +28,9 @@ class Draft:
         self.value: dict[str, Any] = copied(job_set.obj.get("status") or {})
         self.value.setdefault("conditions", [])
         self.value.setdefault("restarts", 0)
-        self.value["replicatedJobsStatus"] = [_plain(each) for each in tally.statuses.values()]
+        self.value["replicatedJobsStatus"] = [
+            reading.write(each) for each in tally.statuses.values()
+        ]
 
     def complete(self) -> None:
         """Say that all is done."""
@@ -86,14 +88,3 @@ class Draft:
         # What has never been so is not worth a condition.
         if value == "True" or any(each["type"] == type_ for each in held):
             conditions.set(held, type_, value, reason=reason, message=message, now=self._now)
-
-
-def _plain(status: ReplicatedJobStatus) -> dict[str, Any]:
-    return {
-        "name": status.name,
-        "ready": status.ready,
-        "succeeded": status.succeeded,
-        "failed": status.failed,
-        "active": status.active,
-        "suspended": status.suspended,
-    }

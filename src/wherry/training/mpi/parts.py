@@ -1,7 +1,7 @@
 """What makes processes of several pods one MPI job: host list, remote shell, rights, variables. Pure.
 
-The same for both versions of `MPIJob` and for `ChainerJob`; Open MPI, MPICH and Intel MPI each read the
-variables of their own and pass over the others'.
+The same for both versions of `MPIJob`; Open MPI, MPICH and Intel MPI each read the variables of their
+own and pass over the others'.
 
 Source: kubeflow/training-operator 1.9, ``pkg/controller.v1/mpi``; kubeflow/mpi-operator 0.6,
 ``pkg/controller``. There the remote shell is kubectl, or ssh with keys and daemons; here it is

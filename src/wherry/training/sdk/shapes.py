@@ -21,7 +21,6 @@ _RANKS_THEMSELVES: Final = frozenset({"Master"})
 """Types that are one of the ranks which the user counts."""
 
 _OTHERS: Final = (
-    Resource("kubeflow.org", "v2beta1", "mpijobs", "MPIJob", "mpijob"),
     Resource("kubeflow.org", "v1alpha1", "chainerjobs", "ChainerJob", "chainerjob"),
     Resource("trainer.kubeflow.org", "v1alpha1", "trainjobs", "TrainJob", "trainjob"),
 )
@@ -65,5 +64,4 @@ def of(name: str, workers: int) -> Shape:
 
 def resources() -> tuple[Resource, ...]:
     """Return all kinds that are trainings, whether or not a cluster has them."""
-    own = tuple(each.resource for each in frameworks.ALL)
-    return own + tuple(each for each in _OTHERS if each.key not in {one.key for one in own})
+    return (*(each.resource for each in frameworks.ALL), *_OTHERS)

@@ -12,6 +12,7 @@ from wherry.objects.declared import published
 from wherry.objects.declared.fields import about
 from wherry.objects.declared.structural import CONDITIONS
 from wherry.objects.resources import Resource
+from wherry.training.jobset.kinds import ReplicatedJobStatus
 
 GROUP: Final = "trainer.kubeflow.org"
 VERSION: Final = "v1alpha1"
@@ -183,12 +184,18 @@ class PodSpecPatch:
 
 
 @dataclass(frozen=True, slots=True)
-class PodTemplatePatch:
-    """What may be changed of a pod template."""
+class _TemplatePatch:
+    """What may be changed of any template."""
 
     metadata: dict[str, Any] = about(
         "Labels and annotations.", dict, published=published.OBJECT_META
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PodTemplatePatch(_TemplatePatch):
+    """What may be changed of a pod template."""
+
     spec: PodSpecPatch | None = about("Of the pods.")
 
 
@@ -200,12 +207,9 @@ class JobSpecPatch:
 
 
 @dataclass(frozen=True, slots=True)
-class JobTemplatePatch:
+class JobTemplatePatch(_TemplatePatch):
     """What may be changed of a Job template."""
 
-    metadata: dict[str, Any] = about(
-        "Labels and annotations.", dict, published=published.OBJECT_META
-    )
     spec: JobSpecPatch | None = about("Of the Jobs.")
 
 
@@ -227,12 +231,9 @@ class JobSetSpecPatch:
 
 
 @dataclass(frozen=True, slots=True)
-class JobSetTemplatePatch:
+class JobSetTemplatePatch(_TemplatePatch):
     """What may be changed of a JobSet template."""
 
-    metadata: dict[str, Any] = about(
-        "Labels and annotations.", dict, published=published.OBJECT_META
-    )
     spec: JobSetSpecPatch | None = about("Of the JobSet.")
 
 
@@ -287,18 +288,6 @@ class TrainJobSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class JobStatus:
-    """How the Jobs of a step are doing."""
-
-    name: str = about("The replicated job.", "", required=True)
-    ready: int = about("Jobs all of whose pods are ready or have ended well.", 0, required=True)
-    succeeded: int = about("Jobs that are complete.", 0, required=True)
-    failed: int = about("Jobs that have failed.", 0, required=True)
-    active: int = about("Jobs that have pods.", 0, required=True)
-    suspended: int = about("Jobs that are suspended.", 0, required=True)
-
-
-@dataclass(frozen=True, slots=True)
 class Metric:
     """A number that the training has told."""
 
@@ -321,5 +310,5 @@ class TrainJobStatus:
     """How far it is."""
 
     conditions: tuple[dict[str, Any], ...] = about("Suspended, Complete, Failed.", (), **CONDITIONS)
-    jobs_status: tuple[JobStatus, ...] = about("By step.", (), maxItems=100, **_BY_NAME)
+    jobs_status: tuple[ReplicatedJobStatus, ...] = about("By step.", (), maxItems=100, **_BY_NAME)
     trainer_status: TrainerStatus | None = about("What the training itself has told.")

@@ -2,33 +2,20 @@
 
 from dataclasses import dataclass
 
-from wherry.objects import metadata
 from wherry.objects.declared import reading
 from wherry.objects.requests import Object
 from wherry.training.trainer.kinds import Trainer, TrainJobSpec
 
 
 @dataclass(frozen=True, slots=True)
-class TrainJob:
-    """A TrainJob.
+class TrainJob(reading.ReadObject):
+    """A TrainJob; the JobSet that is made of it has its name.
 
     Attributes:
-        obj: The object, defaults filled in. Shared: not to be changed.
         spec: What is wanted.
     """
 
-    obj: Object
     spec: TrainJobSpec
-
-    @property
-    def name(self) -> str:
-        """Name of the object, and of the JobSet that is made of it."""
-        return metadata.name(self.obj)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the object."""
-        return metadata.namespace(self.obj)
 
     @property
     def trainer(self) -> Trainer:
