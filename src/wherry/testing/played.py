@@ -109,7 +109,13 @@ class PlayKubelet:
             code = int(play.partition("=")[2] or 1) if play.startswith("fail") else 0
             await self.finish(name, namespace or "", code)
             return
-        await self.set_ready(name, namespace or "", ready=play != "unready")
+        change = self._running(ready=play != "unready")
+
+        def begin(pod: Object) -> None:
+            if pod["status"].get("phase", "Pending") == "Pending":  # a test may have been quicker
+                change(pod)
+
+        await self.write(name, namespace or "", begin)
 
     async def _stop(self, pod: Object) -> None:
         if not pod["metadata"].get("deletionGracePeriodSeconds"):
@@ -131,6 +137,9 @@ class PlayKubelet:
             namespace: Of the pod.
             ready: Whether it takes requests.
         """
+        await self.write(name, namespace, self._running(ready=ready))
+
+    def _running(self, *, ready: bool) -> Callable[[Object], None]:
         now = self.clock.now()
 
         def change(pod: Object) -> None:
@@ -143,7 +152,7 @@ class PlayKubelet:
             _set_ready(status, now, ready=ready)
             status["containerStatuses"] = [_container(pod, {"running": {}}, ready=ready)]
 
-        await self.write(name, namespace, change)
+        return change
 
     async def finish(
         self, name: str, namespace: str = "default", code: int = 0, *, message: str = ""
