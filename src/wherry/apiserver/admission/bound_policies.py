@@ -3,6 +3,7 @@
 Source: `pkg/admission/plugin/policy/generic` of apiserver.
 """
 
+import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -47,7 +48,7 @@ class Variables:
         return name in self._programs
 
 
-class Policy:
+class Policy(abc.ABC):
     """A policy that is ready to be asked.
 
     Attributes:
@@ -74,13 +75,13 @@ class Policy:
         except CelSyntaxError as error:
             self.broken = f"compilation failed: {error}"
 
+    @abc.abstractmethod
     def compile(self) -> None:
         """Compile what such a policy has besides.
 
         Raises:
             CelSyntaxError: An expression is none.
         """
-        raise NotImplementedError
 
     @property
     def fails_closed(self) -> bool:
@@ -105,7 +106,7 @@ class NoParamsError(Exception):
 P = TypeVar("P", bound=Policy)
 
 
-class Bound(Generic[P]):
+class Bound(abc.ABC, Generic[P]):
     """All policies of a sort that have a binding.
 
     Args:
@@ -128,9 +129,9 @@ class Bound(Generic[P]):
         found = [_binding(record.value()) for record in bindings]
         self._bindings = [each for each in found if each.policy in self._policies]
 
+    @abc.abstractmethod
     def compiled(self, record: Record) -> P:
         """Return the policy that is stored."""
-        raise NotImplementedError
 
     @property
     def bound(self) -> bool:
