@@ -1,14 +1,11 @@
 """From the call that creates a pod to the first line of its Python program, warm and cold; and many such pods."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
-from harness import control_plane, pods
+from harness import control_plane, environments, pods
 from harness.control_plane import NAMESPACE, ControlPlane
 from harness.rows import Row, median
 
@@ -20,9 +17,7 @@ _CASES = {
 }
 """By name: requirements, what is imported beforehand, the program's imports."""
 
-_ENVIRONMENTS = "/apis/wherry.dev/v1/environments"
 _JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
-_BUILD_SECONDS = 900.0
 _TURNS = 5
 _FORKER = """
 import gc, os, sys, time
@@ -54,7 +49,7 @@ def bench(*, quick: bool) -> list[Row]:
 
 def _first_line(plane: ControlPlane, name: str, rounds: int) -> list[Row]:
     requirements, preload, imports = _CASES[name]
-    python = _environment(plane, name, list(requirements), list(preload))
+    python = environments.make(plane, f"bench-{name}", list(requirements), list(preload))
     code = f"{imports}\nimport time; print(time.time_ns())"
     _seconds(plane, f"{name}-first", name, code, warm=True)
     _until_warm(plane, name, code)
@@ -85,26 +80,6 @@ def _bare_fork(forker: "subprocess.Popen[str]") -> float:
     return int(forker.stdout.readline()) / 1e9
 
 
-def _environment(
-    plane: ControlPlane, name: str, requirements: list[str], preload: list[str]
-) -> str:
-    """Make an Environment, wait for its build, return its interpreter."""
-    spec = {"images": [f"bench-{name}:*"], "requirements": requirements, "preload": preload}
-    plane.call("POST", _ENVIRONMENTS, {"metadata": {"name": f"bench-{name}"}, "spec": spec})
-    deadline = time.monotonic() + _BUILD_SECONDS
-    while time.monotonic() < deadline:
-        status: dict[str, Any] = plane.call("GET", f"{_ENVIRONMENTS}/bench-{name}").get(
-            "status", {}
-        )
-        if any(
-            one["type"] == "Ready" and one["status"] == "True"
-            for one in status.get("conditions", [])
-        ):
-            return str(Path(status["path"]) / "venv" / "bin" / "python")
-        time.sleep(0.1)
-    raise TimeoutError(f"the environment {name} was not built: {status}")
-
-
 def _seconds(plane: ControlPlane, pod: str, name: str, code: str, *, warm: bool) -> float:
     spec = pods.pod_spec(["python", "-c", code])
     spec["containers"][0]["image"] = f"bench-{name}:1"
@@ -121,26 +96,9 @@ def _until_warm(plane: ControlPlane, name: str, code: str) -> None:
     for number in range(50):
         time.sleep(0.5)
         _seconds(plane, f"{name}-until-{number}", name, asks, warm=True)
-        if _warmed(plane, name):
+        if environments.is_warm(plane, list(_CASES[name][1])):
             return
     raise RuntimeError(f"{name} never became warm")
-
-
-def _warmed(plane: ControlPlane, name: str) -> bool:
-    """Whether a process that has been warmed for the environment waits on a socket."""
-    wanted = _CASES[name][1]
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(word.endswith(b".pyc") for word in words) and str(
-            plane.directory
-        ).encode() in b" ".join(words):
-            orders = [word for word in words if word.startswith(b"{")]
-            if orders and tuple(json.loads(orders[0])["preload"]) == wanted:
-                return True
-    return False
 
 
 def _through(plane: ControlPlane, count: int, parallelism: int) -> list[Row]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from wherry.controller.component import Component
 from wherry.training import component as training
+from wherry.tuning import component as tuning
 
-ALL: tuple[Component, ...] = (training.COMPONENT,)
+ALL: tuple[Component, ...] = (training.COMPONENT, tuning.COMPONENT)
 
 
 def named(names: Sequence[str]) -> tuple[Component, ...]:

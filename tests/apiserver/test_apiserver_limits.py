@@ -10,10 +10,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import uvloop
 
 from wherry.apiserver.http import bodies, streams
 from wherry.apiserver.http.limits import Limits
+from wherry.apiserver.identity import Decision
 from wherry.apiserver.server import ApiServer, Extensions
+from wherry.store import Store
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 LIMITS = Limits(
@@ -84,6 +87,36 @@ async def test_a_head_that_comes_letter_by_letter_is_cut_off(strict):
     dripping.cancel()
     writer.close()
     assert strict.connections.refused["slow"] == 1
+
+
+class Nobody:
+    async def authenticate(self, headers: object, peer_certificate: object) -> None:
+        return None
+
+
+class Nothing:
+    def authorize(self, attributes: object) -> Decision:
+        return Decision(False)
+
+
+def test_bounds_hold_on_the_event_loop_that_the_platform_runs_on():
+    """Its transports are of no class of asyncio's."""
+
+    async def wait_for_the_end() -> int:
+        async with Store.in_memory() as store:
+            bounded = Extensions(limits=Limits(head_seconds=0.4))
+            server = ApiServer(
+                store, authenticator=Nobody(), authorizer=Nothing(), extensions=bounded
+            )
+            await server.start()
+            reader, writer = await open_(server, "GET /readyz HTTP/1.1\r\nX-")
+            await ended(reader, 5)
+            writer.close()
+            await server.stop()
+            return server.connections.refused["slow"]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(wait_for_the_end()) == 1
 
 
 async def test_a_second_head_is_bounded_like_the_first(strict):

@@ -1,11 +1,13 @@
 """The HTTP transport, against a real server on loopback."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -161,6 +163,55 @@ async def test_watch_lines_may_be_of_any_length(serve: Serve, connect: Connect) 
     events = [event async for event in client.watch(kinds.NODES, resource_version="5")]
     assert [event.type for event in events] == ["ADDED", "MODIFIED", "BOOKMARK"]
     assert events[1].object["text"] == text
+
+
+class SilentServer:
+    """Speaks TLS to one client, sends it one event and then does nothing for it any more."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def serve(self, *, answers: bool) -> socket.socket:
+        """Return the connection without its TLS."""
+        with self._listener:
+            accepted, _ = self._listener.accept()
+        tls = self._tls.wrap_socket(accepted, server_side=True)
+        assert tls.recv(65536)
+        if answers:
+            line = event("ADDED")
+            tls.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            tls.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+        return socket.socket(fileno=tls.detach())
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    connection.settimeout(5)
+    with connection, contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_is_given_up_ends_although_the_server_does_nothing_for_it(
+    connect: Connect, authority: Any, server_tls: ssl.SSLContext, answers: bool
+) -> None:
+    server = SilentServer(server_tls)
+    serving = asyncio.ensure_future(asyncio.to_thread(server.serve, answers=answers))
+    client = connect(Connection(server=server.url, certificate_authority=authority.ca.certificate))
+    events = cast(AsyncGenerator[requests.WatchEvent, None], client.watch(kinds.NODES))
+    if answers:
+        assert (await anext(events)).type == "ADDED"
+        left = await serving
+    else:
+        asked = asyncio.ensure_future(anext(events))
+        left = await serving
+        asked.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asked
+    await events.aclose()
+    await asyncio.to_thread(read_to_the_end, left)
 
 
 async def test_a_watch_that_is_too_old_is_gone(serve: Serve, connect: Connect) -> None:

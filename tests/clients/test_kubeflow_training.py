@@ -22,6 +22,13 @@ def test_a_users_day(training_programs):
     for index, name in enumerate(sorted(told["function"])):
         assert f'"index": {index}' in told["function"][name]
         assert "0.5" in told["function"][name]
+    assert told["created"]
+    assert told["running"]
+    assert "step 3" in str(told["live"])
+    assert "SuccessfulCreatePod" in str(told["events"]) or "Created pod" in str(told["events"])
+    assert told["failed"]
+    assert "raised" in told
+    assert told["conditions"][-1] == "Failed"
     assert told["updated"] == 7
     assert told["jobs"] == ["changed", "plain"]
     assert "deleted" in told

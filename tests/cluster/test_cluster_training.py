@@ -27,6 +27,7 @@ from wherry.testing.waiting import eventually
 from wherry.training import frameworks
 from wherry.training.frameworks.torch import Torch
 from wherry.training.sdk.starting import attach, train
+from wherry.training.trainer.kinds import TRAIN_JOBS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -209,6 +210,17 @@ def test_defaults_and_checks_are_made_by_webhooks(cluster, replicas):
     assert (worker["replicas"], worker["restartPolicy"]) == (1, "OnFailure")
     with pytest.raises(errors.InvalidError, match="managedBy"):
         cluster.patch(JOBS, "defaults", {"spec": {"runPolicy": {"managedBy": "someone"}}})
+
+
+def test_a_train_job_is_checked_against_its_runtime_by_the_webhook(cluster, replicas):
+    spec = {"runtimeRef": {"name": "none"}}
+    obj = {"metadata": {"name": "t", "namespace": "default"}, "spec": spec}
+    with pytest.raises(errors.InvalidError, match="there is no ClusterTrainingRuntime"):
+        cluster.create(TRAIN_JOBS, obj)
+    trainer = {"env": [{"name": "PET_NNODES", "value": "2"}]}
+    obj["spec"] = {"runtimeRef": {"name": "torch-distributed"}, "trainer": trainer}
+    with pytest.raises(errors.InvalidError, match=r"spec\.trainer\.env\[0\]\.name"):
+        cluster.create(TRAIN_JOBS, obj)
 
 
 @pytest.mark.parametrize("framework", frameworks.ALL, ids=lambda each: each.container)

@@ -27,7 +27,8 @@ __all__ = ["base", "image", "registry"]
 
 _SPACE = "default"
 _ONCE = """
-import fractions, os, time
+import fractions, os, socket, time
+socket.if_nameindex()
 descriptor = os.open(os.environ["MARK"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 os.write(descriptor, b"a")
 time.sleep(0.2)
@@ -201,6 +202,18 @@ def _groups(uids: set[str]) -> list[str]:
     return [name for name in names if name.removeprefix("wherry-").partition("_")[0] in uids]
 
 
+def _keepers() -> list[int]:
+    """Return processes that keep what pods see of the network, and whose launcher is gone."""
+    left = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, rest = path.read_text().rpartition(")")
+            parent = Path(f"/proc/{rest.split()[1]}/cmdline").read_bytes()
+            if name.endswith("(wherry-links") and b"launcher" not in parent:
+                left.append(int(path.parent.name))
+    return left
+
+
 @pytest.mark.parametrize(
     "rounds",
     [
@@ -256,6 +269,7 @@ async def test_no_pod_is_lost_run_twice_or_left_behind(
     assert os.listdir(running.directory / "pods") == []  # noqa: PTH208 — names are all that is wanted
     eventually(lambda: not _groups(uids), 20)
     assert str(running.directory) not in _mounts()
+    eventually(lambda: not _keepers(), 5)
     if named:
         assert os.listdir(running.directory / "oci" / "run") == []  # noqa: PTH208 — as above
     await chaos.client.close()

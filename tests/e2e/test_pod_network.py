@@ -128,6 +128,29 @@ def test_pods_find_and_reach_what_came_after_them(world: Any) -> None:
     eventually(lambda: ask(client, f"find/{own}") == "", 10, what="the pod's name goes")
 
 
+def test_a_pod_finds_peers_that_have_not_begun(world: Any) -> None:
+    """Processes of a job look for one another in their first moment."""
+    peers = service("peer", clusterIP="None", publishNotReadyAddresses=True)
+    world.create(kinds.SERVICES, peers)
+    gates = [{"name": "wherry.dev/test"}]
+    world.create(kinds.PODS, pod("late", schedulingGates=gates, hostname="late", subdomain="peer"))
+    look = (
+        "import pathlib, socket; found = map(socket.gethostbyname, ('peer', 'late.peer'));"
+        "pathlib.Path('/dev/termination-log').write_text(' '.join(found))"
+    )
+    container = {"name": "main", "image": "python", "command": ["python", "-c", look]}
+    asking: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asking"}}
+    asking["spec"] = {"containers": [container], "restartPolicy": "Never"}
+    world.create(kinds.PODS, asking)
+    ended = world.wait_for_phase("asking", "Succeeded")
+    found = ended["status"]["containerStatuses"][0]["state"]["terminated"]["message"].split()
+    assert address(world, "late") == ""
+    patch = {"spec": {"schedulingGates": None}}
+    world.platform.call(world.client.patch(kinds.PODS, "late", patch, world.namespace))
+    ready(world, "late")
+    assert found == [address(world, "late")] * 2
+
+
 def test_node_ports_lead_to_pods(world: Any) -> None:
     world.create(kinds.PODS, pod("one"))
     made = world.create(kinds.SERVICES, service("door", type="NodePort"))

@@ -8,9 +8,12 @@ def test_each_pod_has_its_own_and_keeps_it() -> None:
     given = [found.allocate(f"pod-{number}") for number in range(14)]
     assert len(set(given)) == 14
     assert found.allocate("pod-3") == given[3]
+    assert found.foresee("pod-3") == given[3]
     with pytest.raises(addresses.AddressesExhaustedError):
         found.allocate("one-more")
     found.release("pod-5")
+    assert found.foresee("one-more") == given[5]
+    assert found.foresee("another") == given[5]
     assert found.allocate("one-more") == given[5]
 
 

@@ -95,7 +95,7 @@ async def test_pods_have_names_labels_and_a_service(world, start):
     assert service["spec"]["selector"] == {f"{PREFIX}jobset-name": "s"}
 
 
-async def test_it_completes_when_all_jobs_have(world, start):
+async def test_it_completes_when_all_jobs_have(world, events, start):
     await start(replicated("a"), replicated("b"))
     await finish(world, "s-a-0")
     await world.until_status(
@@ -109,8 +109,7 @@ async def test_it_completes_when_all_jobs_have(world, start):
     await finish(world, "s-b-0")
     obj = await world.until_condition(JOB_SETS, "s", "Completed", "AllJobsCompleted")
     assert obj["status"]["terminalState"] == "Completed"
-    await world.manager.flush_events()
-    told = await world.events("s")
+    told = await events("s")
     assert told["SuccessfulCreate"].startswith("Created ")
     assert "AllJobsCompleted" in told
 

@@ -152,14 +152,17 @@ def test_a_plain_runtime_has_nodes_and_no_variables():
     assert made.step("trainer")["template"]["spec"]["parallelism"] == 2
 
 
-@pytest.mark.parametrize("policy", ["flux", "mpi"])
-def test_what_cannot_run_is_refused(policy):
-    assert "not supported" in draft(runtime({policy: {}}))["spec.runtimeRef.name"]
+def test_what_cannot_run_is_refused():
+    assert "not supported" in draft(runtime({"flux": {}}))["spec.runtimeRef.name"]
 
 
 @pytest.mark.parametrize(
     ("name", "variable"),
-    [("torch-distributed", "PET_NNODES"), ("xgboost-distributed", "DMLC_TASK_ID")],
+    [
+        ("torch-distributed", "PET_NNODES"),
+        ("xgboost-distributed", "DMLC_TASK_ID"),
+        ("mlx-distributed", "OMPI_MCA_plm_rsh_args"),
+    ],
 )
 def test_reserved_variables_are_refused(name, variable):
     found = draft(name, {"env": [{"name": "A"}, {"name": variable, "value": "2"}]})
@@ -237,7 +240,16 @@ def test_initializers_are_told_what_to_fetch():
     own = copy.deepcopy(SHIPPED["torchtune-llama3.2-1b"])
     jobs = own["spec"]["template"]["spec"]["replicatedJobs"]
     del jobs[0]["template"]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert 'no volume "initializer"' in draft(own, initializer=wanted)["spec.initializer.dataset"]
+    (container,) = containers_of(draft(own, initializer=wanted).step("dataset-initializer"))
+    assert container["volumeMounts"] == [{"name": "initializer", "mountPath": "/workspace"}]
+    pod = jobs[0]["template"]["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "initializer", "emptyDir": {}}]
+    found = draft(own, initializer=wanted)["spec.initializer.dataset"]
+    assert 'volume "initializer" that its container "dataset-initializer" does not mount' in found
+
+
+def containers_of(replicated):
+    return replicated["template"]["spec"]["template"]["spec"]["containers"]
 
 
 def _patch(name="node", **pod):

@@ -233,6 +233,8 @@ def test_the_sdk_trains_a_function(shared_platform, namespace, create, client):
     plain = {"name": f"plain-{namespace}", "labels": {FRAMEWORK: "jax"}}
     create(CLUSTER_RUNTIMES, plain["name"], metadata=plain, spec=runtime({"jax": {}}))
     seen = client(plain["name"], "plain")
+    assert seen["name"] == "chosen"
+    assert seen["pods"] == [["ml", True]] * 2
     assert "torch-distributed" in seen["runtimes"]
     assert seen["created"]
     assert seen["log"] == ["rank 0 of 2: lr 0.5"]

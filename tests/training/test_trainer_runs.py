@@ -1,5 +1,7 @@
 """TrainJobs through the API: what is made, what is told, and how they end."""
 
+import functools
+
 import pytest
 
 from wherry.objects import conditions, errors, kinds
@@ -24,6 +26,8 @@ NODE = {
         },
     },
 }
+
+ACTIVE = {"name": "node", "ready": 1, "active": 1, "succeeded": 0, "failed": 0, "suspended": 0}
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ async def test_runtimes_are_there_from_the_start(world):
     }
 
 
-async def test_a_job_runs_and_completes(world, runtime, start):
+async def test_a_job_runs_and_completes(world, events, runtime, start):
     await runtime(mlPolicy={"torch": {}})
     await start(trainer={"numNodes": 2, "env": [{"name": "A", "value": "b"}]})
     names = await pods(world, 2)
@@ -87,8 +91,7 @@ async def test_a_job_runs_and_completes(world, runtime, start):
     for name in names:
         await world.kubelet.finish(name)
     await world.until_condition(TRAIN_JOBS, "j", "Complete", "AllJobsCompleted")
-    await world.manager.flush_events()
-    told = await world.events("j")
+    told = await events("j")
     assert told["Created"] == "JobSet j made of runtime own: 2 pods in all"
     assert told["Running"] == "node runs: all its pods are ready"
 
@@ -102,26 +105,131 @@ async def test_a_failure_says_which_job_and_why(world, runtime, start):
     assert "j-node-0" in condition(obj, "Failed")["message"]
 
 
-async def test_a_job_waits_for_its_runtime(world, runtime, start):
+async def test_a_job_without_its_runtime_is_refused(world, runtime, start):
+    with pytest.raises(errors.InvalidError) as caught:
+        await start()
+    assert 'spec.runtimeRef.name: "own": there is no TrainingRuntime' in caught.value.message
+    assert 'in namespace "default"' in caught.value.message
+    await runtime()
     await start()
+    await pods(world, 1)
+    # Whatever becomes of the runtime, what runs can be stopped.
+    await world.delete(RUNTIMES, "own")
+    await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": True}})
+
+
+async def test_a_job_whose_runtime_is_gone_waits_and_says_so(world, events, runtime, start):
+    await runtime()
+    await kill(world)
+    await start()
+    await world.delete(RUNTIMES, "own")
+    await world.start()
+    obj = await world.until(functools.partial(waits, world), "the condition")
+    assert 'TrainingRuntime "own"' in condition(obj, "Created")["message"]
 
     async def told():
-        await world.manager.flush_events()
-        return (await world.events("j")).get("RuntimeNotFound")
+        return (await events("j")).get("RuntimeNotFound")
 
-    assert 'TrainingRuntime "own"' in await world.until(told)
+    assert "does not exist" in await world.until(told, "the event")
     await runtime()
     await pods(world, 1)
+    # The SDK takes a job with any condition for one that does not run.
+    assert "conditions" not in (await world.get(TRAIN_JOBS, "j"))["status"]
 
 
-async def test_a_job_that_its_runtime_cannot_run_fails_with_the_reason(world, runtime, start):
+async def kill(world):
+    """End the controllers, and what leads to their webhooks: jobs are written all the same."""
+    await world.kill()
+    for resource in (
+        kinds.MUTATING_WEBHOOK_CONFIGURATIONS,
+        kinds.VALIDATING_WEBHOOK_CONFIGURATIONS,
+    ):
+        for each in await world.list(resource):
+            await world.delete(resource, each["metadata"]["name"])
+
+
+async def waits(world):
+    """Return the job while it waits for its runtime."""
+    obj = await world.get(TRAIN_JOBS, "j")
+    found = conditions.get(obj, "Created")
+    return obj if found and found["status"] == "False" else None
+
+
+async def test_a_job_that_its_runtime_cannot_run_is_refused(world, runtime, start):
     await runtime("flux", mlPolicy={"flux": {}})
-    await start("f", "flux")
-    await world.until_condition(TRAIN_JOBS, "f", "Failed", "TrainingRuntimeNotSupported")
+    with pytest.raises(errors.InvalidError) as caught:
+        await start("f", "flux")
+    assert "spec.runtimeRef" in caught.value.message
     await runtime("torch", mlPolicy={"torch": {}})
-    await start("t", "torch", trainer={"env": [{"name": "PET_NNODES", "value": "2"}]})
-    obj = await world.until_condition(TRAIN_JOBS, "t", "Failed", "TrainJobFailedValidation")
-    assert "spec.trainer.env[0].name" in condition(obj, "Failed")["message"]
+    with pytest.raises(errors.InvalidError) as caught:
+        await start("t", "torch", trainer={"env": [{"name": "PET_NNODES", "value": "2"}]})
+    assert "spec.trainer.env[0].name" in caught.value.message
+    with pytest.raises(errors.InvalidError) as caught:
+        await start("i", "torch", initializer={"model": {"storageUri": "hf://a/b"}})
+    assert 'has no replicated job for the step "model-initializer"' in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ({"flux": {}}, "TrainingRuntimeNotSupported"),
+        ({"torch": {}}, "TrainJobFailedValidation"),
+    ],
+)
+async def test_a_job_whose_runtime_has_changed_fails_with_the_reason(
+    world, runtime, start, policy, reason
+):
+    await runtime()
+    await kill(world)
+    await start(trainer={"env": [{"name": "PET_NNODES", "value": "2"}]})
+    await world.patch(RUNTIMES, "own", {"spec": {"mlPolicy": policy}})
+    await world.start()
+    obj = await world.until_condition(TRAIN_JOBS, "j", "Failed", reason)
+    assert "spec." in condition(obj, "Failed")["message"]
+
+
+async def test_patches_wait_until_the_pods_are_gone(world, runtime, start):
+    await runtime()
+    await start()
+    await pods(world, 1)
+    await world.until_status(JOB_SETS, "j", replicatedJobsStatus=[ACTIVE])
+    patch = {"spec": {"suspend": True, "runtimePatches": [{"manager": "example.com/me"}]}}
+    with pytest.raises(errors.InvalidError) as caught:
+        await world.patch(TRAIN_JOBS, "j", patch)
+    assert 'spec.runtimePatches: "node" still has pods' in caught.value.message
+
+
+async def test_an_initializer_without_a_volume_shares_one_with_the_nodes(world, runtime, start):
+    first = {
+        "name": "dataset-initializer",
+        "template": {
+            "metadata": {"labels": {STEP: "dataset-initializer"}},
+            "spec": {
+                "template": {
+                    "metadata": {"annotations": {PLAY: "succeed"}},
+                    "spec": {"containers": [{"name": "dataset-initializer", "image": "i"}]},
+                }
+            },
+        },
+    }
+    after = {**NODE, "dependsOn": [{"name": "dataset-initializer", "status": "Complete"}]}
+    await runtime(template={"spec": {"replicatedJobs": [first, after]}})
+    await start(initializer={"dataset": {"storageUri": "hf://a/b"}})
+
+    async def made():
+        return [pod["spec"] for pod in await world.list(kinds.PODS)]
+
+    (spec,) = await world.until(made, "the initializer's pod")
+    variable = {"name": "STORAGE_URI", "value": "hf://a/b"}
+    assert variable in spec["containers"][0]["env"]
+    mount = {"name": "initializer", "mountPath": "/workspace"}
+    for template in (await world.get(JOB_SETS, "j"))["spec"]["replicatedJobs"]:
+        pod = template["template"]["spec"]["template"]["spec"]
+        assert pod["containers"][0]["volumeMounts"] == [mount]
+    claim = {"name": "initializer", "persistentVolumeClaim": {"claimName": "initializer-j"}}
+    assert claim in spec["volumes"]
+    claims = await world.names(kinds.PERSISTENT_VOLUME_CLAIMS)
+    assert claims == ["initializer-j"]
 
 
 async def test_suspended_and_resumed(world, runtime, start):

@@ -46,7 +46,7 @@ async def replaced(world, name, before, *, step=0):
     return await world.until(new, f"a new {name}")
 
 
-async def test_a_job_runs_and_succeeds(world, start):
+async def test_a_job_runs_and_succeeds(world, events, start):
     obj = await start()
     assert held(obj) == {"Created": "True", "Running": "True"}
     await world.until_names(kinds.PODS, PAIR)
@@ -73,8 +73,7 @@ async def test_a_job_runs_and_succeeds(world, start):
     # What still runs when the master is done counts as done.
     assert obj["status"]["replicaStatuses"]["Worker"]["succeeded"] == 1
     assert not obj["status"]["replicaStatuses"]["Worker"].get("active")
-    await world.manager.flush_events()
-    told = await world.events("j")
+    told = await events("j")
     assert told.keys() >= {"SuccessfulCreatePod", "SuccessfulCreateService", "PyTorchJobSucceeded"}
 
 
@@ -168,7 +167,7 @@ async def test_after_failed_nothing_changes(world, start):
     assert (await world.get(JOBS, "j"))["status"] == before
 
 
-async def test_a_code_from_128_is_tried_again_by_all_that_meet(world, start):
+async def test_a_code_from_128_is_tried_again_by_all_that_meet(world, events, start):
     policy = {"restartPolicy": "ExitCode"}
     await start({"Master": policy, "Worker": policy})
     master, worker = await uid(world, "j-master-0"), await uid(world, "j-worker-0")
@@ -178,8 +177,7 @@ async def test_a_code_from_128_is_tried_again_by_all_that_meet(world, start):
     await replaced(world, "j-master-0", master)
     obj = await world.until_condition(JOBS, "j", "Running")
     assert "Restarting" not in held(obj)
-    await world.manager.flush_events()
-    assert "PyTorchJobRestarting" in await world.events("j")
+    assert "PyTorchJobRestarting" in await events("j")
     status = await world.until_condition(JOBS, "j", "Running")
     assert status["status"]["replicaStatuses"]["Worker"]["failed"] == 1
     assert restarts.remembered(status)["j-worker-0"].count == 1
@@ -193,6 +191,21 @@ async def test_what_fails_for_having_lost_a_peer_starts_anew_with_it(world, star
     await world.kubelet.finish("j-worker-0", code=137)
     await world.kubelet.finish("j-master-0", code=1, message="connection closed by peer")
     await world.start()
+    await replaced(world, "j-master-0", before)
+    assert not conditions.is_true(await world.get(JOBS, "j"), "Failed")
+
+
+@pytest.mark.parametrize("lost", ["j-worker-0", None])
+async def test_which_rank_ends_first_is_chance(world, start, lost):
+    policy = {"restartPolicy": "ExitCode"}
+    await start({"Master": policy, "Worker": policy}, runPolicy={"cleanPodPolicy": "Running"})
+    before = await uid(world, "j-master-0")
+    await world.kubelet.finish("j-master-0", code=1, message="connection closed by peer")
+    if lost is None:
+        await world.until_condition(JOBS, "j", "Failed")
+        return
+    await world.until_status(JOBS, "j", completionTime=0)
+    await world.kubelet.finish(lost, code=137)
     await replaced(world, "j-master-0", before)
     assert not conditions.is_true(await world.get(JOBS, "j"), "Failed")
 
@@ -314,7 +327,7 @@ async def test_a_deleted_job_takes_its_pods_with_it(world, start):
     await world.until_names(kinds.SERVICES, ())
 
 
-async def test_a_name_that_is_taken_is_told(world, make):
+async def test_a_name_that_is_taken_is_told(world, events, make):
     mine = {
         "metadata": {"name": "j-master-0"},
         "spec": {"containers": [{"name": "c", "image": "python:3.11"}]},
@@ -323,7 +336,7 @@ async def test_a_name_that_is_taken_is_told(world, make):
     await world.create(JOBS, make(Torch(), {"Master": 1}))
 
     async def told():
-        return "NameTaken" in await world.events("j")
+        return "NameTaken" in await events("j")
 
     await world.until(told, "the event")
     await world.delete(kinds.PODS, "j-master-0")
@@ -375,7 +388,7 @@ def rendezvous(pod):
 
 
 async def test_an_elastic_job_goes_on_without_a_worker_until_it_is_back(world, start):
-    await start({"Worker": {"replicas": 2, "restartPolicy": "ExitCode"}}, elasticPolicy=ELASTIC)
+    await start({"Worker": {"replicas": 2, "restartPolicy": "OnFailure"}}, elasticPolicy=ELASTIC)
     first, second = await uid(world, "j-worker-0"), await uid(world, "j-worker-1")
     await world.kubelet.finish("j-worker-1", code=137)
     pod = await replaced(world, "j-worker-1", second)
@@ -383,10 +396,17 @@ async def test_an_elastic_job_goes_on_without_a_worker_until_it_is_back(world, s
     assert await uid(world, "j-worker-0") == first
 
 
-async def test_workers_that_lose_their_host_meet_anew_under_another_name(world, start):
-    await start({"Worker": {"replicas": 2, "restartPolicy": "ExitCode"}}, elasticPolicy=ELASTIC)
+# Where codes decide, a torchrun that gives up on a lost peer, with 1, would end the job.
+@pytest.mark.parametrize(
+    ("policy", "lost"),
+    [("OnFailure", "j-worker-0"), ("ExitCode", "j-worker-0"), ("ExitCode", "j-worker-1")],
+)
+async def test_workers_that_lose_their_meeting_meet_anew_under_another_name(
+    world, start, policy, lost
+):
+    await start({"Worker": {"replicas": 2, "restartPolicy": policy}}, elasticPolicy=ELASTIC)
     first, second = await uid(world, "j-worker-0"), await uid(world, "j-worker-1")
-    await world.kubelet.finish("j-worker-0", code=137)
+    await world.kubelet.finish(lost, code=137)
     for name, before in (("j-worker-0", first), ("j-worker-1", second)):
         assert rendezvous(await replaced(world, name, before)) == "j-1"
 
@@ -444,13 +464,13 @@ async def test_a_gang_has_a_pod_group(world, make, scheduler):
     await world.until_gone(resource, "j")
 
 
-async def test_a_cluster_without_pod_groups_says_so(world, make):
+async def test_a_cluster_without_pod_groups_says_so(world, events, make):
     await world.delete(kinds.CUSTOM_RESOURCE_DEFINITIONS, gangs.GROUPS.key)
     await world.until_gone(kinds.CUSTOM_RESOURCE_DEFINITIONS, gangs.GROUPS.key)
     await world.create(JOBS, make(Torch(), {"Master": 1}, runPolicy={"schedulingPolicy": {}}))
 
     async def told():
-        return (await world.events("j")).get("NoPodGroup")
+        return (await events("j")).get("NoPodGroup")
 
     assert "does not serve" in await world.until(told, "the event")
 

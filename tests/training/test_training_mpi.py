@@ -57,10 +57,42 @@ async def test_v1_launcher_knows_its_workers_and_may_reach_them_alone(world, mak
     assert env["OMPI_MCA_orte_default_hostfile"] == "/etc/mpi/hostfile"
     assert env["HYDRA_LAUNCHER_EXEC"] == "/etc/mpi/kubexec.sh"
     assert env["I_MPI_HYDRA_BOOTSTRAP"] == "rsh"
+    assert env["OMPI_MCA_btl_tcp_if_exclude"] == "lo,docker0"
+    assert env["PRTE_ALLOW_RUN_AS_ROOT"] == env["PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"] == "1"
     assert not env["NVIDIA_VISIBLE_DEVICES"]
     worker = (await world.get(kinds.PODS, "j-worker-0"))["spec"]
     assert worker["serviceAccountName"] == "default"
     assert "sleep" in worker["containers"][0]["command"][2]
+
+
+@pytest.mark.parametrize(
+    ("main", "launcher", "worker"), [("", "mpi-launcher", "mpi-worker"), ("own", "own", "own")]
+)
+async def test_v1_containers_have_any_names(world, make, main, launcher, worker):
+    obj = make(MPI(), {"Launcher": 1, "Worker": 1}, mainContainer=main)
+    for type_, name in (("Launcher", launcher), ("Worker", worker)):
+        containers = [{"name": name, "image": "python:3.11"}]
+        if main:
+            # What is not the main one is left alone, though it comes first.
+            containers.insert(0, {"name": "side", "image": "python:3.11"})
+        template = {"spec": {"containers": containers}}
+        obj["spec"]["mpiReplicaSpecs"][type_]["template"] = template
+    await world.create(V1, obj)
+    await world.until_names(kinds.PODS, ["j-launcher-0", "j-worker-0"])
+    pods = [await world.get(kinds.PODS, name) for name in ("j-launcher-0", "j-worker-0")]
+    mounts = [
+        [
+            each["name"]
+            for each in pod["spec"]["containers"]
+            if any(one["name"] == "mpi-job-config" for one in each["volumeMounts"])
+        ]
+        for pod in pods
+    ]
+    assert mounts == [[launcher], [worker]]
+    told = pods[0]["spec"]["containers"][-1]["env"]
+    assert {"name": "WHERRY_MPI_CONTAINER", "value": worker} in told
+    assert not main or "env" not in pods[0]["spec"]["containers"][0]
+    assert "sleep" in pods[1]["spec"]["containers"][-1]["command"][2]
 
 
 async def test_v1_runs_when_launcher_and_all_workers_do(world, make):
@@ -142,6 +174,23 @@ async def test_v2_speaks_to_each_implementation(world, implementation, variable)
     assert variables(template)[variable] == "/etc/mpi/hostfile.hydra"
     data = (await world.get(kinds.CONFIG_MAPS, "j-config"))["data"]
     assert data["hostfile.hydra"].splitlines()[0] == "j-launcher:1"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"command": ["mpirun", "--mca", "btl_tcp_if_include", "eth1", "hostname"]},
+        {"env": [{"name": "OMPI_MCA_btl_tcp_if_include", "value": "eth1"}]},
+    ],
+)
+async def test_a_launcher_that_chooses_its_network_is_left_to_it(world, chosen):
+    obj = v2()
+    (launcher,) = obj["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"]
+    launcher |= chosen
+    await world.create(V2, obj)
+    await world.until_names(kinds.JOBS, ["j-launcher"])
+    template = (await world.get(kinds.JOBS, "j-launcher"))["spec"]["template"]
+    assert "OMPI_MCA_btl_tcp_if_exclude" not in variables(template)
 
 
 async def test_v2_runs_and_succeeds(world):

@@ -11,9 +11,11 @@ from io import BytesIO
 
 import pytest
 
-from wherry.training.sdk import closure, frames, in_pod, manifests, packages, progress
+from wherry.client.functions import carrying, closure, in_pod, packages
+from wherry.client.functions.errors import PackagingError
+from wherry.training.sdk import frames, manifests, progress
 from wherry.training.sdk import settings as setting
-from wherry.training.sdk.errors import FailedError, PackagingError, TrainingError
+from wherry.training.sdk.errors import FailedError, TrainingError
 
 FILES = {
     "team/__init__.py": "",
@@ -273,7 +275,7 @@ def test_the_job_and_its_code():
     }
     assert made["spec"]["runPolicy"]["activeDeadlineSeconds"] == 2
     template = replicas["Worker"]["template"]
-    assert template["metadata"]["annotations"][manifests.REQUIREMENTS] == "numpy>=2\nsix"
+    assert template["metadata"]["annotations"][carrying.REQUIREMENTS] == "numpy>=2\nsix"
     container = template["spec"]["containers"][0]
     assert container["command"] == ["python", "/wherry/run.py"]
     assert container["resources"]["limits"] == {"cpu": "1"}

@@ -61,6 +61,12 @@ def killed_once(folder):
     return "second time"
 
 
+def with_package():
+    import tabulate
+
+    return tabulate.__version__, tabulate.__file__
+
+
 def sleep():
     print("asleep", flush=True)
     time.sleep(1000)
@@ -119,6 +125,36 @@ def test_within_an_event_loop(code, place):
         return train(code.fit, args=[1], workers=1, **place).result(timeout=30)
 
     assert asyncio.run(notebook())["total"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_packages_are_in_the_environment_of_all_ranks(code, place, shared_platform):
+    training = train(code.with_package, workers=2, packages=["tabulate==0.9.0"], **place)
+    version, file = training.result(timeout=120)
+    assert version == "0.9.0"
+    pods = shared_platform.call(shared_platform.client.list(kinds.PODS, place["namespace"]))
+    assert len(pods) == 2
+    for pod in pods:
+        assert metadata.annotations(pod)["wherry.dev/requirements"] == "tabulate==0.9.0"
+    # An environment that has it was made, once: nothing was installed within the pods.
+    assert "/site-packages/" in file
+    assert not [line for line in training.logs(follow=False) if "installing" in str(line)]
+    again = train(code.with_package, workers=1, packages=["tabulate==0.9.0"], **place)
+    assert again.result(timeout=30) == (version, file)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_package_that_does_not_exist_is_told(code, place):
+    missing = "wherry-no-such-package==1"
+    training = train(code.with_package, workers=1, packages=[missing], **place)
+    told = eventually(lambda: training.waits_for, 60)
+    assert told.startswith("master-0 waits: ")
+    eventually(lambda: missing in training.waits_for, 60)
+    with pytest.raises(TimeoutError, match="wherry-no-such-package"):
+        training.result(timeout=1)
+    training.cancel()
 
 
 def test_a_killed_rank_is_started_again(code, place, tmp_path):

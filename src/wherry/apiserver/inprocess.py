@@ -7,10 +7,11 @@ from functools import partial
 
 import orjson
 
-from wherry.apiserver import access
+from wherry.apiserver import access, pod_streams
 from wherry.apiserver.answers import Many, One
 from wherry.apiserver.call import Call
 from wherry.apiserver.identity import Authorizer, User
+from wherry.apiserver.pod_streams import PodStreams
 from wherry.apiserver.registry import Registry
 from wherry.apiserver.watching import DEFAULT_WATCH_SECONDS
 from wherry.objects import errors
@@ -23,10 +24,17 @@ class InProcessTransport:
     Bodies are copied on the way in and parsed afresh on the way out: nothing is shared.
     """
 
-    def __init__(self, registry: Registry, user: User, authorizer: Authorizer) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        user: User,
+        authorizer: Authorizer,
+        logs: PodStreams | None = None,
+    ) -> None:
         self._registry = registry
         self._user = user
         self._authorizer = authorizer
+        self._logs = logs
 
     async def send(self, request: Request) -> Object:
         """Return the answer to anything but a watch.
@@ -62,6 +70,21 @@ class InProcessTransport:
                     if event.type == "ERROR":
                         raise errors.from_status(obj)
                     yield WatchEvent(event.type, obj)
+
+    async def chunks(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """Yield a pod's log as it comes.
+
+        Raises:
+            ApiError: It is refused.
+        """
+        access.check(self._authorizer, self._user, request)
+        found = pod_streams.log(self._logs, self._registry.core, Call(request, self._user))
+        try:
+            async for chunk in found:
+                yield chunk
+        finally:
+            if isinstance(found, AsyncGenerator):
+                await found.aclose()
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from wherry.apiserver.call import Call
+from wherry.apiserver.core import Core
 from wherry.objects import errors
 from wherry.objects.requests import Object
 
@@ -210,6 +211,24 @@ def log_options(call: Call) -> LogOptions:
         limit_bytes=call.number("limitBytes"),
         stream=options.get("stream") or "All",
     )
+
+
+def log(node: PodStreams | None, core: Core, call: Call) -> AsyncIterator[bytes]:
+    """Return a container's output, as a request for a pod's log wants it.
+
+    Raises:
+        NotFoundError: There is no such pod.
+        BadRequestError: An option cannot be read, or the pod has no such container.
+        InvalidError: An option is out of range.
+        ServiceUnavailableError: No node is attached.
+    """
+    asked = call.request
+    pod = core.committed(core.served(call), asked.name or "", asked.namespace).value()
+    options = log_options(call)
+    container = container_of(pod, asked.options.get("container", ""))
+    if node is None:
+        raise errors.ServiceUnavailableError("no node is attached: there are no logs to read")
+    return node.logs(asked.namespace or "", asked.name or "", container, options)
 
 
 def container_of(pod: Object, wanted: str) -> str:

@@ -1,7 +1,6 @@
 """The API server assembled: store, verbs, access and HTTP."""
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +102,7 @@ class ApiServer:
         self._stopping = False
         self._store = store
         self._authorizer = authorizer
+        self._pod_streams = extensions.pod_streams
         self._ssl_context = ssl_context
         definitions = DefinitionStrategy()
         strategies = {
@@ -151,7 +151,7 @@ class ApiServer:
 
     def transport(self, user: User) -> InProcessTransport:
         """Return a way in without HTTP, for a user."""
-        return InProcessTransport(self.registry, user, self._authorizer)
+        return InProcessTransport(self.registry, user, self._authorizer, self._pod_streams)
 
     def _stopping_because(self) -> str:
         return "the server is stopping" if self._stopping else ""
@@ -193,18 +193,12 @@ class ApiServer:
         self._stopping = True
         if self._listener is not None:
             self._listener.close()
+        self.connections.close()
         self._handler.end_watches()
         if self._server is not None:
             # Idle keep-alive connections are closed at once; the grace is for requests under way.
             self._server.pre_shutdown()
-            open_ones = [one.transport for one in self._server.connections if one.transport]
             await self._server.shutdown(_GRACE_SECONDS)
-            # Closing waits for the client to agree to the end of TLS; one that is gone never does.
-            for transport in open_ones:
-                # asyncio's own TLS transport, in some patch levels, cannot be aborted once it is closed.
-                with contextlib.suppress(AttributeError):
-                    transport.abort()
-        self.connections.close()
         await self._custom_resources.stop()
         await self.core.admission.close()
         self._listener = self._server = None

@@ -39,3 +39,20 @@ def custom_resources(definitions: Iterable[Object]) -> Iterator[Resource]:
             kind=names["kind"],
             namespaced=spec["scope"] == "Namespaced",
         )
+
+
+def custom_versions(definitions: Iterable[Object]) -> Iterator[Resource]:
+    """Yield the resource of each established definition, in each version that is served."""
+    for definition in definitions:
+        if not conditions.is_true(definition, "Established"):
+            continue
+        spec = definition["spec"]
+        for version in spec["versions"]:
+            if version.get("served"):
+                yield Resource(
+                    group=spec["group"],
+                    version=version["name"],
+                    plural=spec["names"]["plural"],
+                    kind=spec["names"]["kind"],
+                    namespaced=spec["scope"] == "Namespaced",
+                )

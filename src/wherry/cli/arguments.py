@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from wherry.cli import failures
+from wherry.cli import failures, tuning_arguments
 
 _DIRECTORY_HELP = "where Wherry keeps its state (default: $WHERRY_HOME, else ~/.wherry)"
 
@@ -40,8 +40,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _divided(words: list[str]) -> tuple[list[str], list[str]]:
-    """Return the words of `train run`, and those after ``--``, which are its program's."""
-    if words[:2] != ["train", "run"] or "--" not in words:
+    """Return the words of `train run` or `tune run`, and those after ``--``: its program's."""
+    if words[:2] not in (["train", "run"], ["tune", "run"]) or "--" not in words:
         return words, []
     at = words.index("--")
     return words[:at], words[at + 1 :]
@@ -64,6 +64,7 @@ def parser() -> Parser:
     _add_questions(verbs, [place, target])
     _add_environments(verbs, [place, target])
     _add_training(verbs, [place, target])
+    tuning_arguments.add(verbs, [place, target])
     _add_cluster_verbs(verbs, [place, target])
     verbs.add_parser("version", help="print the version")
     made.set_defaults(verbose=False)

@@ -1,5 +1,6 @@
 """Tables of the server, as text."""
 
+import datetime
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,3 +51,12 @@ def lines(rows: Iterable[Sequence[str]], widths: list[int]) -> list[str]:
         _GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=False)).rstrip()
         for row in rows
     ]
+
+
+def span(age: datetime.timedelta) -> str:
+    """Return an age in one unit, the largest of which there are two at least: ``90s``, ``3h``."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

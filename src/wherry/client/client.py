@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wherry.client import calls
-from wherry.objects import requests
+from wherry.objects import kinds, requests
 from wherry.objects.requests import Object, WatchEvent
 from wherry.objects.resources import Resource
 
@@ -259,6 +259,39 @@ class Client:
             "deletecollection", resource, calls.Place(namespace), body=body, options=options
         )
         await self.transport.send(request)
+
+    def log(
+        self,
+        pod: str,
+        namespace: str,
+        *,
+        container: str = "",
+        follow: bool = False,
+        timestamps: bool = False,
+        tail: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield a container's output in pieces, which end anywhere.
+
+        Args:
+            pod: Name of the pod.
+            namespace: Where.
+            container: Which; empty: the only one.
+            follow: Whether to go on until the container has ended.
+            timestamps: Whether each line begins with its time, RFC 3339, and a space.
+            tail: Only the last so many lines; None: all.
+
+        Raises:
+            BadRequestError: there is nothing to read yet.
+            NotFoundError: there is no such pod.
+        """
+        options: dict[str, calls.OptionValue] = {
+            "container": container,
+            "follow": follow,
+            "timestamps": timestamps,
+            "tailLines": tail,
+        }
+        place = calls.Place(namespace, pod, "log")
+        return self.transport.chunks(calls.build("get", kinds.PODS, place, options=options))
 
     async def close(self) -> None:
         """Release the transport's connections. Idempotent."""

@@ -60,7 +60,9 @@ def webhooks(components: Sequence[Component], endpoint: Endpoint) -> list[Object
     declared = [kind for component in components for kind in component.kinds]
     defaulting = [_webhook(kind, "default", endpoint) for kind in declared if kind.default]
     checking = [
-        _webhook(kind, "validate", endpoint) for kind in declared if kind.validate or kind.warnings
+        _webhook(kind, "validate", endpoint)
+        for kind in declared
+        if kind.validate or kind.related or kind.warnings
     ]
     made = (
         (kinds.MUTATING_WEBHOOK_CONFIGURATIONS, defaulting),

@@ -7,17 +7,17 @@ import datetime
 import logging
 import urllib.parse
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
-
 from wherry.client.client import Client
-from wherry.cluster import certificates, registration, webhooks
+from wherry.cluster import certificates, listening, registration, webhooks
 from wherry.controller import installing
+from wherry.controller.clock import Clock, SystemClock
 from wherry.controller.component import Component
 from wherry.controller.leader import LeaderElection
 from wherry.controller.manager import Manager
+from wherry.controller.surroundings import Surroundings
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
 
@@ -62,6 +62,8 @@ class Settings:
         leader_election: Whether to wait for the lease before working.
         webhooks: None: no webhooks; controllers fill in defaults on reading, nothing is refused.
         lease: Times of the lease, in seconds: duration, renew deadline, retry period.
+        surroundings: What the products are given beyond the API.
+        clock: What controllers ask for the time; None: the machine's. The lease goes by that in any case.
     """
 
     namespace: str
@@ -69,6 +71,8 @@ class Settings:
     leader_election: bool = True
     webhooks: WebhookSettings | None = None
     lease: tuple[float, float, float] = (15, 10, 2)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    clock: Clock | None = None
 
     def election(self) -> LeaderElection | None:
         """Return what is contended for; None where nothing is."""
@@ -82,6 +86,7 @@ class Settings:
             lease_duration_seconds=duration,
             renew_deadline_seconds=deadline,
             retry_period_seconds=retry,
+            clock=SystemClock(),
         )
 
 
@@ -96,7 +101,12 @@ async def run(client: Client, components: Sequence[Component], settings: Setting
         await installing.define(client, registration.definitions(components, None))
         for component in components:
             await installing.make_objects(client, component)
-        manager = Manager(client, leader_election=settings.election())
+        manager = Manager(
+            client,
+            clock=settings.clock,
+            leader_election=settings.election(),
+            surroundings=settings.surroundings,
+        )
         for component in components:
             for controller in component.controllers(manager):
                 manager.add(controller)
@@ -141,18 +151,13 @@ async def _serving(
         yield None
         return
     pair = await _certificate(client, settings.namespace, wanted.names())
-    runner = web.AppRunner(webhooks.application(components), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, wanted.host, wanted.port, ssl_context=pair.ssl_context())
-        await site.start()
-        host, port = runner.addresses[0][:2]
+    app = webhooks.application(components, client)
+    async with listening.listening(app, wanted.host, wanted.port, pair.ssl_context()) as place:
+        host, port = place
         _LOG.info("webhooks at %s:%s", host, port)
         shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
         url = wanted.url or f"https://{shown}:{port}"
         yield registration.Endpoint(url, wanted.service, pair.certificate)
-    finally:
-        await runner.cleanup()
 
 
 async def _certificate(client: Client, namespace: str, names: Sequence[str]) -> certificates.Pair:

@@ -15,19 +15,29 @@ import jsonpatch
 import orjson
 from aiohttp import web
 
+from wherry.client.client import Client
 from wherry.controller.component import Component
-from wherry.objects.declared.kind import Kind
+from wherry.objects import errors
+from wherry.objects.declared.kind import Kind, Reference, Seen
 from wherry.objects.requests import Object
 
 _LOG = logging.getLogger("wherry.cluster.webhooks")
 _MAX_BYTES = 32 * 1024 * 1024
 """A review of a conversion holds a whole page of a list."""
 
-_Answer = Callable[[Kind, Object], Object]
+_LOOK_UP_SECONDS = 5.0
+"""Less than an API server waits for the answer."""
+
+_Answer = Callable[[Kind, Object, Seen], Object]
 
 
-def application(components: Sequence[Component]) -> web.Application:
-    """Return the server's routes: ``/default``, ``/validate`` and ``/convert``, then ``/PLURAL.GROUP``."""
+def application(components: Sequence[Component], client: Client) -> web.Application:
+    """Return the server's routes: ``/default``, ``/validate`` and ``/convert``, then ``/PLURAL.GROUP``.
+
+    Args:
+        components: Whose kinds.
+        client: Looks up what objects are checked against.
+    """
     known = {kind.resource.key: kind for component in components for kind in component.kinds}
     app = web.Application(client_max_size=_MAX_BYTES)
     for path, answer in (
@@ -35,7 +45,7 @@ def application(components: Sequence[Component]) -> web.Application:
         ("validate", _validate),
         ("convert", _convert),
     ):
-        app.router.add_post(f"/{path}/{{key}}", _handler(known, answer))
+        app.router.add_post(f"/{path}/{{key}}", _handler(known, answer, client))
     app.router.add_get("/healthz", _healthy)
     return app
 
@@ -45,7 +55,7 @@ async def _healthy(_: web.Request) -> web.Response:
 
 
 def _handler(
-    known: Mapping[str, Kind], answer: _Answer
+    known: Mapping[str, Kind], answer: _Answer, client: Client
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         kind = known.get(request.match_info["key"])
@@ -54,8 +64,9 @@ def _handler(
         try:
             review = orjson.loads(await request.read())
             asked = review["request"]
+            seen = await _look_up(client, kind, asked) if answer is _validate else {}
             # A page of a list takes a while; health checks must not wait for it.
-            response = await asyncio.to_thread(answer, kind, asked)
+            response = await asyncio.to_thread(answer, kind, asked, seen)
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             return web.Response(status=400, text=f"not a review: {error!r}")
         body = {
@@ -68,7 +79,23 @@ def _handler(
     return handle
 
 
-def _default(kind: Kind, asked: Object) -> Object:
+async def _look_up(client: Client, kind: Kind, asked: Object) -> Seen:
+    """Return what an object is checked against, as far as it can be had."""
+    if kind.related is None:
+        return {}
+    seen: dict[Reference, Object | None] = {}
+    for each in kind.related.references(asked["object"], asked.get("oldObject")):
+        try:
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                seen[each] = await client.get(each.resource, each.name, each.namespace or None)
+        except errors.NotFoundError:
+            seen[each] = None
+        except (errors.ApiError, TimeoutError) as error:
+            _LOG.warning("%s %s cannot be looked up: %s", each.resource.key, each.name, error)
+    return seen
+
+
+def _default(kind: Kind, asked: Object, _: Seen) -> Object:
     before = asked["object"]
     after = kind.default(copy.deepcopy(before)) if kind.default else before
     operations = jsonpatch.make_patch(before, after).patch
@@ -78,11 +105,13 @@ def _default(kind: Kind, asked: Object) -> Object:
     return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
 
 
-def _validate(kind: Kind, asked: Object) -> Object:
+def _validate(kind: Kind, asked: Object, seen: Seen) -> Object:
     obj, old = asked["object"], asked.get("oldObject")
     # What is on its way out may be as wrong as it likes, or it could not let its finalizers go.
     leaving = "deletionTimestamp" in obj["metadata"]
     causes = () if kind.validate is None or leaving else kind.validate(obj, old)
+    if kind.related is not None and not causes and not leaving:
+        causes = kind.related.validate(obj, old, seen)
     warnings = list(kind.warnings(obj)) if kind.warnings else []
     answer: Object = {"allowed": not causes}
     if warnings:
@@ -99,7 +128,7 @@ def _validate(kind: Kind, asked: Object) -> Object:
     return answer
 
 
-def _convert(kind: Kind, asked: Object) -> Object:
+def _convert(kind: Kind, asked: Object, _: Seen) -> Object:
     try:
         converted = [
             _converted(kind, obj, str(asked["desiredAPIVersion"])) for obj in asked["objects"]

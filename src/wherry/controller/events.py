@@ -1,8 +1,9 @@
 """Events: what a person would want to know about an object, in `kubectl describe`.
 
 Recording never blocks and never fails a reconcile: an event is put into a bounded queue, one task
-writes them, and what cannot be written is logged and forgotten. Repeats raise the count of one
-event; an object that talks too much is cut off by a token bucket.
+writes them a moment later, those of one moment together, and what cannot be written is logged and
+forgotten. Repeats raise the count of one event; an object that talks too much is cut off by a token
+bucket.
 
 Source: client-go `tools/record` (aggregation, spam filter: 25 at once, then one in five minutes).
 """
@@ -26,6 +27,12 @@ _T = TypeVar("_T")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 EventType = Literal["Normal", "Warning"]
+
+_LATER_SECONDS = 0.02
+"""What an event tells of goes on meanwhile: a pod's process starts before it is told that it will."""
+
+_TOGETHER = 16
+"""Events that are written beside one another, which the store brings to disk at once."""
 
 MESSAGE_LIMIT_BYTES = 1024
 """Upstream's limit for `message`."""
@@ -72,7 +79,7 @@ class _Bucket:
 
 
 class EventWriter:
-    """Writes the events of all recorders of a manager, one at a time.
+    """Writes the events of all recorders of a manager.
 
     Owned by the manager, which runs it.
     """
@@ -103,7 +110,20 @@ class EventWriter:
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
-            nanoseconds, said = await self._queue.get()
+            waiting = [await self._queue.get()]
+            await asyncio.sleep(_LATER_SECONDS)
+            while waiting:
+                while len(waiting) < _TOGETHER and not self._queue.empty():
+                    waiting.append(self._queue.get_nowait())
+                same: dict[str, list[tuple[int, _Said]]] = {}
+                for nanoseconds, said in waiting:
+                    same.setdefault(_key(said), []).append((nanoseconds, said))
+                await asyncio.gather(*(self._write_all(each) for each in same.values()))
+                waiting = [] if self._queue.empty() else [self._queue.get_nowait()]
+            self._dropped = 0  # the burst is over: the next one is worth a warning again
+
+    async def _write_all(self, repeated: list[tuple[int, _Said]]) -> None:
+        for nanoseconds, said in repeated:
             try:
                 await self._write(said, nanoseconds)
             except errors.ApiError as error:
@@ -113,8 +133,6 @@ class EventWriter:
                 logger.exception("event %s was not written", said.reason)
             finally:
                 self._queue.task_done()
-            if self._queue.empty():
-                self._dropped = 0  # the burst is over: the next one is worth a warning again
 
     async def flush(self) -> None:
         """Return once everything said so far is written or given up. Needs `run` to run."""

@@ -74,7 +74,10 @@ async def make_objects(client: Client, component: Component) -> None:
         return
     own = {(kind.resource.api_version, kind.resource.kind): kind for kind in component.kinds}
     for obj in objects:
+        place = obj["apiVersion"], obj["kind"]
+        known = own[place].resource if place in own else kinds.by_kind(*place)
+        assert known is not None, f"{place}: neither the product's own kind nor Kubernetes'"
         with contextlib.suppress(errors.AlreadyExistsError):
-            await client.create(own[obj["apiVersion"], obj["kind"]].resource, obj)
+            await client.create(known, obj)
     noted = {"metadata": {"name": name, "annotations": {_MADE: "true"}}}
     await ensure(client, resource, noted)

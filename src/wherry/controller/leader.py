@@ -36,6 +36,7 @@ class LeaderElection:
         renew_deadline_seconds: After how long without a renewal the leader gives up by itself;
             less than the lease's duration.
         retry_period_seconds: Time between attempts.
+        clock: By which it goes; None: the controllers'.
     """
 
     identity: str
@@ -44,6 +45,7 @@ class LeaderElection:
     lease_duration_seconds: float = 15
     renew_deadline_seconds: float = 10
     retry_period_seconds: float = 2
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         if not self.identity:

@@ -3,23 +3,27 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
 from wherry.client.client import Client
 from wherry.controller import writes
 from wherry.controller.cache import Cache
 from wherry.controller.clock import Clock, SystemClock
-from wherry.controller.controller import Controller
+from wherry.controller.controller import Controller, Watch
 from wherry.controller.events import EventLimits, EventWriter, Recorder
 from wherry.controller.informers import Handler, Informer
 from wherry.controller.leader import Elector, LeaderElection
 from wherry.controller.queue import WorkQueue
 from wherry.controller.requests import Request
+from wherry.controller.surroundings import Surroundings
 from wherry.controller.workers import Workers
 from wherry.objects.resources import Resource
 
 logger = logging.getLogger("wherry.controller.manager")
+
+Beside = Callable[[], Coroutine[Any, Any, None]]
+"""Work that goes on beside the controllers until it is cancelled."""
 
 STOP_SECONDS = 10.0
 """How long running reconciles may take to finish when the manager stops."""
@@ -40,6 +44,7 @@ class Manager:
         clock: What controllers ask for the time.
         ready: Set while every controller that was added has its caches and its workers (with leader
             election only on the leader).
+        surroundings: What products are given beyond the API.
     """
 
     def __init__(
@@ -50,12 +55,14 @@ class Manager:
         leader_election: LeaderElection | None = None,
         event_limits: EventLimits | None = None,
         stop_seconds: float = STOP_SECONDS,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.client = Client(
             writes.RememberingTransport(client.transport), field_manager=client.field_manager
         )
         self.clock: Clock = clock or SystemClock()
         self.ready = asyncio.Event()
+        self.surroundings = surroundings or Surroundings()
         self._election = leader_election
         self._stop_seconds = stop_seconds
         self._informers: dict[Resource, Informer] = {}
@@ -63,7 +70,10 @@ class Manager:
         self._workers: dict[str, Workers] = {}
         self._events = EventWriter(self.client, self.clock, event_limits)
         self._background: set[asyncio.Task[None]] = set()
+        self._further: dict[str, list[Watch]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._beside: dict[str, Beside] = {}
+        self._besides: set[asyncio.Task[None]] = set()
         self._starting: set[str] = set()
         self._caches: dict[str, list[Cache]] = {}
         self._running = False
@@ -94,6 +104,47 @@ class Manager:
             self._informer(watch.resource)
         if self._working:
             self._start(controller)
+
+    def beside(self, name: str, work: Beside) -> None:
+        """Have work go on while the controllers work: on the leader only, and cancelled before them.
+
+        Raises:
+            ValueError: work of that name is there.
+        """
+        if name in self._beside:
+            raise ValueError(f"work {name!r} was added before; names are unique")
+        self._beside[name] = work
+        if self._working:
+            self._start_beside(name)
+
+    def request(self, controller: str, request: Request) -> None:
+        """Have a controller look at an object for a reason that no watch tells.
+
+        Nothing happens where the controller does not run: it looks at everything when it starts.
+        """
+        workers = self._workers.get(controller)
+        if workers is not None:
+            workers.queue.add(request)
+
+    def also_watch(self, name: str, watch: Watch) -> None:
+        """Have a controller listen to one more resource, from now on; once for each resource.
+
+        For what is not known beforehand: kinds that users name in their objects.
+
+        Args:
+            name: Of the controller.
+            watch: To what, and whom it concerns.
+
+        Raises:
+            KeyError: no controller of that name was added.
+        """
+        further = self._further.setdefault(self._controllers[name].name, [])
+        if any(known.resource == watch.resource for known in further):
+            return
+        further.append(watch)
+        informer = self._informer(watch.resource)
+        if name in self._workers:
+            informer.add_handler(self._workers[name].handler(watch))
 
     async def run(self) -> None:
         """Run until `stop`, or until cancelled: then it stops before the cancellation goes on.
@@ -148,7 +199,7 @@ class Manager:
         return informer
 
     async def _contend(self, election: LeaderElection) -> None:
-        elector = Elector(self.client, election, self.clock)
+        elector = Elector(self.client, election, election.clock or self.clock)
         # After the deadline others wait this long before they start; nothing may run on then.
         grace = election.lease_duration_seconds - election.renew_deadline_seconds
 
@@ -169,8 +220,15 @@ class Manager:
     async def _start_all(self) -> None:
         self._working = True
         self._check_ready()
+        for name in self._beside:
+            self._start_beside(name)
         for controller in self._controllers.values():
             self._start(controller)
+
+    def _start_beside(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._beside[name](), name=name)
+        task.add_done_callback(_complain)
+        self._besides.add(task)
 
     def _start(self, controller: Controller) -> None:
         workers = self._workers[controller.name] = Workers(controller, self._caches, self.clock)
@@ -190,6 +248,9 @@ class Manager:
             registered.append((informer, handler))
         try:
             await self._sync(informer.cache for informer, _ in registered)
+            # Not waited for: nobody knows whether they are served.
+            for watch in self._further.get(controller.name, ()):
+                self._informer(watch.resource).add_handler(workers.handler(watch))
             self._starting.discard(controller.name)
             self._check_ready()
             await workers.run()
@@ -223,6 +284,8 @@ class Manager:
         self._working = False
         self.ready.clear()
         self._starting.clear()
+        await _cancel(self._besides)
+        self._besides.clear()
         tasks = {*self._tasks.values()}
         self._tasks.clear()
         for workers in self._workers.values():
@@ -245,6 +308,11 @@ class Manager:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._background.add(task)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("%s has failed", task.get_name(), exc_info=task.exception())
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:

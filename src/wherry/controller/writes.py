@@ -112,6 +112,10 @@ class RememberingTransport:
         """Watch; see `requests.Transport`."""
         return self._transport.watch(request)
 
+    def chunks(self, request: requests.Request) -> AsyncIterator[bytes]:
+        """Read; see `requests.Transport`."""
+        return self._transport.chunks(request)
+
     async def close(self) -> None:
         """Close; see `requests.Transport`."""
         await self._transport.close()

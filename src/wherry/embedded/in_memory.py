@@ -5,13 +5,21 @@ It is the real one: schemas, admission, watches and all. Only what is written is
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from wherry.apiserver import bootstrap
 from wherry.apiserver.identity import Attributes, Decision, User
+from wherry.apiserver.pod_streams import PodStreams
 from wherry.apiserver.server import ApiServer, Extensions
+from wherry.client.client import Client
 from wherry.controller.component import Component
 from wherry.embedded import products
+from wherry.embedded.identity import Identity
+from wherry.objects import kinds
 from wherry.store import Store
+
+HOST = "127.0.0.1"
 
 ADMIN = User("admin", groups=("system:masters", "system:authenticated"))
 
@@ -32,15 +40,18 @@ class _AllowAll:
 
 @contextlib.asynccontextmanager
 async def api(
-    components: Iterable[Component] = (), extensions: Extensions | None = None
+    components: Iterable[Component] = (),
+    extensions: Extensions | None = None,
+    logs: PodStreams | None = None,
 ) -> AsyncIterator[ApiServer]:
     """Run an API in memory while the block runs.
 
     Args:
         components: Products whose defaults and rules it applies; their kinds are not installed.
         extensions: What else is added to the server; in place of the products'.
+        logs: Where the logs of pods are read.
     """
-    added = extensions or Extensions(hooks=products.hooks(components))
+    added = extensions or Extensions(hooks=products.hooks(components), pod_streams=logs)
     async with Store.in_memory() as store:
         server = ApiServer(
             store, authenticator=_NobodyByHttp(), authorizer=_AllowAll(), extensions=added
@@ -48,5 +59,40 @@ async def api(
         await server.start()
         try:
             yield server
+        finally:
+            await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def served(
+    directory: Path, components: Iterable[Component] = ()
+) -> AsyncIterator[tuple[ApiServer, Identity]]:
+    """Run an API in memory that is reached over HTTPS, with users and their rights.
+
+    Args:
+        directory: Where keys and certificates are kept.
+        components: Products whose defaults and rules it applies.
+    """
+    async with Store.in_memory() as store:
+        identity = Identity.load(directory, store, (HOST,))
+        server = ApiServer(
+            store,
+            authenticator=identity.authenticator,
+            authorizer=identity.authorizer,
+            ssl_context=identity.pki.ssl_context(),
+            extensions=Extensions(
+                strategies=identity.strategies,
+                virtuals=identity.virtuals,
+                hooks=products.hooks(components),
+            ),
+        )
+        await server.start(HOST)
+        try:
+            client = Client(server.transport(ADMIN))
+            for obj in (*bootstrap.roles(), *bootstrap.role_bindings()):
+                resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
+                assert resource is not None
+                await client.create(resource, obj)
+            yield server, identity
         finally:
             await server.stop()

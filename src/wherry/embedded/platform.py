@@ -37,6 +37,7 @@ from wherry.client.connections import Connection
 from wherry.controller import metrics as queue_metrics
 from wherry.controller.component import Component
 from wherry.controller.manager import Manager
+from wherry.controller.surroundings import Surroundings
 from wherry.embedded import products
 from wherry.embedded.bootstrapping import bootstrap_cluster
 from wherry.embedded.identity import CONTROL_PLANE, Identity, utc_now
@@ -206,7 +207,8 @@ class Platform:
 
     async def _start_controllers(self) -> Manager:
         settings = self.settings
-        manager = Manager(self.client)
+        around = Surroundings(home=settings.products, options=settings.options)
+        manager = Manager(self.client, surroundings=around)
         settings.volumes.mkdir(mode=0o700, exist_ok=True)
         builtin = BuiltinSettings(
             volumes_directory=settings.volumes,

@@ -14,6 +14,7 @@ def hooks(components: Iterable[Component]) -> Mapping[str, Hooks]:
         kind.resource.key: Hooks(
             default=kind.default,
             validate=kind.validate,
+            related=kind.related,
             warnings=kind.warnings,
             convert=kind.convert,
         )

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from wherry.store import StoreSettings
@@ -93,6 +94,9 @@ class Settings:
     """An `audit.k8s.io/v1` Policy that says what the audit log keeps; None keeps the metadata of all
     requests but health checks."""
 
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Settings of products, such as ``tuning-database``; see `controller.surroundings`."""
+
     store: StoreSettings = dataclasses.field(default_factory=StoreSettings)
     """Bounds of the store."""
 
@@ -114,6 +118,11 @@ class Settings:
     def state_file(self) -> Path:
         """What a running platform says of itself: pid, url, version, start time."""
         return self.directory / "wherry.json"
+
+    @property
+    def products(self) -> Path:
+        """Where each product keeps what is its own."""
+        return self.directory / "products"
 
     @property
     def volumes(self) -> Path:

@@ -49,6 +49,17 @@ class Addresses:
         Raises:
             AddressesExhaustedError: there is none left.
         """
+        address = self.foresee(uid)
+        self._by_pod[uid] = address
+        self._used.add(address)
+        return address
+
+    def foresee(self, uid: str) -> str:
+        """Return the address that `allocate` would give the pod now, without giving it.
+
+        Raises:
+            AddressesExhaustedError: there is none left.
+        """
         known = self._by_pod.get(uid)
         if known is not None:
             return known
@@ -57,8 +68,6 @@ class Addresses:
         offset = zlib.crc32(uid.encode()) % self._count
         while (address := str(ipaddress.IPv4Address(self._first + offset))) in self._used:
             offset = (offset + 1) % self._count
-        self._by_pod[uid] = address
-        self._used.add(address)
         return address
 
     def release(self, uid: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import ipaddress
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,10 +16,11 @@ from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.kubelet import (
     admission,
+    caches,
     devices,
     engine_choice,
-    hosts,
     logs,
+    names,
     node,
     orphans,
     process_ids,
@@ -37,9 +37,8 @@ from wherry.kubelet.layout import private
 from wherry.kubelet.pod_worker import PodWorker
 from wherry.kubelet.runtimes.process import ProcessRuntime
 from wherry.kubelet.selection import Runtimes
-from wherry.kubelet.service_addresses import ServiceAddresses, services_of
 from wherry.kubelet.settings import KubeletSettings
-from wherry.kubelet.shared import Caches, Shared
+from wherry.kubelet.shared import Shared
 from wherry.kubelet.streams.node_pages import NodePages
 from wherry.kubelet.streams.node_streams import NodeStreams
 from wherry.kubelet.tokens import Tokens
@@ -50,7 +49,6 @@ from wherry.objects.requests import Object
 
 logger = logging.getLogger("wherry.kubelet")
 
-_SERVICE_LABEL = "kubernetes.io/service-name"
 _UID_INDEX = "kubelet-uid"
 _READY_SECONDS = 30.0
 _DEFAULT_MADE = "wherry.dev/default-environment-made"
@@ -78,7 +76,6 @@ class Agent:
         self._shared = shared
         self._launcher = launcher
         self._builds = builds
-        self._service_addresses = ServiceAddresses(launcher.directory)
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._references: dict[tuple[str, str, str], set[str]] = defaultdict(set)
@@ -132,26 +129,26 @@ class Agent:
         if launcher is None:
             launcher = await Launcher.connect(settings.data / "launcher")
         settings = _as_supported(settings, launcher)
-        builds = builder.Builder(
-            settings.environments,
-            concurrency=settings.builds.concurrency,
-            timeout_seconds=settings.builds.timeout_seconds,
+        builds = _builder(settings)
+        watched = caches.of(manager)
+        addresses = Addresses(settings.pod_cidr)
+        named = names.Names(
+            watched, settings, addresses, launcher=launcher.directory, node_name=registered.name
         )
-        builds.clean()
-        caches = _caches(manager)
         shared = Shared(
             settings=settings,
             client=client,
-            caches=caches,
+            caches=watched,
             runtime=Runtimes(
-                ProcessRuntime(launcher, builds, caches.environments.list, settings),
+                ProcessRuntime(launcher, builds, watched.environments.list, settings),
                 engine_choice.runtime(launcher, settings),
                 default=settings.images.runtime,
             ),
             recorder=manager.recorder("kubelet"),
             clock=manager.clock,
-            addresses=Addresses(settings.pod_cidr),
-            hosts=hosts.Hosts(debounce_seconds=settings.hosts_debounce_seconds),
+            addresses=addresses,
+            hosts=named.files,
+            names=named,
             tokens=Tokens(client, manager.clock),
             devices=devices.Devices(gpus, settings.data / "devices.json"),
             session=aiohttp.ClientSession(
@@ -178,8 +175,7 @@ class Agent:
         for worker in self._workers.values():
             worker.close()
         await self._shared.close()
-        await self._shared.hosts.close()
-        await self._service_addresses.close()
+        await self._shared.names.close()
         await self._shared.runtime.close()
         await self._builds.close()
         await self._shared.session.close()
@@ -206,7 +202,7 @@ class Agent:
             Controller(
                 "kubelet-services",
                 kinds.SERVICES,
-                _ServiceReconciler(self._shared, self._service_addresses),
+                self._shared.names,
                 watches=(Watch(kinds.ENDPOINT_SLICES, _service_of),),
                 workers=1,
             ),
@@ -234,6 +230,10 @@ class Agent:
             worker.wake()
         else:
             worker.update(pod)
+        if specs.is_finished(pod):
+            self._admission.forget(
+                uid
+            )  # what is known of all pods of long ago would be gone through for each new one
 
     def _make(self, uid: str, key: tuple[str, str], pod: Object) -> PodWorker:
         states = self._found.pop(uid, {})
@@ -347,9 +347,8 @@ class Agent:
                 await worker.check_disk()
 
     def _needed_builds(self) -> set[str]:
-        caches = self._shared.caches
         pods = [worker.pod for worker in self._workers.values()]
-        return collection.needed(caches.environments.list(), pods)
+        return collection.needed(self._shared.caches.environments.list(), pods)
 
     def _running(self) -> list[Running]:
         return [one for worker in self._workers.values() for one in worker.processes()]
@@ -379,37 +378,8 @@ class _PodReconciler:
         return None
 
 
-class _ServiceReconciler:
-    def __init__(self, shared: Shared, addresses: ServiceAddresses) -> None:
-        self._shared = shared
-        self._addresses = addresses
-        self._pods = ipaddress.IPv4Network(shared.settings.pod_cidr)
-        self._begun = False
-
-    async def reconcile(self, request: Request) -> Result | None:
-        """Work out anew how pods find a service and where it leads."""
-        if not self._begun:
-            # At once, so that the table of the control plane before this one is not replaced by a part of it.
-            self._begun = True
-            for service in self._shared.caches.services.list():
-                self._note(Request(*metadata.namespaced_name(service)))
-        self._note(request)
-        return None
-
-    def _note(self, request: Request) -> None:
-        caches = self._shared.caches
-        service = caches.services.get(*request)
-        slices = caches.endpoint_slices.by_index(_SERVICE_LABEL, f"{request}")
-        lines = ("", "")
-        if service is not None:
-            lines = hosts.service_lines(service, slices, self._shared.settings.cluster_domain)
-        self._shared.hosts.set_service(request.namespace, request.name, lines)
-        services = services_of(service, slices, self._pods) if service is not None else {}
-        self._addresses.set(request, services)
-
-
 def _service_of(obj: Object) -> Iterable[Request]:
-    name = metadata.labels(obj).get(_SERVICE_LABEL)
+    name = metadata.labels(obj).get(caches.SERVICE_LABEL)
     return (Request(metadata.namespace(obj), name),) if name else ()
 
 
@@ -420,19 +390,14 @@ def _references(pod: Object) -> set[tuple[str, str]]:
     }
 
 
-def _caches(manager: Manager) -> Caches:
-    slices = manager.cache(kinds.ENDPOINT_SLICES)
-    slices.add_index(_SERVICE_LABEL, lambda obj: [str(found) for found in _service_of(obj)])
-    return Caches(
-        pods=manager.cache(kinds.PODS),
-        config_maps=manager.cache(kinds.CONFIG_MAPS),
-        secrets=manager.cache(kinds.SECRETS),
-        services=manager.cache(kinds.SERVICES),
-        endpoint_slices=slices,
-        claims=manager.cache(kinds.PERSISTENT_VOLUME_CLAIMS),
-        volumes=manager.cache(kinds.PERSISTENT_VOLUMES),
-        environments=manager.cache(environment_kinds.ENVIRONMENTS),
+def _builder(settings: KubeletSettings) -> builder.Builder:
+    builds = builder.Builder(
+        settings.environments,
+        concurrency=settings.builds.concurrency,
+        timeout_seconds=settings.builds.timeout_seconds,
     )
+    builds.clean()
+    return builds
 
 
 def _as_supported(settings: KubeletSettings, launcher: Launcher) -> KubeletSettings:

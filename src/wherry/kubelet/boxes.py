@@ -8,9 +8,9 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from wherry.kubelet import expansion
+from wherry.kubelet import devices, expansion
 from wherry.kubelet.launcher.types import Mount
-from wherry.kubelet.oci import accounts, capabilities, groups
+from wherry.kubelet.oci import accounts, capabilities, gpus, groups
 from wherry.kubelet.oci.accounts import Account
 from wherry.kubelet.oci.bundle import Box
 from wherry.kubelet.oci.image_config import ImageConfig
@@ -20,6 +20,9 @@ from wherry.objects import quantities
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMES = "/etc/resolv.conf"
+# Nothing holds a namespace of the pod's own while its containers come and go: its containers see one
+# another as process pods do, which is with all others.
+_HOST = {"pid": ("hostPID", "shareProcessNamespace"), "ipc": ("hostIPC",)}
 
 
 class BoxError(Exception):
@@ -27,7 +30,12 @@ class BoxError(Exception):
 
 
 def make(
-    container: ContainerStart, image: ImageConfig, *, root: str, lookup: Callable[[str], str]
+    container: ContainerStart,
+    image: ImageConfig,
+    *,
+    root: str,
+    lookup: Callable[[str], str],
+    pids: int | None = None,
 ) -> Box:
     """Return the container in the terms of the operating system.
 
@@ -36,6 +44,7 @@ def make(
         image: What its image says.
         root: Folder of its files.
         lookup: Returns the image's `passwd` or `group`.
+        pids: Bound on its processes and threads.
 
     Raises:
         BoxError: there is nothing to run, or the image has no such user.
@@ -46,7 +55,9 @@ def make(
     limits = (spec.get("resources") or {}).get("limits") or {}
     privileged = bool(security.get("privileged"))
     of_pod = container.pod.get("spec") or {}
-    shared = {"pid": "hostPID", "ipc": "hostIPC"}
+    given = _gpus(container)
+    files = gpus.devices(given)
+    host = {kind for kind, keys in _HOST.items() if any(of_pod.get(key) for key in keys)}
     return Box(
         args=_arguments(container, image, environment),
         env=environment,
@@ -63,9 +74,20 @@ def make(
         cgroup=groups.name(container.id),
         memory_bytes=quantities.bytes_(limits["memory"]) if "memory" in limits else None,
         cpu_millis=quantities.cpu_millis(limits["cpu"]) if "cpu" in limits else None,
+        pids=pids,
+        gpus=given,
+        devices=files,
+        gpu_hook=gpus.hook() if files else "",
         owner=None if os.geteuid() == 0 else (os.geteuid(), os.getegid()),
-        host_namespaces=frozenset(kind for kind, key in shared.items() if of_pod.get(key)),
+        host_namespaces=frozenset(host),
     )
+
+
+def _gpus(container: ContainerStart) -> tuple[str, ...]:
+    if not devices.wanted(container.spec):
+        return ()
+    given = container.environment.get(devices.VARIABLE, "").split(",")
+    return tuple(number for number in given if number.isdecimal())
 
 
 def variables(image: ImageConfig) -> dict[str, str]:

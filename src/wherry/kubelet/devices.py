@@ -24,6 +24,8 @@ from wherry.objects.requests import Object
 logger = logging.getLogger("wherry.kubelet")
 
 RESOURCE = "nvidia.com/gpu"
+VARIABLE = "NVIDIA_VISIBLE_DEVICES"
+"""Tells NVIDIA's container toolkit which ones are meant."""
 
 _NVIDIA_SECONDS = 10.0
 
@@ -130,7 +132,7 @@ class Devices:
         return {
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
             "CUDA_VISIBLE_DEVICES": given,
-            "NVIDIA_VISIBLE_DEVICES": given or "void",
+            VARIABLE: given or "void",
         }
 
     def _free(self) -> list[str]:

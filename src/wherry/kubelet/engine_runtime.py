@@ -239,6 +239,8 @@ class EngineRuntime(abc.ABC, Generic[DriverT]):
             begun = state.exit_code == 0 or (folder / "started").exists()
             why = "" if begun else await driver.complaint(state.id, folder)
             oom = state.exit_code != 0 and await driver.out_of_memory(state.id)
+            if begun and state.exit_code and not oom:
+                await self._explain(state.id)
             outcome.write_text(json.dumps({"error": why, "oom_killed": oom}))
             self._spawn(self._clear(state.id))
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -248,6 +250,9 @@ class EngineRuntime(abc.ABC, Generic[DriverT]):
                 return replace(state, error=str(facts["error"]), exit_code=code, signal=None)
             return replace(state, oom_killed=state.oom_killed or bool(facts["oom_killed"]))
         return state
+
+    async def _explain(self, process_id: str) -> None:
+        """Say why a container's program has failed, where that is known better than to itself."""
 
     async def signal(self, process_id: str, number: int) -> None:
         """Send a signal; the image may have named another one for SIGTERM."""

@@ -110,7 +110,7 @@ def write(folder: Path, payload: Mapping[str, File], *, gid: int | None = None) 
     following.unlink(missing_ok=True)
     following.symlink_to(name)
     following.replace(current)
-    _link_names(folder, payload)
+    _link_names(folder, payload, fresh=previous is None)
     if previous is not None:
         shutil.rmtree(folder / previous, ignore_errors=True)
     return True
@@ -128,11 +128,15 @@ def _digest(payload: Mapping[str, File]) -> str:
 
 def _write_files(folder: Path, name: str, payload: Mapping[str, File]) -> None:
     making = folder / f"..making-{os.getpid()}"
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(mode=0o755)
+    try:
+        making.mkdir(mode=0o755)
+    except FileExistsError:  # of a try that was cut off
+        shutil.rmtree(making)
+        making.mkdir(mode=0o755)
     for path, file in payload.items():
         target = making / path
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if "/" in path:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         # Made closed and opened up afterwards: a secret is never readable in between.
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
@@ -140,7 +144,8 @@ def _write_files(folder: Path, name: str, payload: Mapping[str, File]) -> None:
             if file.uid is not None or file.gid is not None:
                 os.fchown(stream.fileno(), _number(file.uid), _number(file.gid))
             os.fchmod(stream.fileno(), stat.S_IMODE(file.mode))
-    shutil.rmtree(folder / name, ignore_errors=True)
+    if (folder / name).exists():  # of a try that was cut off after that
+        shutil.rmtree(folder / name)
     making.rename(folder / name)
 
 
@@ -148,9 +153,9 @@ def _number(who: int | None) -> int:
     return -1 if who is None else who
 
 
-def _link_names(folder: Path, payload: Mapping[str, File]) -> None:
-    wanted = {PurePosixPath(path).parts[0] for path in payload}
-    for entry in folder.iterdir():
+def _link_names(folder: Path, payload: Mapping[str, File], *, fresh: bool) -> None:
+    wanted = {path.partition("/")[0] for path in payload}
+    for entry in [] if fresh else folder.iterdir():
         if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in wanted:
             entry.unlink()
     for name in wanted:

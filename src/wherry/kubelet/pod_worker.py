@@ -157,6 +157,7 @@ class PodWorker:
         """Stop working; containers go on."""
         self._closed = True
         self._end_timers()
+        self._writer.close()
         self._pulls.close()
         self._containers.close()
 
@@ -242,6 +243,7 @@ class PodWorker:
             metadata.namespace(pod),
             hosts.pod_lines(pod, self._address, hostname, domain),
         )
+        self._shared.names.meet(metadata.namespace(pod))
         self._shared.hosts.add(metadata.uid(pod), entry)
 
     def _own_address(self, pod: Object) -> str:

@@ -1,5 +1,6 @@
 """Everything about the node agent that a person may want to set."""
 
+import functools
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -217,8 +218,13 @@ class KubeletSettings:
         """Folder of the pods' data that must not reach a disk, where the machine allows that."""
         if self.memory is not None:
             return self.memory
-        shm = Path("/dev/shm")  # noqa: S108 - its children are made with mode 0700 and checked for owner
-        if not (shm.is_dir() and os.access(shm, os.W_OK)):
-            return self.data / "memory"
-        seed = hashlib.sha256(str(self.data.resolve()).encode()).hexdigest()[:10]
-        return shm / f"wherry-{os.getuid()}-{seed}"
+        return _memory_for(self.data)
+
+
+@functools.cache
+def _memory_for(data: Path) -> Path:
+    shm = Path("/dev/shm")  # noqa: S108 - its children are made with mode 0700 and checked for owner
+    if not (shm.is_dir() and os.access(shm, os.W_OK)):
+        return data / "memory"
+    seed = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:10]
+    return shm / f"wherry-{os.getuid()}-{seed}"

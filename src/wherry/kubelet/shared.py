@@ -15,8 +15,10 @@ from wherry.controller.clock import Clock
 from wherry.controller.events import EventType, Recorder
 from wherry.kubelet import fields
 from wherry.kubelet.addresses import Addresses
+from wherry.kubelet.caches import Caches
 from wherry.kubelet.devices import Devices
 from wherry.kubelet.hosts import Hosts
+from wherry.kubelet.names import Names
 from wherry.kubelet.runtime import PodRuntime
 from wherry.kubelet.settings import KubeletSettings
 from wherry.kubelet.tokens import Tokens
@@ -28,20 +30,6 @@ from wherry.objects.resources import Resource
 logger = logging.getLogger("wherry.kubelet")
 
 _CONFIG = {"configMap": kinds.CONFIG_MAPS, "secret": kinds.SECRETS}
-
-
-@dataclass(frozen=True, slots=True)
-class Caches:
-    """The parts of the API that the agent watches."""
-
-    pods: Cache
-    config_maps: Cache
-    secrets: Cache
-    services: Cache
-    endpoint_slices: Cache
-    claims: Cache
-    volumes: Cache
-    environments: Cache
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +45,7 @@ class Shared:
         clock: Tells the time of day.
         addresses: Pod addresses.
         hosts: `/etc/hosts` files.
+        names: What is in them.
         tokens: Service account tokens.
         devices: GPUs.
         session: For HTTP probes.
@@ -73,6 +62,7 @@ class Shared:
     clock: Clock
     addresses: Addresses
     hosts: Hosts
+    names: Names
     tokens: Tokens
     devices: Devices
     session: aiohttp.ClientSession

@@ -12,6 +12,8 @@ logger = logging.getLogger("wherry.kubelet")
 
 _AGAIN_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.005
+_MOMENT_SECONDS = 0.005
+"""Changes that follow one another as quickly are one write: a short program's start and end, often."""
 
 
 class StatusWriter:
@@ -34,6 +36,7 @@ class StatusWriter:
         self._compute = compute
         self._dirty = False
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def offer(self, pod: Object) -> None:
         """Take a state of the pod if it is newer than what is known."""
@@ -43,14 +46,28 @@ class StatusWriter:
     def mark(self) -> None:
         """Write soon if there is anything new; returns at once."""
         self._dirty = True
-        if self._task is None or self._task.done():
-            self._task = self._shared.spawn(self._run(), f"status {metadata.name(self.pod)}")
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_MOMENT_SECONDS, self._begin)
 
     async def flush(self) -> None:
-        """Return once everything marked so far is written."""
-        self.mark()
+        """Return once everything marked so far is written, and what is new now."""
+        self._dirty = True
+        self.close()
+        self._begin()
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
+
+    def close(self) -> None:
+        """Forget what has been marked and is not being written."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._task is None or self._task.done():
+            self._task = self._shared.spawn(self._run(), f"status {metadata.name(self.pod)}")
 
     async def _run(self) -> None:
         while self._dirty:

@@ -78,6 +78,14 @@ class Transport(Protocol):
         """
         ...
 
+    def chunks(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield an answer that is no object, such as a log, as it comes; closing it ends it here.
+
+        Raises:
+            ApiError: the server refused; the class tells why.
+        """
+        ...
+
     async def close(self) -> None:
         """Release connections. Idempotent."""
         ...

@@ -3,9 +3,13 @@
 Each gives its own few facts as class attributes; the tests come with the class.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
+
+import pytest
 
 from wherry.builtin.settings import BuiltinSettings
 from wherry.objects import kinds, metadata, names
@@ -17,6 +21,17 @@ from wherry.testing.played import World
 from wherry.training import admission, build, component
 from wherry.training.framework import Count, Framework
 from wherry.training.job import Job
+from wherry.tuning import wire
+from wherry.tuning.algorithm import (
+    Algorithm,
+    Objective,
+    Parameter,
+    PastTrial,
+    Proposal,
+    Question,
+    Search,
+)
+from wherry.tuning.space import Space
 
 
 class FrameworkContract:
@@ -142,3 +157,171 @@ class FrameworkContract:
         await world.delete(self.framework.resource, "contract")
         await world.until_names(kinds.PODS, ())
         await world.until_names(kinds.SERVICES, ())
+
+
+class AlgorithmContract:
+    """What every search algorithm keeps to, on a space with all kinds of parameters.
+
+    A run is made of trials that fail now and then, and end in another order than they began.
+    """
+
+    algorithm: ClassVar[Algorithm]
+    """The one that is tried."""
+    settings: ClassVar[Mapping[str, str]] = {}
+    """What it needs."""
+    parameters: ClassVar[Sequence[Parameter]] = (
+        Parameter(name="lr", type="double", min="1e-5", max="1", distribution="logUniform"),
+        Parameter(name="drop", type="double", min="0", max="0.9", step="0.3"),
+        Parameter(name="width", type="int", min="2", max="64", distribution="logNormal"),
+        Parameter(name="batch", type="discrete", values=("64", "16", "32")),
+        Parameter(name="opt", type="categorical", values=("sgd", "adam")),
+        Parameter(
+            name="momentum",
+            type="double",
+            min="0",
+            max="1",
+            step="0.1",
+            distribution="normal",
+            parent="opt",
+            parent_values=("sgd",),
+        ),
+    )
+    """A space that it can search."""
+    free: ClassVar[frozenset[str]] = frozenset()
+    """Parameters whose values come from elsewhere than the space, such as a resource."""
+    ends: ClassVar[bool] = True
+    """Whether it goes through a finite space without repeating itself, and then ends."""
+    seeded: ClassVar[bool] = True
+    """Whether another seed leads to other points."""
+
+    def search(self, **changes: Any) -> Search:
+        """Return an experiment."""
+        plain = Search(
+            name="contract",
+            parameters=tuple(self.parameters),
+            objectives=(Objective(metric="loss"),),
+            settings=dict(self.settings),
+            max_trials=1000,
+            parallel=3,
+            seed=7,
+        )
+        return dataclasses.replace(plain, **changes)
+
+    def run(self, search: Search, count: int) -> list[PastTrial]:
+        """Return the trials of a run, three at a time, until it ends or has so many."""
+        trials: list[PastTrial] = []
+        state: Mapping[str, str] = {}
+        while len(trials) < count:
+            question = Question(search=search, trials=tuple(trials), wanted=3, state=state)
+            answer = self.algorithm.propose(question)
+            state = answer.state
+            for proposal in answer.proposals:
+                trials.append(played_trial(proposal, len(trials)))
+            # The last one runs on while the next are asked for.
+            trials = [finished_trial(trial) for trial in trials[:-1]] + trials[-1:]
+            if not answer.proposals:
+                if answer.ended:
+                    break
+                trials = [finished_trial(trial) for trial in trials]
+        return trials
+
+    def test_settings_are_taken_and_unknown_ones_are_named(self) -> None:
+        """What it needs is right; what it does not know is not passed over."""
+        assert list(self.algorithm.validate(self.search())) == []
+        unknown = self.search(settings={**self.settings, "random_state": "-1"})
+        fields = {cause.field for cause in self.algorithm.validate(unknown)}
+        assert fields <= {"spec.algorithm.algorithmSettings[random_state]"}
+        assert fields or not self.seeded
+
+    def test_asking_again_gives_the_same_answer(self) -> None:
+        """Nothing is kept between calls, and the question is left as it was; so over the wire."""
+        search = self.search()
+        trials = tuple(self.run(search, 24))
+        question = Question(search=search, trials=trials, wanted=4)
+        travelled = wire.asked(wire.propose(self.algorithm.name, question)).question
+        first = self.algorithm.propose(question)
+        assert self.algorithm.propose(travelled) == first
+        assert self.algorithm.propose(question) == first
+        assert wire.answer(wire.said(first)) == first
+        assert trials == tuple(self.run(search, 24))
+        assert len(first.proposals) <= 4
+
+    def test_points_lie_in_the_space(self) -> None:
+        """Every value is one that the space has, and conditional ones are there when they should."""
+        space = Space([one for one in self.parameters if one.name not in self.free])
+        for trial in self.run(self.search(), 40):
+            point = {k: text for k, text in trial.assignments.items() if k not in self.free}
+            assert space.holds(point), point
+
+    def test_it_goes_on_whatever_becomes_of_trials(self) -> None:
+        """Trials without a value, or with one that is no number, do not stop a search."""
+        search = self.search()
+        trials = self.run(search, 18)
+        for state, metrics in (
+            ("Failed", {}),
+            ("Killed", {}),
+            ("MetricsUnavailable", {}),
+            ("Succeeded", {"loss": float("nan")}),
+            ("EarlyStopped", {"loss": 3.0}),
+        ):
+            bad = [dataclasses.replace(one, state=state, metrics=metrics) for one in trials]
+            answer = self.algorithm.propose(Question(search=search, trials=bad, wanted=2))
+            assert answer.proposals
+
+    def test_a_seed_decides(self) -> None:
+        """The setting goes before the experiment's own seed."""
+        named = {**self.settings, "random_state": "3"}
+        one, other = self.search(seed=1), self.search(seed=2)
+        drawn = [self._points(search) for search in (one, one, other)]
+        assert drawn[0] == drawn[1]
+        if self.seeded:
+            assert drawn[0] != drawn[2]
+            fixed = [self._points(self.search(seed=seed, settings=named)) for seed in (1, 2)]
+            assert fixed[0] == fixed[1]
+
+    def test_a_finite_space_is_gone_through_once(self) -> None:
+        """Every point once, then the end is told."""
+        if not self.ends:
+            pytest.skip("points are repeated on purpose")
+        small = (
+            Parameter(name="a", type="int", min="1", max="3"),
+            Parameter(name="b", type="double", min="0", max="1", step="0.25"),
+        )
+        search = self.search(parameters=small, max_trials=None)
+        trials = self.run(search, 100)
+        assert len({tuple(trial.assignments.items()) for trial in trials}) == 15 == len(trials)
+        again = self.algorithm.propose(Question(search=search, trials=tuple(trials)))
+        assert again.ended
+        assert again.proposals == ()
+
+    def test_labels_can_be_labels(self) -> None:
+        """What it marks trials with is what Kubernetes takes."""
+        for trial in self.run(self.search(), 12):
+            for key, value in trial.labels.items():
+                assert not list(names.label_key(key)), key
+                assert not list(names.label_value(value)), value
+
+    def _points(self, search: Search) -> list[Mapping[str, str]]:
+        return [trial.assignments for trial in self.run(search, 8)]
+
+
+def played_trial(proposal: Proposal, index: int) -> PastTrial:
+    """Return the trial of a proposal, running."""
+    return PastTrial(
+        name=proposal.name or f"contract-{index}",
+        assignments=proposal.assignments,
+        state="Running",
+        labels=proposal.labels,
+        index=index,
+    )
+
+
+def finished_trial(trial: PastTrial) -> PastTrial:
+    """Return a trial as it ended: every ninth failed, others have a loss that follows from them."""
+    if trial.state != "Running":
+        return trial
+    if trial.index % 9 == 5:
+        return dataclasses.replace(trial, state="Failed")
+    text = "/".join(f"{name}={value}" for name, value in sorted(trial.assignments.items()))
+    loss = zlib.crc32(text.encode()) / (1 << 32)
+    return dataclasses.replace(trial, state="Succeeded", metrics={"loss": loss})

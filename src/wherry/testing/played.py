@@ -27,6 +27,7 @@ from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object, Transport
 from wherry.objects.resources import Resource
 from wherry.testing.clock import FakeClock
+from wherry.testing.played_logs import SAYS, PlayedLogs
 
 PLAY = "test/play"
 """Annotation of a pod that tells how it is played; see `PlayKubelet`."""
@@ -50,16 +51,21 @@ class PlayKubelet:
         clock: What its times are taken from.
         started: The pods that it has started, in order.
         playing: While this is not set, it looks away.
+        logs: What the pods print.
     """
 
-    def __init__(self, client: Client, clock: Clock | None = None) -> None:
+    def __init__(
+        self, client: Client, clock: Clock | None = None, logs: PlayedLogs | None = None
+    ) -> None:
         """Take what it works with.
 
         Args:
             client: With all rights.
             clock: The machine's by default.
+            logs: What the pods print; by default nobody reads it.
         """
         self.client = client
+        self.logs = logs or PlayedLogs(clock)
         self.clock: Clock = clock or SystemClock()
         self.started: list[Object] = []
         self.playing = asyncio.Event()
@@ -105,6 +111,9 @@ class PlayKubelet:
             return
         self.started.append(pod)
         namespace, name = metadata.namespaced_name(pod)
+        self.logs.begin(namespace, name)
+        if says := metadata.annotations(pod).get(SAYS):
+            self.logs.say(name, says, namespace)
         if play.startswith(("succeed", "fail")):
             code = int(play.partition("=")[2] or 1) if play.startswith("fail") else 0
             await self.finish(name, namespace or "", code)
@@ -176,6 +185,7 @@ class PlayKubelet:
                 ended["message"] = message
             status["containerStatuses"] = [_container(pod, {"terminated": ended}, ready=False)]
 
+        self.logs.end(namespace, name)
         await self.write(name, namespace, change)
 
     async def evict(self, name: str, namespace: str = "default") -> None:
@@ -257,7 +267,12 @@ class World:
     """
 
     def __init__(
-        self, transport: Transport, controllers: Controllers, *, clock: Clock | None = None
+        self,
+        transport: Transport,
+        controllers: Controllers,
+        *,
+        clock: Clock | None = None,
+        logs: PlayedLogs | None = None,
     ) -> None:
         """Take what it works with; nothing is started.
 
@@ -266,10 +281,11 @@ class World:
             controllers: Makes the controllers that run.
             clock: The machine's by default. With a `FakeClock`, `until` lets time pass as it does
                 in the world, so that what is tried again is; `FakeClock.advance` puts it forward.
+            logs: What the pods print, where the API reads it.
         """
         self.client = Client(transport)
         self.clock: Clock = clock or SystemClock()
-        self.kubelet = PlayKubelet(Client(transport), self.clock)
+        self.kubelet = PlayKubelet(Client(transport), self.clock, logs)
         self.manager: Manager | None = None
         self._transport = transport
         self._controllers = controllers
@@ -354,6 +370,11 @@ class World:
         """Delete an object."""
         where = "default" if resource.namespaced else None
         await self.client.delete(resource, name, where, propagation_policy=policy)
+
+    async def flush_events(self) -> None:
+        """Return once the events that the controllers have told are there."""
+        assert self.manager is not None, "they do not run"
+        await self.manager.flush_events()
 
     async def events(self, name: str) -> dict[str, str]:
         """Return reason → message of the events about an object."""
@@ -460,8 +481,9 @@ async def world(
         for one in run:
             yield from one.controllers(manager)
 
-    async with in_memory.api(run) as server:
-        made = World(server.transport(in_memory.ADMIN), controllers, clock=clock)
+    logs = PlayedLogs(clock)
+    async with in_memory.api(run, logs=logs) as server:
+        made = World(server.transport(in_memory.ADMIN), controllers, clock=clock, logs=logs)
         async with played(made):
             for one in run:
                 await installing.define(made.client, [kind.definition() for kind in one.kinds])

@@ -23,6 +23,7 @@ LOGIN = ("wherry", "secret")
 _HASH = "$2b$05$Pvztavi2KhVOQSy4aHdd6eQxZXlgqTYyXaVK9gVqaJzw4GCm0L786"
 _PACKAGES = {
     "runc": "runc",
+    "crun": "crun",
     "docker-registry": "docker-registry",
     "docker": "docker.io",
     "dockerd": "docker.io",

@@ -146,10 +146,13 @@ def _counts(framework: Framework, job: Job) -> Iterator[Cause]:
             field = f"spec.{framework.replicas_field}[{type_.name}].restartPolicy"
             accepted = ", ".join(framework.restart_policies)
             yield Cause(field, f'"{spec.restart_policy}": want one of {accepted}', _UNSUPPORTED)
-        if spec is None or type_.at_most is None or replicas_of(spec) <= type_.at_most:
+        if spec is None:
             continue
-        field = f"spec.{framework.replicas_field}[{type_.name}].replicas"
-        yield Cause(field, f"{spec.replicas}: want at most {type_.at_most}")
+        field, count = f"spec.{framework.replicas_field}[{type_.name}].replicas", replicas_of(spec)
+        if count < type_.at_least:
+            yield Cause(field, f"{count}: want at least {type_.at_least}")
+        if type_.at_most is not None and count > type_.at_most:
+            yield Cause(field, f"{count}: want at most {type_.at_most}")
 
 
 def _templates(framework: Framework, job: Job) -> Iterator[Cause]:
@@ -163,7 +166,9 @@ def _templates(framework: Framework, job: Job) -> Iterator[Cause]:
             if not container.get("image"):
                 yield Cause(f"{field}[{index}].image", "must be given", _REQUIRED)
         held = [str(container.get("name")) for container in containers]
-        if framework.container and framework.container not in held:
+        if not framework.container or not framework.container_required:
+            continue
+        if framework.container not in held:
             yield Cause(
                 field,
                 f'one has to be called "{framework.container}": it is told how to find the '

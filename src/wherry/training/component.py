@@ -10,6 +10,8 @@ from wherry.controller.manager import Manager
 from wherry.objects.declared.kind import Kind
 from wherry.objects.requests import Object
 from wherry.training import admission, controller, frameworks
+from wherry.training.chainer import component as chainer
+from wherry.training.chainer import controller as chainer_controller
 from wherry.training.framework import Framework, declared
 from wherry.training.frameworks import mpi
 from wherry.training.jobset import component as jobset
@@ -19,7 +21,7 @@ from wherry.training.launched import mpi_job
 from wherry.training.policies import gangs
 from wherry.training.trainer import component as trainer
 from wherry.training.trainer import controller as trainer_controller
-from wherry.training.trainer import runtimes
+from wherry.training.trainer import launchers, runtimes
 
 _ALL_VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 _RULES: tuple[Object, ...] = (
@@ -82,20 +84,22 @@ def of(chosen: Sequence[Framework]) -> Component:
 
 
 def _with_sets(jobs: Component) -> Component:
-    """Return a product with JobSet and Trainer v2 beside the jobs of ``kubeflow.org``."""
+    """Return a product with ChainerJob, JobSet and Trainer v2 beside the jobs of a framework."""
 
     def controllers(manager: Manager) -> list[Controller]:
         return [
             *jobs.controllers(manager),
+            chainer_controller.controller(manager),
             jobset_controller.controller(manager),
             trainer_controller.controller(manager),
+            launchers.controller(manager),
         ]
 
     return dataclasses.replace(
         jobs,
-        kinds=(*jobs.kinds, jobset.KIND, *trainer.KINDS),
+        kinds=(*jobs.kinds, chainer.KIND, jobset.KIND, *trainer.KINDS),
         controllers=controllers,
-        rules=(*jobs.rules, *jobset.RULES, *trainer.RULES),
+        rules=(*jobs.rules, *chainer.RULES, *jobset.RULES, *trainer.RULES),
         objects=runtimes.all_runtimes,
     )
 

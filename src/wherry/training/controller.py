@@ -105,6 +105,7 @@ class JobReconciler:
         await self._write(stored, after)
         left = limits.seconds_left(self._framework.read({**job.obj, "status": after}), now)
         waits += [] if left is None or end is not None else [max(left, 0.001)]
+        waits.append(0 if end else status.seconds_to_judge(self._framework, job, tally, now))
         due = min((wait for wait in waits if wait > 0), default=None)
         return None if due is None else Result(requeue_after_seconds=due)
 

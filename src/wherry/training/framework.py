@@ -32,12 +32,14 @@ class ReplicaType:
         name: As users write it, such as ``Worker``.
         required: Whether a job must have it.
         at_most: How many replicas it may have; None: any number.
+        at_least: How many it has to have where a job has the role.
         restart_policy: Of replicas that say nothing; empty: the framework's.
     """
 
     name: str
     required: bool = False
     at_most: int | None = None
+    at_least: int = 0
     restart_policy: str = ""
 
 
@@ -73,6 +75,8 @@ class Framework(abc.ABC):
     """The roles, in the order in which pods are made."""
     container: ClassVar[str]
     """Name of the container that trains; empty: whatever its name, it is the first."""
+    container_required: ClassVar[bool] = True
+    """Whether every pod must have a container of that name."""
     port_name: ClassVar[str]
     """Name of the port by which replicas meet."""
     port: ClassVar[int]

@@ -6,7 +6,7 @@ the end Running becomes False; what has failed stays so.
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from wherry.training.job import Job
 from wherry.training.policies import limits, restarts
 
 _MESSAGE_LENGTH: Final = 512
+_PEER_SECONDS: Final = 2.0
+"""How long a failure that is final waits for the news that a peer was killed, and was its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,10 @@ def verdict(framework: Framework, job: Job, tally: Tally, now: datetime.datetime
     if framework.succeeded(job, tally.counts):
         message = f"{job.kind} {job.name} successfully completed."
         return Verdict(kinds.SUCCEEDED, f"{job.kind}Succeeded", message)
-    retried = [each for pod in tally.retried if (each := replica_of(job, pod)) is not None]
     # What has lost a peer fails of that: where all start anew with the peer, it is no failure of its own.
-    together = bool(retried) and framework.restarts_all(job, retried)
-    for pod in () if together else tally.lost:
+    excused = _start_together(framework, job, tally.retried)
+    waits = seconds_to_judge(framework, job, tally, now) > 0
+    for pod in () if excused or waits else tally.lost:
         type_ = type_of(job, pod)
         if not framework.tolerates_failure(type_, job):
             message = f"{job.kind} {job.name} is failed because {_why(framework, pod, type_)}."
@@ -63,6 +65,29 @@ def verdict(framework: Framework, job: Job, tally: Tally, now: datetime.datetime
         message = f"{job.kind} {job.name} has failed: {why}"
         return Verdict(kinds.FAILED, reason, message)
     return None
+
+
+def _start_together(framework: Framework, job: Job, pods: Iterable[Object]) -> bool:
+    replicas = [each for pod in pods if (each := replica_of(job, pod)) is not None]
+    return bool(replicas) and framework.restarts_all(job, replicas)
+
+
+def seconds_to_judge(framework: Framework, job: Job, tally: Tally, now: datetime.datetime) -> float:
+    """Return for how long a failure that is final may turn out to be another's; 0: it is its own.
+
+    A rank that is killed takes the others along, and which end is told first is chance.
+    """
+    ends = [ended for pod in tally.lost if (ended := restarts.ended(pod)) is not None]
+    running = [
+        pod
+        for pod in tally.pods.values()
+        if (pod.get("status") or {}).get("phase") == "Running"
+        and (each := replica_of(job, pod)) is not None
+        and each.spec.restart_policy == kinds.EXIT_CODE
+    ]
+    if not ends or not _start_together(framework, job, running):
+        return 0.0
+    return max(0.0, _PEER_SECONDS - (now - min(ends)).total_seconds())
 
 
 def _why(framework: Framework, pod: Object, type_: str) -> str:

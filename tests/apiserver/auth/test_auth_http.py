@@ -1,8 +1,10 @@
 """Who one is over real TLS, and what one is told when one may not."""
 
 import asyncio
+import contextlib
 import datetime
 import json
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,30 @@ async def test_plain_http_and_old_tls_are_refused(cluster: Any) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.open_connection("127.0.0.1", cluster.server.port, ssl=context)
+
+
+async def test_a_client_that_does_nothing_more_does_not_hold_up_the_end(cluster: Any) -> None:
+    port, authority = cluster.server.port, cluster.identity.pki.authority.certificate.decode()
+
+    def connected() -> socket.socket:
+        context = ssl.create_default_context(cadata=authority)
+        tls = context.wrap_socket(
+            socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1"
+        )
+        tls.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in tls.recv(65536)
+        return socket.socket(fileno=tls.detach())
+
+    def read_to_the_end(idle: socket.socket) -> None:
+        # Sooner than the server would give up waiting for the client to agree to the end of TLS.
+        idle.settimeout(1.5)
+        with idle, contextlib.suppress(ConnectionResetError):
+            while idle.recv(65536):
+                pass
+
+    idle = await asyncio.to_thread(connected)
+    await cluster.server.stop()
+    await asyncio.to_thread(read_to_the_end, idle)
 
 
 async def test_nobody_sees_health_and_version_only(cluster: Any) -> None:

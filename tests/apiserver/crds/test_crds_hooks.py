@@ -12,6 +12,7 @@ from wherry.apiserver.identity import Decision, User
 from wherry.apiserver.inprocess import InProcessTransport
 from wherry.apiserver.server import ApiServer, Extensions
 from wherry.objects import errors, kinds
+from wherry.objects.declared.kind import Reference, Related, Seen
 from wherry.objects.errors import Cause
 from wherry.objects.requests import MERGE_PATCH, Object, Request
 from wherry.objects.resources import Resource
@@ -100,6 +101,29 @@ async def test_a_status_is_written_whatever_the_rules_say_of_the_spec(
     written = await transport.send(Request("patch", V1, name="a", subresource="status", **how))
     assert written["status"] == {"ready": 1}
     assert [each["apiVersion"] for each in asked] == ["example.com/v2"]
+
+
+async def test_objects_are_checked_against_those_that_they_speak_of(
+    store: Store, link_definition: Any, convert_link: Any
+) -> None:
+    def target(new: Object) -> Reference:
+        return Reference(kinds.CONFIG_MAPS, new["spec"]["host"] or "none", "default")
+
+    def check(new: Object, old: Object | None, seen: Seen) -> list[Cause]:
+        found = seen[target(new)]
+        return [] if found else [Cause("spec.host", "there is no such ConfigMap")]
+
+    related = Related(lambda new, _: [target(new)], check)
+    hooks = Hooks(validate=validate, related=related, convert=convert_link)
+    transport = await _started(store, hooks, link_definition("v2"))
+    with pytest.raises(errors.InvalidError, match="no such ConfigMap"):
+        await _create(transport, V1, hostPort="h:1")
+    # What is wrong by itself is not looked up.
+    with pytest.raises(errors.InvalidError, match="is bad"):
+        await _create(transport, V1, hostPort="bad:1")
+    config: Any = {"metadata": {"name": "h"}, "data": {}}
+    await transport.send(Request("create", kinds.CONFIG_MAPS, body=config, **IN_DEFAULT))
+    await _create(transport, V1, hostPort="h:1")
 
 
 async def test_functions_come_before_a_webhook_of_the_definition(

@@ -81,6 +81,25 @@ def main():
     )
     told["function"] = training.get_job_logs("from-function", job_kind="TFJob", is_master=False)[0]
 
+    slow = "import time\nfor n in range(4):\n    print('step', n)\n    time.sleep(0.5)"
+    training.create_job(job("followed", slow))
+    training.wait_for_job_conditions(
+        "followed", expected_conditions={"Running"}, timeout=30, polling_interval=1
+    )
+    told["created"] = training.is_job_created("followed")
+    told["running"] = training.is_job_running("followed")
+    told["live"], told["events"] = training.get_job_logs("followed", follow=True, verbose=True)
+    training.delete_job("followed")
+
+    training.create_job(job("bad", "raise SystemExit(3)"))
+    try:
+        training.wait_for_job_conditions("bad", timeout=30, polling_interval=1)
+    except RuntimeError as error:
+        told["raised"] = str(error)
+    told["failed"] = training.is_job_failed("bad")
+    told["conditions"] = [each.type for each in training.get_job_conditions("bad")]
+    training.delete_job("bad")
+
     training.create_job(job("changed", "import time; time.sleep(1000)"))
     training.wait_for_job_conditions(
         "changed", expected_conditions={"Running"}, timeout=30, polling_interval=1

@@ -129,6 +129,19 @@ async def make_claims(world: World, namespace: str) -> None:
                 )
 
 
+async def make_place(world: World, namespace: str) -> None:
+    """Make the accounts and the nodes that pods ask for and that manifests leave to their users."""
+    for job in (await world.client.list(kinds.JOBS, namespace)).items:
+        spec = job["spec"]["template"]["spec"]
+        account = spec.get("serviceAccountName")
+        if account and await world.find(kinds.SERVICE_ACCOUNTS, account, namespace) is None:
+            meta = {"name": account, "namespace": namespace}
+            await world.create(kinds.SERVICE_ACCOUNTS, {"metadata": meta})
+        if spec.get("nodeSelector"):
+            labels = {"metadata": {"labels": spec["nodeSelector"]}}
+            await world.client.patch(kinds.NODES, "node", labels)
+
+
 async def end(world: World, namespace: str) -> None:
     """End every pod that runs, well."""
     for pod in (await world.client.list(kinds.PODS, namespace)).items:
@@ -148,6 +161,7 @@ async def test_the_manifest_is_taken_and_comes_to_its_end(world, project, name):
         async def ended(
             made: Object = made, namespace: str = namespace, resource: Any = resource
         ) -> bool:
+            await make_place(world, namespace)
             await make_claims(world, namespace)
             await end(world, namespace)
             obj = await world.client.get(resource, metadata.name(made), namespace)

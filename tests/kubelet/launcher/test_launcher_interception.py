@@ -248,3 +248,36 @@ cost(10); print(min(cost(100) for _ in range(3)) * 1e6)
 """
     microseconds = float(await addressed.output_of(addressed.python(code, address=new_address())))
     assert microseconds < 2000  # about 100 on an idle machine
+
+
+async def test_others_know_a_pod_by_its_address(
+    addressed: Any, eventually: Any, new_address: Any
+) -> None:
+    code = """
+import socket, sys
+s = socket.socket(); s.bind(("0.0.0.0", 0)); s.listen(); print(s.getsockname()[1], flush=True)
+while True:
+    c, (host, _) = s.accept(); c.sendall(host.encode()); c.close()
+"""
+    server, client = new_address(), new_address()
+    listening = addressed.python(code, address=server)
+    await addressed.start(listening)
+    port = (await eventually(lambda: addressed.output(listening.id))).strip()
+    for timeout in (None, 5.0):
+        asking = addressed.python(CLIENT.replace("TIMEOUT", repr(timeout)), address=client)
+        asking = _with(asking, port, server, f"::ffff:{server}")
+        assert await addressed.output_of(asking) == f"{client}\n" * 2
+    own = _with(addressed.python(CLIENT.replace("TIMEOUT", "5"), address=server), port, server)
+    assert await addressed.output_of(own) == f"{server}\n"
+
+
+async def test_a_source_that_the_program_has_chosen_stays(addressed: Any, new_address: Any) -> None:
+    code = """
+import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind((sys.argv[1], 0)); mine = s.getsockname()
+c = socket.socket(type=socket.SOCK_DGRAM); c.connect(mine); print(c.getsockname()[0])
+d = socket.socket(type=socket.SOCK_DGRAM); d.bind(("127.99.1.1", 0)); d.connect(mine); print(d.getsockname()[0])
+"""
+    address = new_address()
+    text = await addressed.output_of(_with(addressed.python(code, address=address), address))
+    assert text == f"{address}\n127.99.1.1\n"

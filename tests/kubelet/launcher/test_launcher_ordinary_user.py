@@ -29,6 +29,7 @@ echo x > /wherry-ro/new || echo refused
 echo y > /wherry-tmp/y && cat /wherry-tmp/y; echo z > /wherry-data/x/new
 '''
 ASK = "import socket,sys; print(socket.create_connection(('localhost', int(sys.argv[1]))).recv(9).decode())"
+SEEN = "import socket; print(*(name for _, name in socket.if_nameindex()))"
 
 async def main(folder):
     facts = {}
@@ -61,6 +62,8 @@ async def main(folder):
         facts[f"server {n}"] = log(f"s{n}")
     done = await launcher.execute("s1", [PYTHON, "-c", ASK, port], timeout_seconds=10)
     facts["execute"] = [done.exit_code, done.output.decode()]
+    done = await launcher.execute("s1", [PYTHON, "-c", SEEN], timeout_seconds=10)
+    facts["seen"] = [done.exit_code, done.output.decode().split()]
     pid = (await launcher.list())[1].pid
     os.kill(launcher.pid, signal.SIGKILL)
     async for state in launcher.exits():
@@ -112,4 +115,5 @@ def test_an_ordinary_user_gets_nearly_all() -> None:
     for number in (1, 2):
         assert facts[f"server {number}"] == [f"127.21.{port % 250}.{number} {port}"]
     assert facts["execute"] == [0, "hi\n"]
+    assert facts["seen"] == [0, ["lo", "eth0"]]
     assert "launcher died" in facts["lost"]

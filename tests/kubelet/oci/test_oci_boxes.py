@@ -1,5 +1,6 @@
 """What image and pod together come to, and what an engine is told of it."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from wherry.kubelet import boxes
 from wherry.kubelet.launcher.types import Mount
-from wherry.kubelet.oci import accounts, bundle, capabilities, engine
+from wherry.kubelet.oci import accounts, bundle, capabilities, daemon_options, engine, gpus
 from wherry.kubelet.oci.image_config import ImageConfig
 from wherry.kubelet.runtime import ContainerStart, Image
 from wherry.kubelet.users import Identity, IdentityError
@@ -128,6 +129,41 @@ def test_what_the_engine_is_told() -> None:
     assert "pid" not in kinds
     assert "network" not in kinds
     assert {"ipc", "uts", "mount"} <= kinds
+
+
+def test_gpus_are_devices_and_the_driver_comes_by_its_own_hook() -> None:
+    limits = {"resources": {"limits": {"nvidia.com/gpu": 2}}}
+    files = (gpus.Device("/dev/nvidia1", 195, 1), gpus.Device("/dev/nvidiactl", 195, 255))
+    found = dataclasses.replace(
+        box(limits), gpus=("1",), devices=files, gpu_hook="/usr/bin/nvidia-hook", owner=None
+    )
+    config = bundle.config(found)
+    assert [one["path"] for one in config["linux"]["devices"]] == ["/dev/nvidia1", "/dev/nvidiactl"]
+    allowed = config["linux"]["resources"]["devices"]
+    assert allowed[0] == {"allow": False, "access": "rwm"}
+    assert [one["minor"] for one in allowed[1:]] == [1, 255]
+    assert config["hooks"]["prestart"][0]["args"] == ["nvidia-hook", "prestart"]
+    for kind, expected in (("docker", "--gpus"), ("podman", "--device")):
+        line = daemon_options.of(found, kind=kind, image="i", variables="v", names=())
+        assert expected in line
+        assert line[line.index(expected) + 1] in {'"device=1"', "/dev/nvidia1"}
+
+
+def test_devices_are_those_that_the_machine_has(tmp_path: Path) -> None:
+    (tmp_path / "nvidia0").write_text("no device")
+    (tmp_path / "nvidia1").symlink_to("/dev/null")
+    assert gpus.devices(("0", "1"), tmp_path) == (gpus.Device("/dev/nvidia1", 1, 3),)
+    assert gpus.devices((), Path("/dev")) == ()
+
+
+def test_processes_are_counted_and_may_be_seen_by_the_whole_pod() -> None:
+    found = dataclasses.replace(box(pod={"shareProcessNamespace": True}), pids=20, owner=None)
+    linux = bundle.config(found)["linux"]
+    assert linux["resources"]["pids"] == {"limit": 20}
+    assert "pid" not in {one["type"] for one in linux["namespaces"]}
+    line = daemon_options.of(found, kind="docker", image="i", variables="v", names=())
+    assert line[line.index("--pids-limit") + 1] == "20"
+    assert line[line.index("--pid") + 1] == "host"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pods of real images, run by runc."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import time
@@ -120,6 +121,59 @@ async def test_limits_hold(node: Any, runc: str, image: str, tool: Tool) -> None
     ended = done["status"]["containerStatuses"][0]["state"]["terminated"]
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
     await until(lambda: not leftovers(node))
+
+
+COUNT = """
+import os
+held = 1
+try:
+    while held < 100:
+        if os.fork() == 0:
+            os.read(os.pipe()[0], 1)
+        held += 1
+except OSError:
+    print(held)
+"""
+
+
+async def test_processes_are_counted(node: Any, runc: str, image: str, tool: Tool) -> None:
+    await node.stop()
+    node.settings = dataclasses.replace(node.settings, pod_pids_limit=20)
+    await node.start()
+    pod = await tool(image, "python3.11", "-u", "-c", COUNT)
+    await node.wait_phase(pod, "Succeeded")
+    assert await node.log(pod) == "20\n"
+    await until(lambda: not leftovers(node))
+
+
+async def test_containers_of_a_pod_may_see_one_another(
+    node: Any, runc: str, image: str, tool: Tool
+) -> None:
+    """The second ends the first."""
+    await node.wait_phase(await tool(image), "Succeeded")
+    look = (
+        "import os, pathlib, signal, time\n"
+        "while True:\n"
+        "    for at in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
+        "        try:\n"
+        "            if at.read_bytes() == b'sleep\\x00774\\x00':\n"
+        "                os.kill(int(at.parent.name), signal.SIGKILL)\n"
+        "                raise SystemExit\n"
+        "        except OSError:\n"
+        "            pass\n"
+        "    time.sleep(0.05)\n"
+    )
+    containers = [
+        {"name": "main", "image": image, "command": ["sleep", "774"]},
+        {"name": "other", "image": image, "command": ["python3.11", "-c", look]},
+    ]
+    pod = await node.pod_of(containers, shareProcessNamespace=True)
+    done = await node.wait_phase(pod, "Failed")
+    codes = {
+        each["name"]: each["state"]["terminated"]["exitCode"]
+        for each in done["status"]["containerStatuses"]
+    }
+    assert codes == {"main": 137, "other": 0}
 
 
 async def test_programs_that_are_not_there(node: Any, runc: str, image: str, tool: Tool) -> None:

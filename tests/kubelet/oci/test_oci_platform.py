@@ -1,5 +1,6 @@
 """Real images on a whole platform, by kubectl: what Kubernetes' own users do with theirs."""
 
+import functools
 import json
 import re
 import sys
@@ -149,6 +150,80 @@ def test_a_deployment_of_images(
     kubectl("delete", "deployment", "boxed", "plain")
     containers = running.directory / "oci" / "run"
     eventually(lambda: not list(containers.iterdir()), 30)
+
+
+def member(name: str, container: Object) -> list[Object]:
+    """Return a pod with a Service and a headless one before it."""
+    labels = {"app": name}
+    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+    container = {
+        "name": "main",
+        "readinessProbe": probe,
+        "env": [{"name": "SAYS", "value": name}],
+        **container,
+    }
+    ports = [{"port": 80, "targetPort": 8080}]
+    spec = {
+        "hostname": name,
+        "subdomain": "pods",
+        "containers": [container],
+        "terminationGracePeriodSeconds": 0,
+    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": labels},
+            "spec": spec,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": labels, "ports": ports},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "pods"},
+            "spec": {"selector": labels, "clusterIP": "None", "ports": ports},
+        },
+    ]
+
+
+def test_pods_of_both_kinds_find_and_reach_one_another(
+    running: RunningPlatform,
+    kubectl: Kubectl,
+    registry: TestRegistry,
+    base: bytes,
+    runc: str,
+    tmp_path: Path,
+) -> None:
+    """A process and an image, each in a namespace of its own, by every name and by the cluster's address."""
+    kubectl("create", "namespace", "near")
+    near = Kubectl(kubectl.command[0], running.kubeconfig, tmp_path / "home", "near")
+    boxed, plain = (kubectl, "boxed", "python3.11"), (near, "plain", "python")
+    kubectl.apply(*member("boxed", {"image": server(registry, base, "boxed")}))
+    near.apply(*member("plain", {"image": "python:3", "command": ["python", "-c", SERVER]}))
+    for home, name, _ in (boxed, plain):
+        home("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s", seconds=90)
+    for (home, caller, python), (there, name, _) in ((boxed, plain), (plain, boxed)):
+        ip = there.get("service", name)["spec"]["clusterIP"]
+        pod = there.get("pod", name)["status"]["podIP"]
+        domain = there.namespace
+        places = [
+            *(f"{name}.{domain}{rest}" for rest in ("", ".svc", ".svc.cluster.local")),
+            *(f"{name}.pods.{domain}.svc{rest}:8080" for rest in ("", ".cluster.local")),
+            *(f"pods.{domain}:8080", ip, f"{pod}:8080"),
+        ]
+        program = f"for place in {places!r}: print(u.urlopen('http://' + place).read().decode())"
+        line = ("exec", caller, "--", python, "-c", f"import urllib.request as u\n{program}")
+        reached = functools.partial(says, home, line, f"{name}\n" * len(places))
+        eventually(reached, 30, what=f"{caller} reaches {name}")
+
+
+def says(kubectl: Kubectl, line: tuple[str, ...], expected: str) -> bool:
+    return kubectl.run(*line).out == expected
 
 
 def only(kubectl: Kubectl) -> Any:

@@ -1,9 +1,12 @@
 """Archives of strangers: what overlayfs needs of them, and that nothing gets out."""
 
 import gzip
+import hashlib
 import io
 import os
+import shutil
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wherry.kubelet.oci import rootfs, unpacking
+from wherry.kubelet.oci import rootfs, unpacking, zstd
 from wherry.testing.images import digest, layer
 
 BOUNDS = unpacking.Bounds(10 * 1024 * 1024, entries=100)
@@ -185,7 +188,7 @@ def test_marks_of_overlayfs_itself_cannot_be_smuggled_in(tmp_path: Path) -> None
         (layer([file(f"f{n}") for n in range(101)]), "more than 100 entries"),
         (layer([file("big", "x" * (11 * 1024 * 1024))]), "more than 10485760 bytes"),
         (gzip.compress(b"\0" * (64 * 1024 * 1024)), "larger than allowed"),
-        (b"\x28\xb5\x2f\xfd....", "zstd"),
+        (b"\x28\xb5\x2f\xfd....", "zstd|not a tar archive"),
         (b"no archive at all" * 100, "not a tar archive"),
         (gzip.compress(layer([file("a", "text")]))[:-20], "not a tar archive"),
         (b"", "not a tar archive"),
@@ -197,6 +200,49 @@ def test_bounds_and_nonsense(tmp_path: Path, content: bytes, message: str) -> No
     (tmp_path / "x").write_bytes(content)
     (tmp_path / "fs").mkdir()
     with pytest.raises(unpacking.LayerError, match=message):
+        unpacking.unpack(tmp_path / "x", tmp_path / "fs", BOUNDS)
+
+
+def compressed(content: bytes) -> bytes:
+    zstd = shutil.which("zstd")
+    if zstd is None:
+        pytest.skip("zstd is not installed")
+    return subprocess.run([zstd, "-q", "-c"], input=content, capture_output=True, check=True).stdout
+
+
+def test_layers_may_be_compressed_with_zstd(tmp_path: Path) -> None:
+    plain = layer([file("large", "x" * 3_000_000), file("small", "text")])
+    (tmp_path / "x").write_bytes(compressed(plain))
+    (tmp_path / "fs").mkdir()
+    digest, size = unpacking.unpack(
+        tmp_path / "x", tmp_path / "fs", unpacking.Bounds(size_bytes=10**7)
+    )
+    assert digest == f"sha256:{hashlib.sha256(plain).hexdigest()}"
+    assert (tmp_path / "fs/small").read_text() == "text"
+    assert size == 3_000_004
+
+
+@pytest.mark.parametrize("spoilt", ["cut off", "bomb"])
+def test_what_zstd_makes_of_a_layer_is_bounded_and_checked(tmp_path: Path, spoilt: str) -> None:
+    if spoilt == "bomb":
+        content, message = compressed(b"\0" * (64 * 1024 * 1024)), "larger than allowed"
+    else:
+        content = compressed(layer([file("a", os.urandom(400_000).hex())]))[:-2000]
+        message = "damaged|not a tar archive"
+    (tmp_path / "x").write_bytes(content)
+    (tmp_path / "fs").mkdir()
+    with pytest.raises(unpacking.LayerError, match=message):
+        unpacking.unpack(tmp_path / "x", tmp_path / "fs", BOUNDS)
+
+
+def test_without_zstd_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zstd, "_PATH", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "x").write_bytes(zstd.MAGIC + b"....")
+    (tmp_path / "fs").mkdir()
+    with pytest.raises(unpacking.LayerError, match="install that program"):
         unpacking.unpack(tmp_path / "x", tmp_path / "fs", BOUNDS)
 
 

@@ -31,6 +31,6 @@ for step in range(start, STEPS):
         # Agent and worker at once, as when a machine is gone.
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.02)
+    time.sleep(0.1)
 sys.stdout.write(json.dumps({"done": rank, "size": size}) + "\n")
 dist.destroy_process_group()

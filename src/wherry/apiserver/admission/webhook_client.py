@@ -36,6 +36,29 @@ def _trust(ca_bundle: str) -> ssl.SSLContext:
         raise WebhookCallError(f"the caBundle holds no certificates: {error}") from error
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer that cuts the connection where it is given up before its end.
+
+    A webhook that is late may also be late to agree to an orderly end of TLS.
+    """
+
+    def close(self) -> None:
+        """Give it up."""
+        self._cut()
+        super().close()
+
+    def release(self) -> Any:
+        """Give the connection back to the pool where all of the answer has come."""
+        self._cut()
+        return super().release()
+
+    def _cut(self) -> None:
+        connection = self.connection
+        # There is none any more once all has come.
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+
 class WebhookClient:
     """Keeps connections to webhooks.
 
@@ -133,7 +156,7 @@ class WebhookClient:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(response_class=_Response)
         return self._session
 
     def _place(self, config: Mapping[str, Any]) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wherry.apiserver import conversions
 from wherry.apiserver.crds.strategy import CustomStrategy
 from wherry.apiserver.strategy import Context
+from wherry.objects.declared.kind import Related
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 
@@ -26,6 +27,7 @@ class Hooks:
         default: Returns an object with what the user left out filled in; idempotent.
         validate: Returns what is wrong with an object, given the one it replaces (None: it is new). Not
             asked about writes of the status and of objects that are being deleted.
+        related: What is checked against other objects, once `validate` finds nothing.
         warnings: Returns what the writer of an object should know; it does not stop the write.
         convert: Returns an object in another of its versions, `(object, apiVersion)`. Nothing may get
             lost on the way there and back, and it must take whatever the schema takes. Of the metadata
@@ -34,6 +36,7 @@ class Hooks:
 
     default: Callable[[Object], Object] | None = None
     validate: Callable[[Object, Object | None], Sequence[Cause]] | None = None
+    related: Related | None = None
     warnings: Callable[[Object], Sequence[str]] | None = None
     convert: Convert | None = None
 
@@ -82,12 +85,20 @@ class HookedStrategy(CustomStrategy):
         obj.update(back)
 
     def validate(self, obj: Object, old: Object | None, context: Context) -> list[Cause]:
-        """Return what the kind's own function finds."""
+        """Return what the kind's own functions find."""
+        hooks = self._hooks
         apart = context.subresource == "status" or "deletionTimestamp" in obj["metadata"]
-        if self._hooks.validate is None or apart:
+        if apart or (hooks.validate is None and hooks.related is None):
             return []
-        before = self._stored(old) if old is not None else None
-        return list(self._hooks.validate(self._stored(obj), before))
+        after, before = self._stored(obj), self._stored(old) if old is not None else None
+        causes = list(hooks.validate(after, before)) if hooks.validate else []
+        if causes or hooks.related is None:
+            return causes
+        seen = {
+            each: context.lookup.get(each.resource, each.name, each.namespace)
+            for each in hooks.related.references(after, before)
+        }
+        return list(hooks.related.validate(after, before, seen))
 
     def warnings(self, obj: Object) -> list[str]:
         """Return what the kind's own function tells."""

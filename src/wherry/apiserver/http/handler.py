@@ -326,17 +326,10 @@ class Handler:
     async def _log(
         self, request: web.BaseRequest, call: Call, way: passing.Passing
     ) -> web.StreamResponse:
-        asked, core = call.request, self._parts.registry.core
         if request.method != "GET":
             raise errors.MethodNotAllowedError("logs can only be read")
         await way.enter()
-        pod = core.committed(core.served(call), asked.name or "", asked.namespace).value()
-        options = pod_streams.log_options(call)
-        container = pod_streams.container_of(pod, asked.options.get("container", ""))
-        node = self._parts.pod_streams
-        if node is None:
-            raise errors.ServiceUnavailableError("no node is attached: there are no logs to read")
-        chunks = node.logs(asked.namespace or "", asked.name or "", container, options)
+        chunks = pod_streams.log(self._parts.pod_streams, self._parts.registry.core, call)
         way.leave()
         try:
             # What is wrong is known with the first chunk, while it can still be said.

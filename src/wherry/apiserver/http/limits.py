@@ -83,6 +83,14 @@ class Connection(web.RequestHandler):
         self._bounds.closed(self, self._address)
         super().connection_lost(exc)
 
+    def force_close(self) -> None:
+        """Cut the connection: a client that is gone never agrees to an orderly end of TLS."""
+        if self.transport is not None:
+            # In some patch levels of Python, TLS that was closed twice cannot be aborted any more.
+            with contextlib.suppress(AttributeError):
+                self.transport.abort()
+        super().force_close()
+
     def data_received(self, data: bytes) -> None:
         """Note when a request begins."""
         if not self._since and not self.answering:
@@ -124,6 +132,7 @@ class Connections:
         self._by_address: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         self._sweep: asyncio.TimerHandle | None = None
+        self._ended = False
 
     def __len__(self) -> int:
         return len(self._open)
@@ -131,6 +140,7 @@ class Connections:
     def factory(self, server: web.Server) -> Callable[[], Connection]:
         """Return what makes the protocol of a new connection."""
         loop, limits = asyncio.get_running_loop(), self.limits
+        self._ended = False
         return lambda: Connection(
             self,
             server,
@@ -143,6 +153,10 @@ class Connections:
 
     def opened(self, connection: Connection, address: str) -> None:
         """Take in a new connection, and close one where that makes too many."""
+        if self._ended:
+            # The server stopped while they were agreeing on TLS.
+            connection.force_close()
+            return
         self._open[connection] = None
         self._by_address[address] += 1
         if self._sweep is None:
@@ -187,7 +201,8 @@ class Connections:
                 del self._streams[name]
 
     def close(self) -> None:
-        """Stop looking after them."""
+        """Stop looking after them, and take none any more."""
+        self._ended = True
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -201,5 +216,6 @@ class Connections:
 
     def _cut(self, connection: Connection, why: str) -> None:
         self.refused[why] += 1
-        if isinstance(transport := connection.transport, asyncio.Transport):
-            transport.abort()
+        # Not asked for its class: uvloop's transports do the same things without being of asyncio's.
+        if connection.transport is not None:
+            connection.transport.abort()

@@ -13,11 +13,14 @@ import yaml
 
 from wherry import components
 from wherry.cli import failures
+from wherry.cli.home import Home
 from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.transports.http import HttpTransport
 from wherry.cluster import registration, running
+from wherry.controller import surroundings
 from wherry.controller.component import Component
+from wherry.controller.surroundings import Surroundings
 
 NAMESPACE = "wherry-system"
 
@@ -48,6 +51,10 @@ async def _work(options: Namespace, chosen: Sequence[Component], namespace: str)
         leader_election=options.leader_election,
         webhooks=_webhooks(options),
         lease=(options.lease_duration, options.renew_deadline, options.retry_period),
+        surroundings=Surroundings(
+            home=Home.of(None).directory / "products",
+            options=surroundings.options_of(os.environ),
+        ),
     )
     try:
         settings.election()

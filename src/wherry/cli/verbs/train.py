@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wherry.cli import columns, failures, session
+from wherry.client.clusters import Cluster
+from wherry.client.functions.errors import PackagingError
 from wherry.objects import metadata
 from wherry.training.sdk import jobs, starting
-from wherry.training.sdk.clusters import Cluster
 from wherry.training.sdk.errors import FailedError, TrainingError
 from wherry.training.sdk.settings import Settings
 from wherry.training.sdk.training import Training
@@ -25,7 +26,7 @@ def run(options: Namespace) -> int:
     """
     try:
         return _ACTIONS[options.action](options)
-    except TrainingError as error:
+    except (PackagingError, TrainingError) as error:
         raise failures.CommandError(str(error)) from error
 
 
@@ -130,15 +131,7 @@ def _row(job: jobs.Job, obj: Any, now: datetime.datetime) -> list[str]:
         if any(each[key] for each in state.replicas.values())
     ]
     age = now - metadata.parse_time(obj["metadata"]["creationTimestamp"])
-    return [job.name, job.resource.kind, state.phase, ", ".join(counts), _span(age)]
-
-
-def _span(span: datetime.timedelta) -> str:
-    seconds = max(0, int(span.total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    return [job.name, job.resource.kind, state.phase, ", ".join(counts), columns.span(age)]
 
 
 def _stop(options: Namespace) -> int:

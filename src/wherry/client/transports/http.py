@@ -26,6 +26,29 @@ _WATCH_GRACE_SECONDS = 30.0
 _READ_BUFFER_BYTES = 256 * 1024
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer that cuts the connection where it is given up before its end.
+
+    An orderly end of TLS would take as long as the server likes, and need the event loop all that time.
+    """
+
+    def close(self) -> None:
+        """Give it up."""
+        self._cut()
+        super().close()
+
+    def release(self) -> Any:
+        """Give the connection back to the pool where all of the answer has come."""
+        self._cut()
+        return super().release()
+
+    def _cut(self) -> None:
+        connection = self.connection
+        # There is none any more once all has come.
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+
 class HttpTransport:
     """Sends requests to one API server; conforms to `requests.Transport`.
 
@@ -80,11 +103,12 @@ class HttpTransport:
         """
         call = wire.HttpCall("GET", path, {"Accept": "*/*"}, None)
         async with self._answer(call, None) as response:
-            try:
-                async for chunk in response.content.iter_any():
-                    yield chunk
-            finally:
-                _abandon(response)
+            async for chunk in response.content.iter_any():
+                yield chunk
+
+    def chunks(self, request: requests.Request) -> AsyncGenerator[bytes, None]:
+        """Read what is no object; see `requests.Transport.chunks`."""
+        return self.stream(wire.encode(request).path)
 
     async def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -153,18 +177,9 @@ class HttpTransport:
                 read_bufsize=_READ_BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                response_class=_Response,
             )
         return self._session
-
-
-def _abandon(response: aiohttp.ClientResponse) -> None:
-    """Cut the connection of an answer that is not read to its end.
-
-    An orderly end of TLS would go on after the event loop that it needs.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 def _event(line: bytes) -> WatchEvent:

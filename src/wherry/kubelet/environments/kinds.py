@@ -64,8 +64,8 @@ class EnvironmentSpec:
         maxItems=1024,
     )
     constraints: tuple[str, ...] = about(
-        "Versions for packages that are installed only because others require them, such as "
-        "scipy<1.16.",
+        "Versions for packages that are installed only because others require them, also those "
+        "that others are built with, such as scipy<1.16 or setuptools<70.",
         (),
         items=_TEXT,
         maxItems=1024,

@@ -54,7 +54,8 @@ async def make(folder: Path, recipe: Recipe, progress: Progress) -> None:
         arguments = ["--requirements", lines]
         if recipe.constraints:
             limits = _written(folder / "constraints.txt", _lines(recipe.constraints))
-            arguments += ["--constraints", limits]
+            # What packages are built with is installed for others too: old ones need an old setuptools.
+            arguments += ["--constraints", limits, "--build-constraints", limits]
         await _install(venv, arguments, recipe.sources, progress)
 
 

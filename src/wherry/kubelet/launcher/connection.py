@@ -236,7 +236,7 @@ class Connection:
         if len(self._descriptors) != _MAX_DESCRIPTORS:
             raise types.LauncherError("send standard input, output and error along")
 
-        def reply(outcome: interaction.Ended) -> None:
+        def reply(outcome: types.Ended) -> None:
             self._interactions.remove(running)
             answer(outcome._asdict())
 

@@ -11,6 +11,7 @@ from wherry.kubelet.launcher import (
     cgroup,
     child,
     interception,
+    interfaces,
     links,
     logs,
     loop,
@@ -19,6 +20,7 @@ from wherry.kubelet.launcher import (
     processes,
     records,
     service_table,
+    spare,
     spawn,
     taps,
     types,
@@ -27,7 +29,7 @@ from wherry.kubelet.launcher import (
 _START_SECONDS = 60.0
 _SETTLE_SECONDS = 2.0
 _WARM_SECONDS = 5.0
-"""A warmed process that has not forked by then is not waited for."""
+"""A child that has not said its pid by then is not waited for."""
 
 Reply = Callable[[types.ProcessState], None]
 
@@ -45,6 +47,8 @@ class Surroundings(NamedTuple):
     nofile: tuple[int, int]
     nursery: nursery.Nursery
     services: service_table.ServiceTable
+    interfaces: interfaces.Interfaces
+    spare: spare.Spare
 
 
 class Container:
@@ -120,7 +124,7 @@ class Container:
         self._began, self._never = began, never
         try:
             self._prepare()
-            if not self._fork_warm():
+            if not self._ask():
                 self._fork()
         except (types.LauncherError, OSError) as error:
             self._not_started(str(error))
@@ -157,14 +161,14 @@ class Container:
         if self.spec.tty:
             spawn.own([stdout], self.spec)
 
-    def _fork_warm(self) -> bool:
-        """Ask a warmed process for a child; False if there is none to ask."""
+    def _ask(self) -> bool:
+        """Ask a warmed process for a child, or the one that waits for what starts cold; False if there is none."""
         assert self._standard is not None
         asked = self._around.nursery.fork(self.plan, self._standard)
-        if asked is None:
+        self._place, status = asked or (None, self._around.spare.fork(self.plan, self._standard))
+        if status is None:
             return False
         events = self._around.events
-        self._place, status = asked
         self._starting = child.Starting(
             events, status, self._started, named=self._named, heard=self._intercept
         )
@@ -172,7 +176,7 @@ class Container:
         return True
 
     def _named(self, pid: int) -> None:
-        """Take over the child of a warmed process."""
+        """Take over a child that was there before."""
         assert self._timer is not None
         self._timer.cancel()
         # Anything else is dead already, and the number may be another's.
@@ -185,7 +189,7 @@ class Container:
             self._not_started(str(error))
 
     def _fork_after_all(self) -> None:
-        """Start cold what no warmed process has forked; a child that comes late ends by itself."""
+        """Fork what nobody else has; a child that comes late ends by itself."""
         if self._starting is not None:
             self._starting.abandon()
             self._starting = None
@@ -244,7 +248,7 @@ class Container:
     def _started(self) -> None:
         starting = self._starting
         assert starting is not None
-        if self.state.pid is None:  # a warmed process has died, or could not fork
+        if self.state.pid is None:  # who was asked has died, or could not fork
             self._fork_after_all()
             return
         self._starting = None
@@ -271,6 +275,7 @@ class Container:
             listener,
             address=self.spec.address,
             services=self._around.services,
+            seen=self._around.interfaces,
         )
 
     def _answer(self) -> None:
@@ -339,7 +344,8 @@ class Container:
     def owns(self, pid: int) -> bool:
         """Whether an orphan that the launcher has inherited came from this container."""
         if self._namespace and processes.mount_namespace(pid) == self._namespace:
-            return True
+            # A child that waits for its container may have been given the number of one that is gone.
+            return processes.has_mount(pid, self.plan.token)
         return processes.session(pid) == self.state.pid
 
     def signal(self, number: int, *, group: bool) -> None:

@@ -17,6 +17,7 @@ from wherry.kubelet.launcher import (
     connection,
     container,
     features,
+    interfaces,
     loop,
     nursery,
     processes,
@@ -24,6 +25,7 @@ from wherry.kubelet.launcher import (
     records,
     recovery,
     service_table,
+    spare,
     supervisor,
     syscalls,
     types,
@@ -55,6 +57,8 @@ class Daemon:
         finished = recovery.recover(kept)
         controllers = cgroup.detect()
         self.features = features.detect(controllers)
+        own = self.features.isolate and not self.features.user_namespace
+        begin_in = directory if own else ""
         around = container.Surroundings(
             events=self._loop,
             records=kept,
@@ -63,8 +67,10 @@ class Daemon:
             directory=directory,
             boot=processes.boot_id(),
             nofile=nofile,
-            nursery=nursery.Nursery(self._loop, directory),
+            nursery=nursery.Nursery(self._loop, directory, begin_in=begin_in),
             services=service_table.ServiceTable(directory),
+            interfaces=interfaces.Interfaces(self._loop),
+            spare=spare.Spare(self._loop, begin_in=begin_in),
         )
         self._table = supervisor.Supervisor(around, finished, self._announce)
         self._catch_signals()

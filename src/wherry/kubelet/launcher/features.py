@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from wherry.kubelet.launcher import cgroup, interception, sandbox, syscalls, types
+from wherry.kubelet.launcher import cgroup, sandbox, suspension, syscalls, types
 
 
 def detect(controllers: cgroup.Controllers) -> types.Features:
@@ -46,13 +46,13 @@ def _namespaces() -> tuple[bool, str]:
 
 
 def _interception(*, user_namespace: bool) -> str:
-    if not interception.supported_machine():
+    if not suspension.supported_machine():
         return f"not known for {sys.platform} on {os.uname().machine}"
 
     def attempt() -> None:
         if user_namespace or os.geteuid() != 0:
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        os.close(interception.install())
+        os.close(suspension.install())
         # What the launcher does with it; a process is always allowed to look at itself.
         os.close(syscalls.pidfd_getfd(syscalls.pidfd_open(os.getpid()), 0))
 

@@ -7,24 +7,14 @@ import dataclasses
 import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from wherry.kubelet.launcher import child, container, interception, loop, processes, spawn
+from wherry.kubelet.launcher import child, container, interception, loop, processes, spawn, types
 
 _HANG_UP_SECONDS = 2.0
 """What a command gets to end by itself once nobody watches any more."""
 
 
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    exit_code: int
-    """128 + signal if one ended it; 126, 127 or 128 if it could not start."""
-    error: str | None
-    """Why it could not start."""
-
-
-Reply = Callable[[Ended], None]
+Reply = Callable[[types.Ended], None]
 
 
 class Interaction:
@@ -89,4 +79,4 @@ class Interaction:
         code, error = os.waitstatus_to_exitcode(status), None
         if self._starting.error is not None:
             code, error = self._starting.error
-        self._reply(Ended(128 - code if code < 0 else code, error))
+        self._reply(types.Ended(128 - code if code < 0 else code, error))

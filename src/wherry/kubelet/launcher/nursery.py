@@ -35,14 +35,16 @@ class Place:
 class Nursery:
     """Keeps warmed processes within bounds. Nothing here blocks, and no container waits for one."""
 
-    def __init__(self, events: loop.Loop, directory: str) -> None:
+    def __init__(self, events: loop.Loop, directory: str, *, begin_in: str) -> None:
         """Begin without any.
 
         Args:
             events: The launcher's loop.
             directory: The launcher's own folder.
+            begin_in: See ``orders.Bare``.
         """
         self._loop = events
+        self._begin_in = begin_in
         self._folder = f"{directory}/warm"
         self._places: dict[warmed.Key, Place] = {}
         self.limits = types.WarmLimits()
@@ -128,6 +130,7 @@ class Nursery:
             self._folder,
             place.key,
             left_out=place.left_out,
+            begin_in=self._begin_in,
             changed=lambda _: self._changed(place),
         )
         if not self._ticking:

@@ -8,6 +8,8 @@ writes ``pid N``, and ``cold WHY`` if it executes its program after all). A warm
 
 import dataclasses
 import json
+import os
+import socket
 from typing import Any
 
 from wherry.kubelet.launcher import spawn, types
@@ -22,6 +24,34 @@ def encode(plan: spawn.Plan) -> bytes:
     """Return an order to fork."""
     values = {**plan._asdict(), "spec": types.spec_values(plan.spec)}
     return json.dumps(values).encode()
+
+
+def send(
+    control: socket.socket, plan: spawn.Plan, standard: tuple[int, int, int]
+) -> socket.socket | None:
+    """Order a fork.
+
+    Args:
+        control: Where somebody waits for an order.
+        plan: What the child shall become.
+        standard: Descriptors for standard input, output and error; the caller keeps its own copies.
+
+    Returns:
+        The launcher's end of the child's status socket, or None if there is nobody, or no room for the order.
+    """
+    data = encode(plan._replace(launcher=os.getpid()))
+    if len(data) > MAX_BYTES:
+        return None
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        socket.send_fds(control, [data], [*standard, theirs.fileno()])
+    except OSError:  # it is dead, or has more to do than its socket holds
+        ours.close()
+        return None
+    finally:
+        theirs.close()
+    ours.settimeout(0)
+    return ours
 
 
 def decode(data: bytes) -> spawn.Plan:
@@ -51,6 +81,8 @@ class Bare:
     preload: tuple[str, ...]
     control: int
     """Number of the descriptor of its socket."""
+    begin_in: str
+    """The launcher's own folder if children can leave the machine's namespaces ahead (`ahead`); else empty."""
 
     def text(self) -> str:
         """Return it as JSON."""

@@ -106,24 +106,23 @@ def _names(names: list[str], path: str) -> tuple[str, ...]:
 class Sandbox:
     """Lays mounts over the view of the calling process, which must have unshared its namespaces."""
 
-    def __init__(self, directory: str, token: str) -> None:
+    def __init__(self, directory: str) -> None:
         """Describe the sandbox; ``build`` does the work.
 
         Args:
             directory: The launcher's own folder, free of symbolic links. The container finds it empty and locked.
-            token: Name for the mount that hides it; the container's processes are told by it later.
         """
         self._directory = directory
-        self._token = token
         self._skeleton: set[str] = set()
         self._volumes: dict[str, bool] = {}  # path → writable
 
-    def build(self, mounts: Sequence[types.Mount], cwd: str) -> None:
+    def build(self, mounts: Sequence[types.Mount], cwd: str, token: str) -> None:
         """Make everything appear.
 
         Args:
             mounts: In any order; parents are laid before what is inside them.
             cwd: A folder that must exist in the end.
+            token: Name for the mount that hides the launcher; the container's processes are told by it later.
 
         Raises:
             SandboxError: Something cannot be made; the process is of no use then.
@@ -133,7 +132,7 @@ class Sandbox:
             self._rebuild_root()
         # Sources first: they mean the host's paths, which targets may cover.
         sources = [self._open(mount) for mount in ordered]
-        self._hide_launcher()
+        self._hide_launcher(token)
         for mount, source in zip(ordered, sources, strict=True):
             try:
                 self._lay(mount, source)
@@ -152,7 +151,9 @@ class Sandbox:
         syscalls.mount("wherry", new, "tmpfs", _TMPFS_FLAGS, data="mode=755")
         # Else binding the folder that holds ``new`` would copy what is already in it.
         syscalls.mount("", new, "", syscalls.MS_UNBINDABLE)
-        self._fill("/", new)
+        root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fill(root, new)
+        os.close(root)
         os.chdir(new)
         syscalls.pivot_root(".", ".")
         syscalls.unmount(".", syscalls.MNT_DETACH)
@@ -171,9 +172,9 @@ class Sandbox:
                 f"mount {mount.target}: source {mount.source}: {error.strerror}"
             ) from error
 
-    def _hide_launcher(self) -> None:
+    def _hide_launcher(self, token: str) -> None:
         options = "size=4k,mode=000"
-        syscalls.mount(self._token, self._directory, "tmpfs", _TMPFS_FLAGS, data=options)
+        syscalls.mount(token, self._directory, "tmpfs", _TMPFS_FLAGS, data=options)
 
     def _lay(self, mount: types.Mount, source: int) -> None:
         directory = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
@@ -218,7 +219,7 @@ class Sandbox:
             if self._in_writable_volume(place.existing):
                 with contextlib.suppress(OSError):
                     return self._create(place, directory=directory, note=False)
-            self._cover(place.existing)
+            self.cover(place.existing)
         return self._create(place, directory=directory, note=True)
 
     def _in_writable_volume(self, path: str) -> bool:
@@ -238,21 +239,35 @@ class Sandbox:
                 pathlib.Path(path).touch(mode=0o644, exist_ok=False)
         return path
 
-    def _cover(self, directory: str) -> None:
+    def cover(self, directory: str) -> None:
+        """Lay a skeleton over a folder; ``build`` does so where it has to.
+
+        Args:
+            directory: Free of symbolic links.
+
+        Raises:
+            OSError: It cannot be covered; the process is of no use then.
+            SandboxError: As above.
+        """
         if f"{directory}/".startswith("/proc/"):
             raise SandboxError(f"{directory}: nothing can be added to the kernel's process list")
-        below = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         facts = os.fstat(below)
         options = f"mode={stat.S_IMODE(facts.st_mode):o}"
-        syscalls.mount("wherry", directory, "tmpfs", _TMPFS_FLAGS, data=options)
+        flags = _TMPFS_FLAGS
+        if not os.fstatvfs(below).f_flag & os.ST_NODEV:
+            flags &= ~syscalls.MS_NODEV
+        syscalls.mount("wherry", directory, "tmpfs", flags, data=options)
         with contextlib.suppress(OSError):  # an id that the user namespace does not know
             os.chown(directory, facts.st_uid, facts.st_gid)
-        self._fill(f"/proc/self/fd/{below}", directory)
+        self._fill(below, directory)
         os.close(below)
         self._skeleton.add(directory)
 
     @staticmethod
-    def _fill(source: str, target: str) -> None:
+    def _fill(source: int, target: str) -> None:
+        into = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        mask = os.umask(0)
         with os.scandir(source) as entries:
             for count, entry in enumerate(entries):
                 if count >= MAX_ENTRIES:
@@ -260,19 +275,41 @@ class Sandbox:
                         f"{target}: more than {MAX_ENTRIES} entries, too many to add a mount point to"
                     )
                 with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                    _show(entry, f"{target}/{entry.name}")
+                    _show(entry, source, into, target)
+        os.umask(mask)
+        os.close(into)
 
 
-def _show(entry: "os.DirEntry[str]", target: str) -> None:
+def _show(entry: "os.DirEntry[str]", source: int, into: int, target: str) -> None:
+    """Have an entry of one open folder in another, whose path is ``target``."""
+    # There may be hundreds, and paths through /proc take longer than all else that is done with them.
+    name = entry.name
     if entry.is_symlink():
-        pathlib.Path(target).symlink_to(pathlib.Path(entry.path).readlink())
+        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=into)
         return
-    # There may be hundreds, and making a Path costs more than the system call.
-    if entry.is_dir(follow_symlinks=False):
-        os.mkdir(target)  # noqa: PTH102
+    facts = entry.stat(follow_symlinks=False)
+    if stat.S_ISDIR(facts.st_mode):
+        os.mkdir(name, mode=0o755, dir_fd=into)
+    elif _is_device(facts) and _make_device(name, into, facts):
+        return
     else:
-        os.mknod(target)
-    syscalls.mount(entry.path, target, "", _BIND)
+        os.mknod(name, dir_fd=into)
+    syscalls.mount(f"/proc/self/fd/{source}/{name}", f"{target}/{name}", "", _BIND)
+
+
+def _is_device(facts: os.stat_result) -> bool:
+    return stat.S_ISCHR(facts.st_mode) or stat.S_ISBLK(facts.st_mode)
+
+
+def _make_device(name: str, into: int, facts: os.stat_result) -> bool:
+    """Make another node of the same device, which is quicker than a mount; False where that cannot be."""
+    try:
+        os.mknod(name, mode=facts.st_mode, device=facts.st_rdev, dir_fd=into)
+    except PermissionError:  # in a user namespace, or forbidden by a control group
+        return False
+    if facts.st_uid or facts.st_gid:
+        os.chown(name, facts.st_uid, facts.st_gid, dir_fd=into)
+    return True
 
 
 def _explain(mount: types.Mount, error: OSError) -> str:

@@ -17,7 +17,7 @@ import tty
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from wherry.kubelet.launcher import descriptors, interaction, protocol, starter, types
+from wherry.kubelet.launcher import descriptors, protocol, starter, types
 
 _READ_BYTES = 64 * 1024
 _QUEUE_CHUNKS = 4
@@ -55,7 +55,7 @@ class Session:
         wire: "_Wire",
         streams: Streams,
         *,
-        ended: asyncio.Task[interaction.Ended] | None = None,
+        ended: asyncio.Task[types.Ended] | None = None,
         inputs_owner: str = "",
         ends_with_input: bool = False,
     ) -> None:
@@ -131,14 +131,14 @@ class Session:
                 task.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def wait(self) -> interaction.Ended:
+    async def wait(self) -> types.Ended:
         """Return how a command ended; an attached container's end is not told here.
 
         Raises:
             LauncherError: It could not be run, or the launcher has gone.
         """
         if self._ended is None:
-            return interaction.Ended(0, None)
+            return types.Ended(0, None)
         return await asyncio.shield(self._ended)
 
     async def close(self) -> None:
@@ -150,7 +150,7 @@ class Session:
         self._wire.close()
         self._streams.close()
 
-    def _finish(self, ended: asyncio.Task[interaction.Ended]) -> None:
+    def _finish(self, ended: asyncio.Task[types.Ended]) -> None:
         if not ended.cancelled():
             ended.exception()  # whoever waits is told; nobody may be
         self._streams.finish()
@@ -279,8 +279,8 @@ async def interact(
         wire.close()
         raise
 
-    async def ended() -> interaction.Ended:
-        return interaction.Ended(**await wire.answer())
+    async def ended() -> types.Ended:
+        return types.Ended(**await wire.answer())
 
     return Session(wire, streams, ended=asyncio.create_task(ended()))
 

@@ -19,7 +19,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from wherry.kubelet.launcher import interception, processes, sandbox, syscalls, types
+from wherry.kubelet.launcher import ahead, processes, sandbox, suspension, syscalls, types
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -27,6 +27,7 @@ NOT_PREPARED = 128
 """Exit codes of what could not start, as shells and container runtimes use them."""
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SIGNALS = tuple(signal.valid_signals())  # made once, since each child would make it anew
 
 
 class StartError(Exception):
@@ -97,7 +98,14 @@ def own(descriptors: Sequence[int], spec: types.ProcessSpec) -> None:
             os.fchown(descriptor, spec.uid, -1)
 
 
-def prepare(plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int) -> None:
+def prepare(
+    plan: Plan,
+    status: socket.socket,
+    standard: tuple[int, int, int],
+    parent: int,
+    *,
+    begun: ahead.Ahead | None = None,
+) -> None:
     """Make the calling process what the container's program shall find, and wait for leave to go on.
 
     Does not return if something fails: that is reported.
@@ -107,15 +115,17 @@ def prepare(plan: Plan, status: socket.socket, standard: tuple[int, int, int], p
         status: The child's end of the status socket.
         standard: Descriptors for standard input, output and error.
         parent: Pid of the launcher.
+        begun: What the process has done ahead.
     """
     code = NOT_PREPARED
     try:
-        _prepare(plan, status, standard, parent)
+        room = begun.take(_to_be_laid(plan)) if begun is not None else None
+        _prepare(plan, status, standard, parent, room=room)
     except StartError as error:
         code = error.code
-        _report(status, code, str(error))
+        _refuse(status, code, str(error))
     except Exception as error:  # noqa: BLE001 — whatever it is must reach the user, never the caller's loop
-        _report(status, code, str(error))
+        _refuse(status, code, str(error))
     else:
         return
     os._exit(code)
@@ -135,13 +145,30 @@ def execute(spec: types.ProcessSpec, status: socket.socket) -> NoReturn:
         os._exit(code)
 
 
+def _refuse(status: socket.socket, code: int, message: str) -> None:
+    """Say why the process cannot be prepared, once it is on record: then it is gone."""
+    with contextlib.suppress(OSError):
+        status.recv(1)
+    _report(status, code, message)
+
+
 def _report(status: socket.socket, code: int, message: str) -> None:
     with contextlib.suppress(OSError):
         status.sendall(b"error " + json.dumps([code, message]).encode() + b"\n")
 
 
+def _to_be_laid(plan: Plan) -> Sequence[types.Mount] | None:
+    own = plan.isolate and plan.join is None and not plan.user_namespace
+    return plan.spec.mounts if own else None
+
+
 def _prepare(
-    plan: Plan, status: socket.socket, standard: tuple[int, int, int], parent: int
+    plan: Plan,
+    status: socket.socket,
+    standard: tuple[int, int, int],
+    parent: int,
+    *,
+    room: sandbox.Sandbox | None,
 ) -> None:
     die_with(parent)
     os.setsid()
@@ -151,12 +178,12 @@ def _prepare(
     if plan.terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.umask(0o022)
-    _view(plan, status)
+    _view(plan, status, room)
     _limit(plan)
     if plan.spec.no_new_privs or (processes.LINUX and os.geteuid() != 0):
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     if plan.intercept:
-        listener = interception.install()
+        listener = suspension.install()
         socket.send_fds(status, [b"notify\n"], [listener])
         os.close(listener)
     _identify(plan.spec)
@@ -168,7 +195,7 @@ def _prepare(
 
 def heed_signals() -> None:
     """Ignore no signal: exec resets handlers, but what is ignored stays so."""
-    for number in signal.valid_signals():
+    for number in _SIGNALS:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
@@ -181,15 +208,17 @@ def die_with(parent: int) -> None:
         os._exit(NOT_PREPARED)
 
 
-def _view(plan: Plan, status: socket.socket) -> None:
+def _view(plan: Plan, status: socket.socket, room: sandbox.Sandbox | None) -> None:
     spec = plan.spec
     if plan.join is not None:
         _join(plan.join, plan)
     elif plan.isolate:
-        sandbox.unshare(user_namespace=plan.user_namespace)
+        if room is None:
+            sandbox.unshare(user_namespace=plan.user_namespace)
+            room = sandbox.Sandbox(plan.directory)
         if spec.hostname:
             syscalls.set_hostname(spec.hostname)
-        sandbox.Sandbox(plan.directory, plan.token).build(spec.mounts, spec.cwd)
+        room.build(spec.mounts, spec.cwd, plan.token)
         status.sendall(f"mnt {processes.mount_namespace(os.getpid())}\n".encode())
 
 

@@ -181,6 +181,7 @@ class Supervisor:
     def kill_all(self, done: Callable[[], None]) -> None:
         """Kill every process; ``done`` is called when their ends are on record (or after 5 s)."""
         self._around.nursery.close()
+        self._around.spare.close()
         for held in list(self._containers.values()):
             held.kill()
         for running in self._executions.values():
@@ -225,6 +226,7 @@ class Supervisor:
             self._executions.pop(pid).ended(status)
         else:
             self._around.nursery.ended(pid)
+            self._around.spare.ended(pid)
 
     def _settle(self) -> None:
         """Finish containers whose main process has ended, once nothing of theirs is left."""

@@ -1,17 +1,19 @@
 """The system calls that Python 3.11 does not offer, through ctypes.
 
 Nothing here decides anything. Numbers are the same on every architecture since Linux 5.1's common table, except those
-that ``interception`` holds.
+that ``suspension`` holds.
 """
 
 import ctypes
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -186,8 +188,21 @@ def pidfd_getfd(pidfd: int, descriptor: int) -> int:
 def read_memory(pid: int, address: int, length: int) -> bytes:
     """Copy bytes out of another process."""
     buffer = ctypes.create_string_buffer(length)
-    local = _Iovec(ctypes.cast(buffer, ctypes.c_void_p), length)
-    remote = _Iovec(address, length)
+    got = _checked(_copy(_libc.process_vm_readv, pid, address, buffer))
+    return buffer.raw[:got]
+
+
+def write_memory_of(pid: int, address: int, data: bytes) -> None:
+    """Copy bytes into another process, all of them or, where not all of its memory can be written, some."""
+    _checked(
+        _copy(_libc.process_vm_writev, pid, address, ctypes.create_string_buffer(data, len(data)))
+    )
+
+
+def _copy(
+    call: Callable[..., int], pid: int, address: int, buffer: "ctypes.Array[ctypes.c_char]"
+) -> int:
+    local = _Iovec(ctypes.cast(buffer, ctypes.c_void_p), len(buffer))
+    remote = _Iovec(address, len(buffer))
     one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
-    got = _libc.process_vm_readv(pid, ctypes.byref(local), one, ctypes.byref(remote), one, none)
-    return buffer.raw[: _checked(got)]
+    return call(pid, ctypes.byref(local), one, ctypes.byref(remote), one, none)

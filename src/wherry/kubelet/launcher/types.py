@@ -6,7 +6,7 @@ Imported by both sides, so it holds values only: no I/O, and nothing outside the
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 DEFAULT_LOG_MAX_BYTES = 10 * 1024 * 1024
 DEFAULT_LOG_MAX_FILES = 5
@@ -187,6 +187,15 @@ class Execution:
     """``output`` was cut at the bound."""
 
 
+class Ended(NamedTuple):
+    """How a command ended that somebody watched."""
+
+    exit_code: int
+    """128 + signal if one ended it; 126, 127 or 128 if it could not start."""
+    error: str | None
+    """Why it could not start."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
     """What this machine lets the launcher do; found out once, when it starts."""
@@ -237,7 +246,7 @@ def check_id(text: str) -> str:
 
 def state_values(state: ProcessState) -> dict[str, Any]:
     """Return the JSON form of a state."""
-    return dataclasses.asdict(state)
+    return _plain(state)
 
 
 def spec_values(spec: ProcessSpec) -> dict[str, Any]:

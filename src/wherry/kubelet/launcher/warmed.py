@@ -53,6 +53,7 @@ class Warmed:
         key: Key,
         *,
         left_out: Mapping[str, str],
+        begin_in: str,
         changed: Callable[["Warmed"], None],
     ) -> None:
         """Start it.
@@ -62,6 +63,7 @@ class Warmed:
             folder: Where its start-up file is kept.
             key: What it is to be.
             left_out: Modules of the key that it must do without, and why.
+            begin_in: See ``orders.Bare``.
             changed: Called with it.
         """
         self._loop = events
@@ -76,7 +78,7 @@ class Warmed:
         """Why it is no use."""
         self.used_at = time.monotonic()
         preload = tuple(name for name in key.preload if name not in left_out)
-        order = orders.Bare(flags=key.flags, preload=preload, control=_CONTROL)
+        order = orders.Bare(flags=key.flags, preload=preload, control=_CONTROL, begin_in=begin_in)
         argv = [key.program, "-I", "-S", os.fspath(_BOOT), folder, order.text()]
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
@@ -117,20 +119,12 @@ class Warmed:
         Returns:
             The launcher's end of its status socket, or None if it cannot be asked now.
         """
-        data = orders.encode(plan._replace(launcher=os.getpid()))
-        if self.phase is not Phase.READY or len(data) > orders.MAX_BYTES:
+        if self.phase is not Phase.READY:
             return None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            socket.send_fds(self._control, [data], [*standard, theirs.fileno()])
-        except OSError:  # it is dead, or has more to do than its socket holds
-            ours.close()
-            return None
-        finally:
-            theirs.close()
-        ours.settimeout(0)
-        self.used_at = time.monotonic()
-        return ours
+        status = orders.send(self._control, plan, standard)
+        if status is not None:
+            self.used_at = time.monotonic()
+        return status
 
     def memory_bytes(self) -> int:
         """Return its resident memory."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from wherry.kubelet.launcher.types import Mount
 from wherry.kubelet.oci.accounts import Account
+from wherry.kubelet.oci.gpus import Device
 
 _CPU_PERIOD_MICROSECONDS = 100_000
 _LEAST_QUOTA = 1000
@@ -64,6 +65,10 @@ class Box:
         cgroup: Relative to this process's own.
         memory_bytes: Bound; None: none.
         cpu_millis: Bound in thousandths of a core.
+        pids: Bound on processes and threads.
+        gpus: Numbers of the GPUs that it has; empty: none.
+        devices: Files of these, as far as the machine has them.
+        gpu_hook: NVIDIA's program that puts its driver's files into the container; empty: none.
         host_namespaces: Those of `pid` and `ipc` that are the machine's.
         owner: The ordinary user and group as whom it really runs, being root inside; there are no
             other users then, and no limits. None: what it is inside it is outside.
@@ -84,6 +89,10 @@ class Box:
     cgroup: str
     memory_bytes: int | None = None
     cpu_millis: int | None = None
+    pids: int | None = None
+    gpus: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+    gpu_hook: str = ""
     host_namespaces: frozenset[str] = field(default_factory=frozenset)
     owner: tuple[int, int] | None = None
 
@@ -97,7 +106,12 @@ def config(box: Box) -> dict[str, Any]:
         "hostname": box.hostname,
         "mounts": _mounts(box),
         "linux": _linux(box),
+        **({"hooks": {"prestart": [_hook(box.gpu_hook)]}} if box.gpu_hook else {}),
     }
+
+
+def _hook(program: str) -> dict[str, Any]:
+    return {"path": program, "args": [program.rpartition("/")[2], "prestart"]}
 
 
 def _process(box: Box) -> dict[str, Any]:
@@ -164,6 +178,16 @@ def _linux(box: Box) -> dict[str, Any]:
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in (*kinds, "uts", "mount")],
         "rootfsPropagation": "private",
+        "devices": [
+            {
+                "type": "c",
+                "path": one.path,
+                "major": one.major,
+                "minor": one.minor,
+                "fileMode": 0o666,
+            }
+            for one in box.devices
+        ],
     }
     if box.owner is None:
         linux |= {"cgroupsPath": box.cgroup, "resources": _resources(box)}
@@ -177,12 +201,18 @@ def _linux(box: Box) -> dict[str, Any]:
 
 
 def _resources(box: Box) -> dict[str, Any]:
-    resources: dict[str, Any] = {"devices": [{"allow": box.privileged, "access": "rwm"}]}
+    allowed = [
+        {"allow": True, "type": "c", "major": one.major, "minor": one.minor, "access": "rw"}
+        for one in box.devices
+    ]
+    resources: dict[str, Any] = {"devices": [{"allow": box.privileged, "access": "rwm"}, *allowed]}
     if box.memory_bytes is not None:
         resources["memory"] = {"limit": box.memory_bytes}
     if box.cpu_millis is not None:
         amount, period = quota(box.cpu_millis)
         resources["cpu"] = {"quota": amount, "period": period}
+    if box.pids is not None:
+        resources["pids"] = {"limit": box.pids}
     return resources
 
 

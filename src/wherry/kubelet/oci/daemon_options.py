@@ -17,11 +17,12 @@ _MAX_LINE_BYTES = 60_000
 """Docker reads the file line by line, none longer than 64 KiB."""
 
 
-def of(box: Box, *, image: str, variables: str, names: Iterable[str]) -> tuple[str, ...]:
+def of(box: Box, *, kind: str, image: str, variables: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the options, the image, and the program's arguments.
 
     Args:
         box: The container.
+        kind: `docker` or `podman`.
         image: Its image's id.
         variables: File of the variables that `lines` returned.
         names: Of the other variables.
@@ -34,6 +35,7 @@ def of(box: Box, *, image: str, variables: str, names: Iterable[str]) -> tuple[s
         *_account(box),
         *_powers(box),
         *_limits(box),
+        *_gpus(box, kind),
         *(part for mount in box.mounts for part in ("--mount", _mount(mount))),
         *("--entrypoint", program, image),
         *arguments,
@@ -82,6 +84,17 @@ def _limits(box: Box) -> Iterator[str]:
     if box.cpu_millis is not None:
         amount, period = quota(box.cpu_millis)
         yield from ("--cpu-period", str(period), "--cpu-quota", str(amount))
+    if box.pids is not None:
+        yield from ("--pids-limit", str(box.pids))
+
+
+def _gpus(box: Box, kind: str) -> Iterator[str]:
+    if box.gpu_hook and kind == "docker":
+        # The driver's files come along. Podman calls the hook by itself.
+        yield from ("--gpus", f'"device={",".join(box.gpus)}"')
+        return
+    for device in box.devices:
+        yield from ("--device", device.path)
 
 
 def _mount(mount: Mount) -> str:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wherry.kubelet.oci import kernel_log
+
 PROGRAMS = ("docker", "podman")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CALL_SECONDS = 60.0
@@ -230,7 +232,16 @@ class Daemon:
 
     async def out_of_memory(self, container: str) -> bool:
         """Return whether the kernel killed one of a container's processes for want of memory."""
-        return bool((await self._state(container)).get("OOMKilled"))
+        if (await self._state(container)).get("OOMKilled"):
+            return True
+        if self.kind != "podman":
+            return False
+        # With control groups of version 1 it looks for it when the group has gone.
+        with contextlib.suppress(DaemonError):
+            line = ("container", "inspect", "--format", "{{.Id}}", _NAME + container)
+            known = (await self.call(*line)).decode().strip()
+            return await asyncio.to_thread(kernel_log.killed, f"libpod-{known}")
+        return False
 
 
 def find(data: Path, programs: tuple[str, ...] = PROGRAMS) -> tuple[Daemon | None, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from wherry.kubelet.oci import groups
+from wherry.kubelet.oci import groups, kernel_log
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("runc", "crun")
@@ -21,6 +21,16 @@ _RECORDS = (("state.json", "init_process_pid"), ("status", "pid"))
 """Of runc and crun: in which file they note a container's process, and under which name."""
 
 _INIT = ("runc:[", "crun")
+_SECOND = Path("/sys/fs/cgroup/unified")
+"""Where control groups of version 2 are beside those of version 1."""
+
+_WITHOUT_SECOND = (
+    *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
+    # It may be away already: commands inside a container begin where its engine is.
+    f'umount {_SECOND} 2>/dev/null; exec "$0" "$@"',
+)
+"""crun refuses a machine whose controllers are some in version 1 and some in version 2; those of version
+1 are all that it needs, and all that it sees without the other mount."""
 _MAX_LOG_BYTES = 256 * 1024
 
 
@@ -32,11 +42,13 @@ class Engine:
         program: Its file.
         root: Where it keeps its records.
         keeps: Whether it can leave a container's records in place when it ends.
+        before: Command that it is run by.
     """
 
     program: str
     root: Path
     keeps: bool
+    before: tuple[str, ...] = ()
     signals: ClassVar[bool] = False
 
     @property
@@ -54,14 +66,16 @@ class Engine:
         self, container: str, argv: tuple[str, ...], *, terminal: bool, mark: Path | None
     ) -> tuple[str, ...]:
         """Return the command line that runs `argv` inside a container."""
-        options = ("--tty", "--env", "TERM=xterm") if terminal else ()
+        # Some versions of crun take the variables that are given here for all that there are.
+        kind = ("--env", "TERM=xterm") if self.kind == "runc" else ()
+        options = ("--tty", *kind) if terminal else ()
         if mark is not None:
             options = (*options, "--pid-file", str(mark))
         return (*self._start, "exec", *options, container, *argv)
 
     @property
     def _start(self) -> tuple[str, ...]:
-        return (self.program, "--root", str(self.root))
+        return (*self.before, self.program, "--root", str(self.root))
 
     def abandon(self, mark: Path) -> None:
         """Kill the command whose engine process has been killed before it."""
@@ -146,7 +160,8 @@ class Engine:
                 facts = dict(line.split() for line in text.splitlines())
                 if int(facts.get("oom_kill", "0")) > 0:
                     return True
-        return False
+        # Who keeps no records takes the group away before it can be read.
+        return not noted and await asyncio.to_thread(kernel_log.killed, groups.name(container))
 
     def _groups(self, container: str) -> dict[str, str]:
         """Return the folders that runc has noted, by controller; the empty name is version 2."""
@@ -173,15 +188,26 @@ def find(root: Path, programs: tuple[str, ...] = PROGRAMS) -> tuple[Engine | Non
         program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_PATH}")
         reason = "is not installed" if program is None else _unusable(name)
         if program is not None and not reason:
-            return Engine(program, root, keeps=_keeps(program)), ""
+            before = _WITHOUT_SECOND if name == "crun" and _mixed() else ()
+            return Engine(program, root, keeps=_keeps(program), before=before), ""
         reasons.append(f"{name} {reason}")
     return None, " and ".join(reasons)
 
 
 def _unusable(name: str) -> str:
-    if name == "crun" and Path("/sys/fs/cgroup/unified").exists():
-        return "refuses machines that have control groups of both versions, as this one has"
+    if name == "crun" and _mixed() and (os.geteuid() != 0 or shutil.which("unshare") is None):
+        return (
+            "refuses machines with controllers in control groups of both versions, as this one has; "
+            "root with unshare (util-linux) could hide those of version 2 from it"
+        )
     return ""
+
+
+def _mixed() -> bool:
+    """Return whether there are control groups of both versions, and both have controllers."""
+    with contextlib.suppress(OSError):
+        return bool((_SECOND / "cgroup.controllers").read_text().split())
+    return False
 
 
 def _keeps(program: str) -> bool:

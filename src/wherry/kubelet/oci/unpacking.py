@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
+from wherry.kubelet.oci import zstd
+
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _MAX_LINKS = 255
 _MAX_PATH = 4096
 _XATTR = "SCHILY.xattr."
 _GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _CHUNK_BYTES = 1024 * 1024
 _MAX_HEADER_BYTES = 1024 * 1024
@@ -66,7 +67,7 @@ def unpack(archive: Path, folder: Path, bounds: Bounds) -> tuple[str, int]:
     """Unpack a layer.
 
     Args:
-        archive: A tar file, plain or compressed with gzip.
+        archive: A tar file, plain or compressed with gzip or zstd.
         folder: Empty, and closed to others.
         bounds: Where to stop.
 
@@ -77,19 +78,21 @@ def unpack(archive: Path, folder: Path, bounds: Bounds) -> tuple[str, int]:
         LayerError: the layer is not acceptable; the folder is to be thrown away.
         OSError: the disk is full, say.
     """
-    with archive.open("rb") as raw, _decompressed(raw) as plain:
-        stream = _Counted(plain, bounds.size_bytes * 2)
-        try:
+    unpacker = Unpacker(folder, bounds)
+    try:
+        with archive.open("rb") as raw, _decompressed(raw) as plain:
+            stream = _Counted(plain, bounds.size_bytes * 2)
             source = cast("BinaryIO", stream)
             with tarfile.open(fileobj=source, mode="r|", tarinfo=_BoundedEntry) as tar:
-                unpacker = Unpacker(folder, bounds)
                 for entry in tar:
                     unpacker.add(entry, _content(tar, entry))
                 unpacker.finish()
             while stream.read(_CHUNK_BYTES):
                 pass
-        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, UnicodeError) as error:
-            raise LayerError(f"the layer is not a tar archive: {error}") from error
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, UnicodeError) as error:
+        raise LayerError(f"the layer is not a tar archive: {error}") from error
+    except zstd.ZstdError as error:
+        raise LayerError(f"the layer cannot be read: {error}") from error
     return f"sha256:{stream.digest.hexdigest()}", unpacker.size
 
 
@@ -102,14 +105,14 @@ def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> Callable[[BinaryIO
     return write
 
 
-def _decompressed(raw: BinaryIO) -> BinaryIO:
-    start = raw.read(4)
+def _decompressed(raw: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
+    start = raw.read(len(zstd.MAGIC))
     raw.seek(0)
-    if start.startswith(_ZSTD):
-        raise LayerError(
-            "the layer is compressed with zstd, which is not supported: want gzip or none"
-        )
-    return cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if start.startswith(_GZIP) else raw
+    if start == zstd.MAGIC:
+        return zstd.decompressed(raw)
+    if start.startswith(_GZIP):
+        return contextlib.closing(cast("BinaryIO", gzip.GzipFile(fileobj=raw)))
+    return contextlib.nullcontext(raw)
 
 
 class _BoundedEntry(tarfile.TarInfo):

@@ -5,13 +5,18 @@ container. The container itself is a child of the engine's, which the filter tha
 address does not reach: all these pods share the machine's ports.
 """
 
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from wherry.kubelet import boxes
 from wherry.kubelet.engine_runtime import EngineRuntime
 from wherry.kubelet.launcher.client import Launcher
 from wherry.kubelet.launcher.types import ProcessSpec, ProcessState
-from wherry.kubelet.oci import credentials, daemon_options
+from wherry.kubelet.oci import credentials, daemon_options, shared_ports
 from wherry.kubelet.oci.daemon_images import DaemonImage, DaemonImages
 from wherry.kubelet.oci.daemons import Daemon, DaemonError
 from wherry.kubelet.runtime import (
@@ -106,16 +111,61 @@ class DockerRuntime(EngineRuntime[Daemon]):
     def _missing(self, image: Image) -> str:
         return "" if image.id in self._found else f"image {image.id} has been removed"
 
+    def _clash(self, ports: frozenset[int]) -> str:
+        """Return which port a container wants and another one has; empty if there is none."""
+        found = shared_ports.taken(ports, dict(self._running())) if ports else None
+        if found is None:
+            return ""
+        return (
+            f"port {found[0]} is taken by {found[1]}: pods that {self._kind} runs share the machine's "
+            "ports; give this one another port, or install runc"
+        )
+
+    def _running(self) -> Iterator[tuple[int, str]]:
+        for folder in self._bundles.iterdir():
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                facts = json.loads((folder / "facts.json").read_text())
+                yield int((folder / "started").read_text()), f"pod {facts['name']}"
+
+    async def _explain(self, process_id: str) -> None:
+        """Say who has the port that a container wanted, if nobody had it when it began."""
+        await asyncio.to_thread(self._leave_message, self._bundles / process_id / "facts.json")
+
+    def _leave_message(self, file: Path) -> None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            facts = json.loads(file.read_text())
+            message, why = Path(facts["message"]), self._clash(frozenset(facts["ports"]))
+            if why and not message.stat().st_size:
+                message.write_text(why)
+
     async def _begin(self, container: ContainerStart, folder: Path, driver: Daemon) -> ProcessState:
         image = self._found[container.image.id]
         stdin, tty = bool(container.spec.get("stdin")), bool(container.spec.get("tty"))
-        box = boxes.make(container, image.config, root="", lookup=lambda file: image.accounts[file])
-        self._note(container.id, stopSignal=image.config.stop_signal)
+        box = boxes.make(
+            container,
+            image.config,
+            root="",
+            lookup=lambda file: image.accounts[file],
+            pids=self._settings.pod_pids_limit,
+        )
+        ports = frozenset(_ports(container.spec))
+        pod = container.pod.get("metadata") or {}
+        self._note(
+            container.id,
+            stopSignal=image.config.stop_signal,
+            ports=sorted(ports),
+            message=_message(container),
+            name=f"{pod.get('namespace')}/{pod.get('name')} (container {container.spec.get('name')})",
+        )
+        if why := await asyncio.to_thread(self._clash, ports):
+            raise boxes.BoxError(why)
         variables = folder / "variables"
         text, more = daemon_options.lines(box.env)
         variables.touch(mode=0o600)
         variables.write_text(text)
-        options = daemon_options.of(box, image=image.id, variables=str(variables), names=more)
+        options = daemon_options.of(
+            box, kind=driver.kind, image=image.id, variables=str(variables), names=more
+        )
         if stdin or tty:
             options = ("--interactive", *options)
         try:
@@ -138,3 +188,16 @@ class DockerRuntime(EngineRuntime[Daemon]):
                 tty=tty,
             )
         )
+
+
+def _message(container: ContainerStart) -> str:
+    """Return the file in which a container's program may say why it ends; empty if there is none."""
+    path = container.spec.get("terminationMessagePath") or "/dev/termination-log"
+    return next((one.source for one in container.mounts if one.target == path), "")
+
+
+def _ports(container: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the TCP ports that a container says it listens at."""
+    for port in container.get("ports") or ():
+        if port.get("protocol", "TCP") == "TCP":
+            yield int(port["containerPort"])

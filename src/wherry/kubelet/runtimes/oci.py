@@ -135,6 +135,7 @@ class OciRuntime(EngineRuntime[engine.Engine]):
             record.config,
             root=str(folder / "rootfs"),
             lookup=lambda file: rootfs.accounts(layers, names, file),
+            pids=self._settings.pod_pids_limit,
         )
         self._note(
             container.id, layers=record.config.diff_ids, stopSignal=record.config.stop_signal

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from wherry.kubelet.launcher import orders, spawn, syscalls, types
+from wherry.kubelet.launcher import ahead, orders, spawn, syscalls, types
 from wherry.kubelet.warm import imports, likeness, program, reads, renewal
 
 _RETRY_SECONDS = 0.1
@@ -28,7 +28,7 @@ def serve(fresh: dict[str, Any], known: set[str], order: str) -> program.Program
     Args:
         fresh: The names of ``__main__`` as the interpreter has made them.
         known: The modules that every interpreter starts with.
-        order: JSON: ``preload`` (modules) and ``control`` (the descriptor on which forks are asked for).
+        order: JSON, as ``orders.Bare`` makes it.
 
     Returns:
         What a child has to call.
@@ -43,7 +43,7 @@ def serve(fresh: dict[str, Any], known: set[str], order: str) -> program.Program
         _end(control, {"unfit": [error.module, error.reason]})
     except imports.UnsupportedError as error:
         _end(control, {"unsupported": str(error)})
-    warmed = _Warmed(control, program.Base(fresh), noted)
+    warmed = _Warmed(control, program.Base(fresh), noted, wanted["begin_in"])
     control.send(json.dumps({"ready": True}).encode())
     while True:
         found = warmed.breed()
@@ -91,8 +91,11 @@ def _check_frames() -> None:
 
 
 class _Warmed:
-    def __init__(self, control: socket.socket, base: program.Base, noted: reads.Reads) -> None:
+    def __init__(
+        self, control: socket.socket, base: program.Base, noted: reads.Reads, directory: str
+    ) -> None:
         self._control = control
+        self._directory = directory
         self._base = base
         self._noted = noted
         self._room = renewal.title_room()
@@ -122,6 +125,9 @@ class _Warmed:
             os._exit(0)
         while os.getppid() == between:
             os.sched_yield()
+        begun = ahead.Ahead.begun(self._directory)
+        if begun is not None:
+            begun.wait(self._control)
         data, descriptors = syscalls.receive(self._control, orders.MAX_BYTES, orders.DESCRIPTORS)
         if len(descriptors) != orders.DESCRIPTORS:  # the launcher has gone, or wants no more
             os.write(tell, _OVER)
@@ -134,12 +140,8 @@ class _Warmed:
             status.sendall(f"pid {os.getpid()}\n".encode())
         except Exception:  # noqa: BLE001 — whatever it is: the launcher hears of no pid and starts cold
             os._exit(1)
-        # Not before the launcher knows this process: a new namespace may have the number of one that has just gone,
-        # whose leftovers are looked for by it and killed.
-        if not status.recv(1, socket.MSG_PEEK):
-            os._exit(1)
         stdin, stdout, stderr = standard
-        spawn.prepare(plan, status, (stdin, stdout, stderr), plan.launcher)
+        spawn.prepare(plan, status, (stdin, stdout, stderr), plan.launcher, begun=begun)
         for descriptor in (*standard, tell):  # the end of the last one has the next child made
             os.close(descriptor)
         return self._program(plan.spec, plan.like, status)

@@ -1,6 +1,6 @@
 """A custom kind in full: names, versions, schemas, defaults, checks, and its definition. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,40 @@ class Version:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that another speaks of.
+
+    Attributes:
+        resource: What it is.
+        name: Its name.
+        namespace: Empty where its kind has none.
+    """
+
+    resource: Resource
+    name: str
+    namespace: str = ""
+
+
+Seen = Mapping[Reference, Object | None]
+"""Objects that were looked up, None where there is none; without those that could not be looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """What an object is checked against beside itself.
+
+    What is looked up may change at any time: a controller has to check again when it reads.
+
+    Attributes:
+        references: Returns what to look up, given an object and the one before (None: it is new).
+        validate: Returns what is wrong with an object, given what was found.
+    """
+
+    references: Callable[[Object, Object | None], Sequence[Reference]]
+    validate: Callable[[Object, Object | None, Seen], Sequence[Cause]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A custom kind.
@@ -88,6 +122,7 @@ class Kind:
         versions: All that are served, the stored one among them.
         default: Returns an object, in the stored version, with what the user left out.
         validate: Returns what is wrong with an object, given the one before (None: it is new).
+        related: What is checked against other objects, once `validate` finds nothing.
         warnings: Returns what the writer of an object should know; it does not stop the write.
         convert: Returns an object of one served version in another, `(object, apiVersion)`.
     """
@@ -96,6 +131,7 @@ class Kind:
     versions: tuple[Version, ...]
     default: Callable[[Object], Object] | None = None
     validate: Callable[[Object, Object | None], Sequence[Cause]] | None = None
+    related: Related | None = None
     warnings: Callable[[Object], Sequence[str]] | None = None
     convert: Callable[[Object, str], Object] | None = None
 

@@ -20,11 +20,10 @@ from wherry.training.kinds import ReplicaSpec, RunPolicy
 from wherry.training.mpi import parts
 
 LAUNCHER, WORKER = "Launcher", "Worker"
-OPEN_MPI, INTEL, MPICH = "OpenMPI", "Intel", "MPICH"
 AT_STARTUP, WHEN_READY = "AtStartup", "WaitForWorkersReady"
 
 WRITTEN_AS: Final = "wherry.dev/written-as"
-"""Annotation of jobs: the apiVersion that they were written in; v1 where there is none."""
+"""Annotation of jobs: the apiVersion that they were written in."""
 
 # A launcher must not take hold of the devices that its workers compute on.
 _NO_DEVICES = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
@@ -40,7 +39,8 @@ class MPIJobSpec:
         "The pods, by type: Launcher and Worker.", dict, required=True
     )
     main_container: str = about(
-        "v1: the container of workers that processes are started in; the first by default.", ""
+        "v1: the container that processes run in; the one called mpi, else the first, by default.",
+        "",
     )
     clean_pod_policy: str = about("v1, deprecated: write spec.runPolicy.cleanPodPolicy.", "")
     run_launcher_as_worker: bool | None = about(
@@ -57,13 +57,22 @@ class MPIJobSpec:
     mpi_implementation: str = about(
         "v2beta1: which MPI the image has; OpenMPI by default.",
         "",
-        enum=["", OPEN_MPI, INTEL, MPICH],
+        enum=["", parts.OPEN_MPI, parts.INTEL, parts.MPICH],
     )
 
 
 def written_as(obj: Object) -> str:
-    """Return the apiVersion that a job was written in first."""
-    return metadata.annotations(obj).get(WRITTEN_AS, kinds.API_VERSION)
+    """Return the apiVersion that a job was written in first.
+
+    A job that was made before our webhooks were asked bears no note of it; then the oldest of its
+    managed fields tells. Whoever keeps it has stored it under another version.
+    """
+    noted = metadata.annotations(obj).get(WRITTEN_AS)
+    if noted:
+        return noted
+    fields = [one for one in obj["metadata"].get("managedFields") or () if "subresource" not in one]
+    oldest = min(fields, key=lambda one: str(one.get("time")), default=obj)
+    return str(oldest["apiVersion"])
 
 
 class MPI(Framework):
@@ -72,23 +81,34 @@ class MPI(Framework):
     resource = kinds.resource("MPIJob", "mpijobs", scale=True)
     spec = MPIJobSpec
     replicas_field = "mpiReplicaSpecs"
-    types = (ReplicaType(WORKER), ReplicaType(LAUNCHER, required=True, at_most=1))
+    types = (ReplicaType(WORKER), ReplicaType(LAUNCHER, required=True, at_most=1, at_least=1))
     container = "mpi"
+    container_required = False
     port_name, port = "mpi-port", 9999
     restart_policy = kinds.NEVER
     scale = kinds.worker_scale("mpiReplicaSpecs")
 
     def runs(self, obj: Object) -> bool:
         """Return whether a job was written in this version."""
-        return written_as(obj) == kinds.API_VERSION
+        return metadata.annotations(obj).get(WRITTEN_AS) == kinds.API_VERSION
 
     def environment(self, replica: Replica, container: Object) -> Mapping[str, str]:
         """Return what makes every `mpirun` find the workers."""
-        if replica.type != LAUNCHER or container.get("name") != self.container:
+        if replica.type != LAUNCHER or container.get("name") != self._main(replica.job, LAUNCHER):
             return {}
-        main = replica.job.spec.main_container
-        chosen = {"WHERRY_MPI_CONTAINER": main} if main else {}
-        return {**parts.open_mpi(), **parts.hydra(), **parts.intel(), **chosen, **_NO_DEVICES}
+        reached = self._main(replica.job, WORKER)
+        chosen = {parts.CONTAINER: reached} if reached else {}
+        open_mpi = {**parts.open_mpi(), **parts.interfaces(container)}
+        return {**open_mpi, **parts.hydra(), **parts.intel(), **chosen, **_NO_DEVICES}
+
+    def _main(self, job: Job, type_: str) -> str:
+        """Return the name of the container that does MPI's work; empty of a type that is not there."""
+        spec = job.replicas.get(type_)
+        held = (
+            [] if spec is None else [each["name"] for each in spec.template["spec"]["containers"]]
+        )
+        wanted = (job.spec.main_container, self.container)
+        return next((name for name in wanted if name in held), next(iter(held), ""))
 
     def companions(self, job: Job) -> Sequence[Object]:
         """Return host list and remote shell, and the launcher's rights."""
@@ -98,13 +118,14 @@ class MPI(Framework):
     def finish_pod(self, replica: Replica, pod: Object) -> None:
         """Give a launcher the host list; have a worker without a command wait."""
         spec = pod["spec"]
-        own = next(each for each in spec["containers"] if each["name"] == self.container)
+        main = self._main(replica.job, replica.type)
+        own = next(each for each in spec["containers"] if each["name"] == main)
         cluster = _cluster(replica.job)
         parts.mount(cluster, spec, own)
         if replica.type == LAUNCHER:
             spec.setdefault("serviceAccountName", cluster.account)
-        elif not own.get("command") and not own.get("args"):
-            own["command"] = list(parts.WAITING)
+        else:
+            parts.wait(own)
 
     def running(self, job: Job, counts: Counts) -> bool:
         """Return whether launcher and all workers run."""
@@ -118,9 +139,9 @@ def _cluster(job: Job) -> parts.Cluster:
     launcher = [replica.name for replica in job.of(LAUNCHER)]
     return parts.Cluster(
         owner=job.obj,
-        name=job.name,
+        account=f"{job.name}-launcher",
+        config=f"{job.name}-config",
         # Without workers the launcher does the work.
-        hosts=workers or launcher,
+        hosts=dict.fromkeys(workers or launcher, job.spec.slots_per_worker or 1),
         pods=workers,
-        slots=job.spec.slots_per_worker or 1,
     )

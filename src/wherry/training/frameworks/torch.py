@@ -72,7 +72,7 @@ class Torch(Framework):
     resource = kinds.resource("PyTorchJob", "pytorchjobs", scale=True)
     spec = PyTorchJobSpec
     replicas_field = "pytorchReplicaSpecs"
-    types = (ReplicaType(MASTER, at_most=1), ReplicaType(WORKER))
+    types = (ReplicaType(MASTER, at_most=1, at_least=1), ReplicaType(WORKER))
     container = "pytorch"
     port_name, port = "pytorchjob-port", 23456
     restart_policy = kinds.ON_FAILURE
@@ -162,9 +162,12 @@ class Torch(Framework):
         return made
 
     def restarts_all(self, job: Job, lost: Collection[Replica]) -> bool:
-        """Return True, save where torchrun can go on: workers are elastic and their host is there."""
+        """Return True, save where torchrun can go on: it is elastic, and its meeting place is there.
+
+        A torchrun that a peer is lost to may give up with 1: with ExitCode that would end the job.
+        """
         elastic: ElasticPolicy | None = job.spec.elastic_policy
-        if elastic is None:
+        if elastic is None or any(one.spec.restart_policy == kinds.EXIT_CODE for one in lost):
             return True
         hosted = elastic.rdzv_backend == _BACKENDS[0] and not elastic.rdzv_host
         host_lost = any(one.type == WORKER and one.index == 0 for one in lost)

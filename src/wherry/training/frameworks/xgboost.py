@@ -32,7 +32,7 @@ class XGBoost(Framework):
     resource = kinds.resource("XGBoostJob", "xgboostjobs")
     spec = XGBoostJobSpec
     replicas_field = "xgbReplicaSpecs"
-    types = (ReplicaType(MASTER, required=True, at_most=1), ReplicaType(WORKER))
+    types = (ReplicaType(MASTER, required=True, at_most=1, at_least=1), ReplicaType(WORKER))
     container = "xgboost"
     port_name, port = "xgboostjob-port", 9999
     restart_policy = kinds.NEVER

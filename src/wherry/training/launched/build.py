@@ -4,8 +4,7 @@ Source: kubeflow/mpi-operator 0.6, ``pkg/controller/mpi_job_controller.go``.
 """
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from wherry.objects import kinds as core
 from wherry.objects import metadata
@@ -15,27 +14,11 @@ from wherry.objects.resources import Resource
 from wherry.training import build
 from wherry.training.frameworks import mpi
 from wherry.training.job import Job, Replica
-from wherry.training.mpi import parts
+from wherry.training.mpi import keys, parts
 from wherry.training.policies import gangs
 
 OPERATOR: Final = "mpi-operator"
 _KEYS: Final = "ssh-auth"
-_KEY_FILES: Final = (
-    {"key": "ssh-privatekey", "path": "id_rsa"},
-    {"key": "ssh-publickey", "path": "id_rsa.pub"},
-    {"key": "ssh-publickey", "path": "authorized_keys"},
-)
-_FLAVOURS: Final[Mapping[str, Mapping[str, str]]] = {
-    mpi.OPEN_MPI: {
-        **parts.open_mpi(),
-        "OMPI_MCA_plm_rsh_args": "-o ConnectionAttempts=10",
-    },
-    mpi.INTEL: {
-        **parts.intel(),
-        "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "-o ConnectionAttempts=10",
-    },
-    mpi.MPICH: {**parts.hydra(), "HYDRA_LAUNCH_EXTRA_ARGS": "-o ConnectionAttempts=10"},
-}
 
 
 def launcher_name(job: Job) -> str:
@@ -69,10 +52,10 @@ def cluster(job: Job) -> parts.Cluster:
         hosts.insert(0, launcher_name(job))
     return parts.Cluster(
         owner=job.obj,
-        name=job.name,
-        hosts=hosts,
+        account=f"{job.name}-launcher",
+        config=f"{job.name}-config",
+        hosts=dict.fromkeys(hosts, job.spec.slots_per_worker or 1),
         pods=workers,
-        slots=job.spec.slots_per_worker or 1,
     )
 
 
@@ -110,11 +93,10 @@ def _headless(job: Job, name: str, selected: Mapping[str, str]) -> Object:
     return {**head(job, core.SERVICES, name, labels(job)), "spec": spec}
 
 
-def keys(job: Job, private: str, public: str) -> Object:
+def secret(job: Job, content: Mapping[str, str]) -> Object:
     """Return the Secret with a job's ssh keys, for images that use them."""
-    data = {"ssh-privatekey": private, "ssh-publickey": public}
     made = head(job, core.SECRETS, keys_name(job), labels(job))
-    return {**made, "type": "kubernetes.io/ssh-auth", "stringData": data}
+    return {**made, "type": keys.TYPE, "stringData": dict(content)}
 
 
 def worker(replica: Replica) -> Object:
@@ -124,20 +106,11 @@ def worker(replica: Replica) -> Object:
     spec = template["spec"]
     spec["hostname"], spec["subdomain"] = replica.name, job.name
     spec["restartPolicy"] = replica.spec.restart_policy
-    container = spec["containers"][0]
-    if _is_daemon(container):
-        # Nothing logs in here: processes are started through the API.
-        container["command"] = list(parts.WAITING)
-        container.pop("args", None)
+    parts.wait(spec["containers"][0])
     made = head(job, core.PODS, replica.name, template["metadata"]["labels"])
     made["metadata"]["labels"][build.REPLICA_INDEX] = str(replica.index)
     made["metadata"]["annotations"] = template["metadata"]["annotations"]
     return {**made, "spec": spec}
-
-
-def _is_daemon(container: Mapping[str, Any]) -> bool:
-    command = [*(container.get("command") or ()), *(container.get("args") or ())]
-    return not command or PurePosixPath(str(command[0])).name == "sshd"
 
 
 def launcher(job: Job) -> Object:
@@ -165,25 +138,18 @@ def _template(replica: Replica, *, role: str) -> Object:
     spec = template.setdefault("spec", {})
     container = spec["containers"][0]
     parts.mount(cluster(job), spec, container)
-    _mount_keys(job, spec, container)
+    # ssh takes no key that others may read.
+    volume = keys.volume(_KEYS, keys_name(job), mode=0o600)
+    keys.mount(spec, container, volume, job.spec.ssh_auth_mount_path)
     variables = {"K_MPI_JOB_ROLE": role}
     if role == "launcher":
-        variables |= _FLAVOURS[job.spec.mpi_implementation]
-        if job.spec.mpi_implementation == mpi.INTEL:
-            variables["I_MPI_PERHOST"] = str(job.spec.slots_per_worker)
-        if job.spec.mpi_implementation == mpi.OPEN_MPI:
-            variables["OMPI_MCA_orte_set_default_slots"] = str(job.spec.slots_per_worker)
+        flavour, slots = job.spec.mpi_implementation, job.spec.slots_per_worker
+        variables |= parts.variables(flavour, slots, container)
+        workers = job.replicas.get(mpi.WORKER)
+        if workers is not None:
+            variables[parts.CONTAINER] = workers.template["spec"]["containers"][0]["name"]
     build.give(container, variables)
     container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     marks = {**(meta.get("labels") or {}), **labels(job, role), **gangs.labels(job)}
     notes = {**(meta.get("annotations") or {}), **gangs.annotations(job, replica.type)}
     return {"metadata": {"labels": marks, "annotations": notes}, "spec": spec}
-
-
-def _mount_keys(job: Job, spec: Object, container: Object) -> None:
-    source: dict[str, Any] = {"secretName": keys_name(job), "items": [*_KEY_FILES]}
-    path = job.spec.ssh_auth_mount_path
-    # ssh takes no key that others may read.
-    source["defaultMode"] = 0o600
-    spec.setdefault("volumes", []).append({"name": _KEYS, "secret": source})
-    container.setdefault("volumeMounts", []).append({"name": _KEYS, "mountPath": path})

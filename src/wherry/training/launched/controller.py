@@ -4,10 +4,8 @@ The launcher's tries and its deadline are the batch Job's; here it is looked at,
 and held while the MPIJob is suspended.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from wherry.controller import apply
 from wherry.controller.controller import Controller
@@ -25,7 +23,7 @@ from wherry.training.framework import Count
 from wherry.training.frameworks import mpi
 from wherry.training.job import Job
 from wherry.training.launched import build, mpi_job
-from wherry.training.mpi import parts
+from wherry.training.mpi import keys, parts
 from wherry.training.policies import clean_up, gangs
 from wherry.training.status import Verdict
 
@@ -53,12 +51,15 @@ class MPIJobReconciler:
     async def reconcile(self, request: Request) -> Result | None:
         """Take one step."""
         stored = self._jobs.get(*request)
-        if stored is None or metadata.is_deleting(stored) or not _FRAMEWORK.runs(stored):
+        if stored is None or metadata.is_deleting(stored):
+            return None
+        if mpi.WRITTEN_AS not in metadata.annotations(stored):
+            await self._note(stored)
+        if not _FRAMEWORK.runs(stored):
             return None
         obj = mpi_job.default(stored)
-        if obj["spec"]["runPolicy"].get("managedBy") not in {None, "", _FRAMEWORK.managers[0]}:
-            return None
-        if mpi_job.validate(obj, None):
+        manager = obj["spec"]["runPolicy"].get("managedBy")
+        if manager not in {None, "", _FRAMEWORK.managers[0]} or mpi_job.validate(obj, None):
             return None
         job = _FRAMEWORK.read(obj)
         pods = [p for p in self._pods.owned_by(metadata.uid(stored)) if is_controlled_by(p, stored)]
@@ -74,6 +75,15 @@ class MPIJobReconciler:
             await self._write(stored, job, status.suspended(job, tally, self._clock.now()))
             return None
         return await self._step(stored, job, tally, launcher)
+
+    async def _note(self, stored: Object) -> None:
+        """Note which version a job was written in, where no webhook has: either controller waits."""
+        where = metadata.namespaced_name(stored)
+        with contextlib.suppress(errors.NotFoundError):
+            # Caches keep no managed fields.
+            whole = await self._client.get(_RESOURCE, where.name, where.namespace)
+            noted = {"annotations": {mpi.WRITTEN_AS: mpi.written_as(whole)}}
+            await self._client.patch(_RESOURCE, where.name, {"metadata": noted}, where.namespace)
 
     def _tally(self, job: Job, pods: Sequence[Object], launcher: Object | None) -> Tally:
         """Count workers by their pods, and the launcher by its Job."""
@@ -175,7 +185,7 @@ class MPIJobReconciler:
         try:
             await self._client.get(core.SECRETS, build.keys_name(job), job.namespace)
         except errors.NotFoundError:
-            await self._create(job, build.keys(job, *_key_pair()))
+            await self._create(job, build.secret(job, keys.new()))
 
     async def _create(self, job: Job, wanted: Object) -> None:
         resource = core.by_kind(wanted["apiVersion"], wanted["kind"])
@@ -224,20 +234,6 @@ class MPIJobReconciler:
 
 def _is_ready(pod: Mapping[str, object]) -> bool:
     return conditions.is_true(dict(pod), "Ready")
-
-
-def _key_pair() -> tuple[str, str]:
-    """Return a new private and public key (ECDSA, P-521), as ssh writes them."""
-    key = ec.generate_private_key(ec.SECP521R1())
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return private.decode(), public.decode()
 
 
 def controller(manager: Manager) -> Controller:

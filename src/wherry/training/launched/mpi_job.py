@@ -9,6 +9,7 @@ Source: kubeflow/mpi-operator 0.6, ``pkg/apis/kubeflow/v2beta1``.
 from collections.abc import Sequence
 from typing import Final
 
+from wherry.objects import metadata
 from wherry.objects.copies import copied
 from wherry.objects.declared.kind import Column, Kind, Version
 from wherry.objects.errors import Cause
@@ -17,6 +18,7 @@ from wherry.training import admission, kinds
 from wherry.training.framework import Framework, ReplicaType
 from wherry.training.frameworks import mpi
 from wherry.training.kinds import JobStatus
+from wherry.training.mpi import parts
 
 VERSION: Final = "v2beta1"
 API_VERSION: Final = f"{kinds.GROUP}/{VERSION}"
@@ -36,7 +38,7 @@ class MPIOperatorJob(mpi.MPI):
 
     def runs(self, obj: Object) -> bool:
         """Return whether a job was written in this version."""
-        return mpi.written_as(obj) == API_VERSION
+        return metadata.annotations(obj).get(mpi.WRITTEN_AS) == API_VERSION
 
     def default(self, obj: Object) -> None:
         """Fill in what mpi-operator fills in."""
@@ -44,7 +46,7 @@ class MPIOperatorJob(mpi.MPI):
             "slotsPerWorker": 1,
             "sshAuthMountPath": "/root/.ssh",
             "launcherCreationPolicy": mpi.AT_STARTUP,
-            "mpiImplementation": mpi.OPEN_MPI,
+            "mpiImplementation": parts.OPEN_MPI,
             "runLauncherAsWorker": False,
         }
         for field, value in filled.items():
@@ -61,8 +63,9 @@ def _framework(obj: Object) -> Framework:
 
 
 def default(obj: Object) -> Object:
-    """Return a job with what its version fills in."""
-    return admission.default(_framework(obj), obj)
+    """Return a job with what its version fills in, and a note of which that is."""
+    made = _noted(obj)
+    return admission.default(_framework(made), made)
 
 
 def validate(obj: Object, old: Object | None) -> list[Cause]:
@@ -77,11 +80,16 @@ def warnings(obj: Object) -> Sequence[str]:
 
 def convert(obj: Object, api_version: str) -> Object:
     """Return a job in the other version, with a note of the one it was written in first."""
-    made = copied(obj)
-    if "metadata" in made:
-        noted = made["metadata"].setdefault("annotations", {})
-        noted.setdefault(mpi.WRITTEN_AS, str(obj["apiVersion"]))
+    made = _noted(obj) if "metadata" in obj else copied(obj)
     return {**made, "apiVersion": api_version}
+
+
+def _noted(obj: Object) -> Object:
+    made = copied(obj)
+    if mpi.WRITTEN_AS not in metadata.annotations(made):
+        annotations = {**metadata.annotations(made), mpi.WRITTEN_AS: mpi.written_as(obj)}
+        made["metadata"] = {**made["metadata"], "annotations": annotations}
+    return made
 
 
 def _version(name: str) -> Version:

@@ -25,6 +25,8 @@ from typing import Any, BinaryIO
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 WAIT_SECONDS = float(os.environ.get("WHERRY_MPI_WAIT_SECONDS", "600"))
+# The right to a pod that has just been made may come a moment after it.
+REFUSED_SECONDS = 30.0
 CONNECT_SECONDS = 30
 # Options of ssh that take a value; the others are passed over as they are.
 VALUED = frozenset("bcDEeFIiJLlmOopQRSWw")
@@ -66,7 +68,7 @@ class Api:
         port = int(os.environ.get("KUBERNETES_SERVICE_PORT", "443"))
         self._context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
         self._where = (host, port)
-        self._pods = f"/api/v1/namespaces/{read_account('namespace')}/pods/"
+        self._pods = f"/api/v1/namespaces/{read_account('namespace')}/pods"
 
     def _ask(
         self, path: str, headers: dict[str, str]
@@ -81,26 +83,43 @@ class Api:
         )
         return connection, connection.getresponse()
 
-    def phase(self, name: str) -> str:
-        """Return how far a pod is; ``missing`` where there is none yet."""
-        connection, response = self._ask(urllib.parse.quote(name), {"Accept": "application/json"})
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """Return what is there; None: nothing."""
+        connection, response = self._ask(path, {"Accept": "application/json"})
         told = response.read()
         connection.close()
         if response.status == 404:
-            return "missing"
+            return None
         if response.status != 200:
-            raise AgentError(f"pod {name}: {response.status} {told.decode(errors='replace')}")
-        return str(json.loads(told)["status"].get("phase", "Pending"))
+            raise AgentError(
+                f"{self._pods}{path}: {response.status} {told.decode(errors='replace')}"
+            )
+        found: dict[str, Any] = json.loads(told)
+        return found
 
-    def wait_for(self, name: str) -> None:
-        """Wait until a pod runs."""
+    def pod(self, host: str) -> dict[str, Any] | None:
+        """Return the pod of a host, the latest of several; None: there is none yet."""
+        selector = os.environ.get("WHERRY_MPI_SELECTOR")
+        if not selector:
+            return self._read(f"/{urllib.parse.quote(host)}")
+        listed = self._read(f"?{urllib.parse.urlencode({'labelSelector': selector})}") or {}
+        found = [pod for pod in listed.get("items") or () if pod["spec"].get("hostname") == host]
+        # Times of one length: they sort as texts do.
+        return max(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+
+    def wait_for(self, host: str) -> str:
+        """Wait until the pod of a host runs; return its name."""
         deadline = time.monotonic() + WAIT_SECONDS
         pause = 0.05
-        while (phase := self.phase(name)) != "Running":
+        while True:
+            pod = self.pod(host)
+            phase = "missing" if pod is None else pod["status"].get("phase", "Pending")
+            if pod is not None and phase == "Running":
+                return str(pod["metadata"]["name"])
             if phase in {"Succeeded", "Failed"}:
-                raise AgentError(f"pod {name} has ended: {phase}")
+                raise AgentError(f"pod of {host} has ended: {phase}")
             if time.monotonic() > deadline:
-                raise AgentError(f"pod {name}: {phase} after {WAIT_SECONDS:g} s")
+                raise AgentError(f"pod of {host}: {phase} after {WAIT_SECONDS:g} s")
             time.sleep(pause)
             pause = min(pause * 1.5, 2.0)
 
@@ -110,18 +129,21 @@ class Api:
         container = os.environ.get("WHERRY_MPI_CONTAINER")
         query += [("container", container)] if container else []
         query += [("command", word) for word in ("/bin/sh", "-c", command)]
-        path = f"{urllib.parse.quote(name)}/exec?{urllib.parse.urlencode(query)}"
+        path = f"/{urllib.parse.quote(name)}/exec?{urllib.parse.urlencode(query)}"
         key = base64.b64encode(os.urandom(16)).decode()
-        connection, response = self._ask(
-            path,
-            {
-                "Connection": "Upgrade",
-                "Upgrade": "websocket",
-                "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": key,
-                "Sec-WebSocket-Protocol": "v5.channel.k8s.io, v4.channel.k8s.io",
-            },
-        )
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Protocol": "v5.channel.k8s.io, v4.channel.k8s.io",
+        }
+        deadline = time.monotonic() + REFUSED_SECONDS
+        connection, response = self._ask(path, headers)
+        while response.status == 403 and time.monotonic() < deadline:
+            connection.close()
+            time.sleep(0.2)
+            connection, response = self._ask(path, headers)
         if response.status != 101:
             told = response.read().decode(errors="replace")
             raise AgentError(f"exec in pod {name}: {response.status} {told}")
@@ -186,8 +208,7 @@ def main(arguments: Sequence[str]) -> int:
     if name == socket.gethostname().partition(".")[0]:
         return subprocess.call(["/bin/sh", "-c", command])  # noqa: S603 - what mpirun asks for
     api = Api()
-    api.wait_for(name)
-    return api.execute(name, command)
+    return api.execute(api.wait_for(name), command)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 A job asks for it by `spec.runPolicy.schedulingPolicy`. Where its pods name the scheduler ``volcano``
 the group is Volcano's, else that of the scheduler plug-ins, which Wherry's own scheduler heeds too.
 
+Pods are made at once with their group; whether they start is the scheduler's to say.
+
 Source: kubeflow/training-operator 1.9, ``pkg/controller.v1/control/podgroup_control.go``. There a flag
-of the operator decides over all jobs.
+of the operator decides over all jobs, and the pods of Volcano's groups are held back until the group
+is in its queue.
 """
 
 from collections.abc import Mapping

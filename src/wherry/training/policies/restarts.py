@@ -132,18 +132,19 @@ def seconds_to_wait(job: Object, pod: Object, now: datetime.datetime) -> float:
     known = remembered(job).get(metadata.name(pod))
     if known is None or known.uid == metadata.uid(pod):
         return 0.0
-    ended = _ended(pod)
-    if ended is None:
+    over = ended(pod)
+    if over is None:
         return 0.0
     wait = min(2.0 ** (known.count - 1), _LONGEST_WAIT_SECONDS)
-    return max(0.0, wait - (now - ended).total_seconds())
+    return max(0.0, wait - (now - over).total_seconds())
 
 
-def _ended(pod: Object) -> datetime.datetime | None:
+def ended(pod: Object) -> datetime.datetime | None:
+    """Return when the last container of a pod ended; None where nobody knows."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     times = [
-        metadata.parse_time(ended["finishedAt"])
+        metadata.parse_time(over["finishedAt"])
         for status in statuses
-        if (ended := (status.get("state") or {}).get("terminated")) and ended.get("finishedAt")
+        if (over := (status.get("state") or {}).get("terminated")) and over.get("finishedAt")
     ]
     return max(times, default=None)

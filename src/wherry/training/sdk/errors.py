@@ -5,10 +5,6 @@ class TrainingError(Exception):
     """A training could not be started, or there is no more to be learnt of it."""
 
 
-class PackagingError(TrainingError):
-    """The code cannot travel as it is; the message says why, and what to do instead."""
-
-
 class FailedError(TrainingError):
     """A training has failed.
 

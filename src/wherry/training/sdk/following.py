@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from wherry.client.clusters import Api
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
 from wherry.training.sdk import frames
-from wherry.training.sdk.clusters import Api
 from wherry.training.sdk.frames import Line
 from wherry.training.sdk.jobs import Job
 

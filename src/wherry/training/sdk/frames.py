@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wherry.training.sdk import in_pod
+from wherry.client.functions import in_pod
 
 _NOT_FINITE: Final = frozenset({"nan", "inf", "-inf"})
 
@@ -18,7 +18,8 @@ class Line:
     """One line of one rank.
 
     Attributes:
-        rank: The pod's name without the job's, such as ``worker-0``.
+        rank: The pod's name without the job's, such as ``worker-0``; ``rank-0`` of what a rank tells that
+            MPI has launched.
         text: What the code printed, without the line's end; None where it printed nothing.
         told: What the line tells: `report`, `result` or `error`; empty of other lines.
     """
@@ -42,6 +43,9 @@ def read(rank: str, raw: str) -> Line:
         return Line(rank, raw)
     if not isinstance(told, dict) or not isinstance(told.get("at"), int | float):
         return Line(rank, raw)
+    if isinstance(told.get("rank"), int):
+        # All ranks write to the log of the pod that has launched them.
+        rank = f"rank-{told['rank']}"
     return Line(rank, before or None, told)
 
 

@@ -1,21 +1,21 @@
 """A training as an object of the cluster, whatever its kind: its pods, and how far it is."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wherry.client.clusters import Api
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.training import frameworks
 from wherry.training.sdk import shapes
-from wherry.training.sdk.clusters import Api
 from wherry.training.sdk.errors import TrainingError
 
 _SUCCEEDED: Final = ("Succeeded", "Complete")
 _SELECTORS: Final = ("training.kubeflow.org/job-name", "jobset.sigs.k8s.io/jobset-name")
-_CONTAINERS: Final = frozenset(each.container for each in frameworks.ALL) | {"node", "mpi"}
+_CONTAINERS: Final = frozenset(each.container for each in frameworks.ALL) | {"node", "chainer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,13 @@ class Job:
         names = [str(each["name"]) for each in pod["spec"]["containers"]]
         return next((name for name in names if name in _CONTAINERS), names[0])
 
+    def waits_for(self, pods: Iterable[Object]) -> str:
+        """Return what pods that have not begun wait for, as node and scheduler tell it; or nothing."""
+        for pod in pods:
+            if why := _obstacle(pod):
+                return f"{self.rank(pod)} waits: {why}"
+        return ""
+
     @staticmethod
     def state(obj: Object) -> State:
         """Return how far it is."""
@@ -99,6 +106,19 @@ class Job:
         }
         times = (_time(status.get(key)) for key in ("startTime", "completionTime"))
         return State(phase, message, replicas, *times)
+
+
+def _obstacle(pod: Object) -> str:
+    status = pod.get("status") or {}
+    placed = conditions.get(pod, "PodScheduled") or {}
+    if placed.get("status") == "False":
+        return f"{placed.get('reason')}: {placed.get('message')}"
+    for each in (status.get(field) for field in ("initContainerStatuses", "containerStatuses")):
+        for one in each or ():
+            waiting = (one.get("state") or {}).get("waiting") or {}
+            if waiting.get("message"):
+                return f"{waiting.get('reason')}: {waiting['message']}"
+    return ""
 
 
 def _time(text: Any) -> datetime.datetime | None:

@@ -1,54 +1,29 @@
 """From settings and a package to the objects of a training. Pure."""
 
-import base64
-import hashlib
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from wherry.objects import metadata
+from wherry.client.functions import carrying
+from wherry.client.functions.packages import Package
 from wherry.objects.requests import Object
 from wherry.training.sdk import shapes
-from wherry.training.sdk.packages import Package
 from wherry.training.sdk.settings import Settings
 
-REQUIREMENTS: Final = "wherry.dev/requirements"
-"""Annotation of pods: the packages that their environment should have, one a line."""
 LABEL: Final = "wherry.dev/training"
 """Label of the jobs and Secrets that `train` makes."""
-FOLDER: Final = "/wherry"
 _RESTARTS: Final = 3
+_IMPLEMENTATIONS: Final = frozenset({"mpich", "openmpi", "impi-rt"})
 
 
 def code(package: Package, namespace: str) -> Object:
-    """Return the Secret that carries a package: arguments may be anyone's secrets."""
-    digest = package.digest()
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": f"wherry-code-{digest[:24]}",
-            "namespace": namespace,
-            "labels": {LABEL: "code"},
-        },
-        "immutable": True,
-        "data": {
-            name: base64.b64encode(content).decode() for name, content in package.files.items()
-        },
-    }
+    """Return the Secret that carries a package."""
+    return carrying.secret(package, namespace, (LABEL, "code"))
 
 
 def name_of(package: Package, unique: str) -> str:
-    """Return a name for a job, such as ``fit-3f9a1``.
-
-    Args:
-        package: What it runs.
-        unique: Differs from job to job.
-    """
-    words = re.sub(r"[^a-z0-9]+", "-", package.label.lower()).strip("-")[:24].rstrip("-")
-    words = words if words[:1].isalpha() else f"train-{words}".rstrip("-")
-    return f"{words}-{hashlib.sha256(unique.encode()).hexdigest()[:5]}"
+    """Return a name for a job; see `carrying.name_of`."""
+    return carrying.name_of(package, unique, "train")
 
 
 def job(name: str, namespace: str, secret: str, settings: Settings) -> Object:
@@ -61,12 +36,17 @@ def job(name: str, namespace: str, secret: str, settings: Settings) -> Object:
         settings: Checked.
     """
     shape = shapes.of(settings.get("framework", "pytorch"), settings.get("workers", 2))
-    policy: Object = {"cleanPodPolicy": "None", "backoffLimit": settings.get("restarts", _RESTARTS)}
+    # Pods that wait to be used would wait for ever.
+    clean = "Running" if shape.launched else "None"
+    policy: Object = {"cleanPodPolicy": clean, "backoffLimit": settings.get("restarts", _RESTARTS)}
     if "timeout" in settings:
         policy["activeDeadlineSeconds"] = max(1, round(settings["timeout"]))
-    template = _template(shape, name, secret, settings)
     replicas = {
-        type_: {"replicas": count, "restartPolicy": "ExitCode", "template": template}
+        type_: {
+            "replicas": count,
+            "restartPolicy": "ExitCode",
+            "template": _template(shape, type_, {"name": name, "secret": secret}, settings),
+        }
         for type_, count in shape.replicas.items()
     }
     resource = shape.framework.resource
@@ -78,28 +58,33 @@ def job(name: str, namespace: str, secret: str, settings: Settings) -> Object:
     }
 
 
-def _template(shape: shapes.Shape, name: str, secret: str, settings: Settings) -> Object:
-    packages = list(settings.get("packages", ()))
-    volumes: list[Object] = [{"name": "wherry-code", "secret": {"secretName": secret}}]
-    mounts: list[Object] = [{"name": "wherry-code", "mountPath": FOLDER, "readOnly": True}]
-    for number, (claim, path) in enumerate(settings.get("volumes", {}).items()):
-        own = f"volume-{number}"
-        volumes.append({"name": own, "persistentVolumeClaim": {"claimName": claim}})
-        mounts.append({"name": own, "mountPath": path})
+def _template(
+    shape: shapes.Shape, type_: str, called: Mapping[str, str], settings: Settings
+) -> Object:
+    packages = [*settings.get("packages", ()), *_mpi(shape, settings)]
     container: Object = {
         "name": shape.framework.container,
-        "image": settings.get("image") or default_image(),
-        "command": ["python", f"{FOLDER}/run.py"],
-        "env": _variables(shape.first(name), settings.get("env", {})),
-        "volumeMounts": mounts,
+        "image": settings.get("image") or carrying.default_image(),
+        "env": _variables(shape.first(called["name"]), settings.get("env", {})),
     }
-    if settings.get("resources"):
-        amounts = {each: str(amount) for each, amount in settings["resources"].items()}
-        container["resources"] = {"requests": amounts, "limits": amounts}
-    template: Object = {"spec": {"containers": [container], "volumes": volumes}}
-    if packages:
-        template["metadata"] = {"annotations": {REQUIREMENTS: "\n".join(packages)}}
-    return template
+    command = shape.command(type_, carrying.PROGRAM)
+    if command:
+        container["command"] = command
+    if settings.get("resources") and shape.is_rank(type_):
+        container["resources"] = carrying.resources(settings["resources"])
+    return carrying.template(
+        container, called["secret"], packages=packages, volumes=settings.get("volumes", {})
+    )
+
+
+def _mpi(shape: shapes.Shape, settings: Settings) -> Sequence[str]:
+    """Return the packages of an MPI, where neither image nor packages bring one along."""
+    named = {
+        re.split(r"[^A-Za-z0-9_-]", each, maxsplit=1)[0] for each in settings.get("packages", ())
+    }
+    if not shape.launched or settings.get("image") or named & _IMPLEMENTATIONS:
+        return ()
+    return [each for each in ("mpi4py", "mpich") if each not in named]
 
 
 def _variables(first: str, given: Mapping[str, str]) -> list[Object]:
@@ -108,18 +93,3 @@ def _variables(first: str, given: Mapping[str, str]) -> list[Object]:
     made["WHERRY_POD"] = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     made["WHERRY_FIRST_POD"] = {"value": first}
     return [{"name": name, **value} for name, value in made.items()]
-
-
-def default_image() -> str:
-    """Return the image with the caller's Python: what is sent by value wants the same one."""
-    return f"python:{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def owned(secret: Object, job_: Object) -> Object:
-    """Return a Secret that goes when the last of its jobs goes."""
-    held = secret["metadata"].get("ownerReferences") or []
-    reference = metadata.owner_reference(job_)
-    for only_of_controllers in ("controller", "blockOwnerDeletion"):
-        reference.pop(only_of_controllers, None)
-    kept = [each for each in held if each.get("uid") != reference["uid"]]
-    return {**secret, "metadata": {**secret["metadata"], "ownerReferences": [*kept, reference]}}

@@ -12,8 +12,9 @@ class Settings(TypedDict, total=False):
     """Keyword arguments of `train`, all optional."""
 
     framework: str
-    """How ranks find one another: `pytorch` (default), `tensorflow`, `jax`, `xgboost`, `paddle` or
-    `mxnet`. Plain Python reads `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT` of `pytorch`."""
+    """How ranks find one another: `pytorch` (default), `tensorflow`, `jax`, `xgboost`, `paddle`, `mxnet`
+    or `mpi`. Plain Python reads `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT` of `pytorch`. With
+    `mpi` the image brings `mpirun`; without `image`, `mpi4py` and `mpich` are added to `packages`."""
 
     workers: int
     """Ranks, each a pod of its own; 2 by default."""

@@ -1,6 +1,6 @@
 """The kinds of jobs as the SDK sees them: which replicas a framework has, and which kinds there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ _BESIDE_WORKERS: Final[Mapping[str, tuple[str, ...]]] = {
     "jax": (),
     "paddle": (),
     "mxnet": ("Scheduler", "Server"),
+    "mpi": ("Launcher",),
 }
 _RANKS_THEMSELVES: Final = frozenset({"Master"})
 """Types that are one of the ranks which the user counts."""
@@ -37,6 +38,28 @@ class Shape:
 
     framework: Framework
     replicas: Mapping[str, int]
+
+    @property
+    def launched(self) -> bool:
+        """Whether one pod starts the ranks in all the others."""
+        return "Launcher" in self.replicas
+
+    def is_rank(self, type_: str) -> bool:
+        """Return whether pods of a type do a rank's work, rather than help those that do."""
+        return not self.launched or type_ == "Worker"
+
+    def command(self, type_: str, program: Sequence[str]) -> list[str]:
+        """Return what pods of a type run; nothing where they wait to be used.
+
+        Args:
+            type_: Of replicas.
+            program: What each rank runs.
+        """
+        if not self.launched:
+            return [*program]
+        if type_ == "Worker":
+            return []
+        return ["mpirun", "-n", str(self.replicas["Worker"]), *program]
 
     def first(self, job: str) -> str:
         """Return the pod of rank 0."""

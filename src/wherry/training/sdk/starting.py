@@ -4,19 +4,18 @@ import secrets
 from pathlib import Path
 from typing import Unpack
 
+from wherry.client import clusters
+from wherry.client.clusters import Api
 from wherry.client.connections import Connection
-from wherry.objects import errors, kinds, metadata
-from wherry.objects.requests import Object
-from wherry.training.sdk import clusters, jobs, manifests, packages, shapes
+from wherry.client.functions import carrying, packages
+from wherry.client.functions.packages import Target
+from wherry.objects import errors, metadata
+from wherry.training.sdk import jobs, manifests, shapes
 from wherry.training.sdk import settings as setting
-from wherry.training.sdk.clusters import Api
 from wherry.training.sdk.errors import TrainingError
 from wherry.training.sdk.jobs import Job
-from wherry.training.sdk.packages import Target
 from wherry.training.sdk.settings import Settings
 from wherry.training.sdk.training import Training
-
-_TRIES = 5
 
 
 def train(target: Target, **settings: Unpack[Settings]) -> Training:
@@ -55,7 +54,7 @@ def train(target: Target, **settings: Unpack[Settings]) -> Training:
     resource = shape.framework.resource
 
     async def start(api: Api) -> None:
-        await _send(api, secret)
+        await carrying.send(api.client, secret)
         try:
             made = await api.client.create(resource, job)
         except errors.NotFoundError as error:
@@ -63,33 +62,13 @@ def train(target: Target, **settings: Unpack[Settings]) -> Training:
                 f"{cluster.connection.server} has no kind {resource.kind}: run `wherry crds | kubectl "
                 "apply -f -` and `wherry controllers` there"
             ) from error
-        await _own(api, secret, made)
+        await carrying.own(api.client, secret, made)
 
-    cluster.call(start)
-    return Training(cluster, Job(resource, name, cluster.namespace))
-
-
-async def _send(api: Api, secret: Object) -> None:
     try:
-        await api.client.create(kinds.SECRETS, secret)
-    except errors.AlreadyExistsError:
-        return  # its name says that it is the same
-
-
-async def _own(api: Api, secret: Object, job: Object) -> None:
-    """Let the code go with its last job."""
-    for _ in range(_TRIES):
-        try:
-            name, namespace = metadata.name(secret), metadata.namespace(secret)
-            held = await api.client.get(kinds.SECRETS, name, namespace)
-            await api.client.update(kinds.SECRETS, manifests.owned(held, job))
-        except errors.ConflictError:
-            continue
-        except errors.NotFoundError:
-            # It went with another job just now.
-            await _send(api, manifests.owned(secret, job))
-        return
-    raise TrainingError(f"secret {metadata.name(secret)} changes all the time; is it edited?")
+        cluster.call(start)
+    except carrying.BusyError as error:
+        raise TrainingError(str(error)) from error
+    return Training(cluster, Job(resource, name, cluster.namespace))
 
 
 def attach(

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from wherry.client.clusters import Api, Cluster
 from wherry.objects import errors
 from wherry.objects.requests import Object
 from wherry.training.sdk import following, frames, progress
-from wherry.training.sdk.clusters import Api, Cluster
 from wherry.training.sdk.display import Display
 from wherry.training.sdk.errors import FailedError, TrainingError
 from wherry.training.sdk.frames import Line
@@ -59,6 +59,15 @@ class Training:
             NotFoundError: the job has been deleted.
         """
         return self._job.state(self.manifest)
+
+    @property
+    def waits_for(self) -> str:
+        """What pods that have not begun wait for, such as a package or a node; empty: for nothing."""
+
+        async def told(api: Api) -> str:
+            return self._job.waits_for(await self._job.pods(api))
+
+        return self._cluster.call(told)
 
     @property
     def progress(self) -> Progress:
@@ -195,6 +204,7 @@ class Training:
             if check(state):
                 return state
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"training {self.name}: after {timeout:g} s still {state}")
+                parts = [f"training {self.name}: after {timeout:g} s still {state}", self.waits_for]
+                raise TimeoutError("; ".join(filter(None, parts)))
             time.sleep(pause)
             pause = min(pause * 1.3, _POLL_SECONDS[1])

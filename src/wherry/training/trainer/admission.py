@@ -1,7 +1,6 @@
 """What the API does with a TrainJob or a runtime before it stores it: fill in, check. Pure.
 
-What needs the runtime of a TrainJob to be looked at is checked when the job is run (`checks`): the
-two may be written in either order.
+What needs the runtime of a TrainJob to be looked at is in `related`.
 
 Source: kubeflow/trainer 2.3 ``pkg/webhooks`` and the rules in its definitions.
 """

@@ -3,7 +3,7 @@
 Source: kubeflow/trainer 2.3 ``pkg/runtime/core/trainingruntime.go`` and its plug-in ``jobset``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from wherry.objects import metadata
@@ -12,9 +12,8 @@ from wherry.objects.declared import reading
 from wherry.objects.requests import Object
 from wherry.training.jobset import kinds as sets
 from wherry.training.trainer import draft as drafts
-from wherry.training.trainer import groups, kinds, merging
+from wherry.training.trainer import groups, initializers, kinds, merging
 from wherry.training.trainer.draft import Draft
-from wherry.training.trainer.kinds import SourceInitializer
 from wherry.training.trainer.policy import Policy
 from wherry.training.trainer.runtime import RuntimeSpec
 from wherry.training.trainer.train_job import TrainJob
@@ -40,7 +39,7 @@ def finish(policy: Policy, draft: Draft) -> None:
     """Put what the job says into its draft, in place."""
     _patch(draft)
     _train(draft)
-    _initialize(draft)
+    initializers.prepare(draft)
     for replicated in draft.replicated():
         if drafts.step_of(replicated) in kinds.CONTAINERS:
             replicated["replicas"] = 1
@@ -91,46 +90,11 @@ def _train(draft: Draft) -> None:
         trainer["command"] = [*wanted.command]
     if wanted.args:
         trainer["args"] = [*wanted.args]
-    for one in _nodes(draft):
+    for one in draft.training():
         if wanted.env:
             one["env"] = merging.keyed("env", one.get("env") or (), [*wanted.env])
         if wanted.resources_per_node:
             one["resources"] = merging.merged(one.get("resources") or {}, wanted.resources_per_node)
-
-
-def _nodes(draft: Draft) -> Iterator[Object]:
-    """Yield the containers that train: the trainer's, and those that an MPI launcher sends out."""
-    step = draft.step(kinds.TRAINER)
-    mpi = draft.policy.mpi
-    sent = draft.called(kinds.NODE) if mpi is not None and mpi.run_launcher_as_node else None
-    for replicated in (step, sent if sent is not step else None):
-        found = drafts.container(replicated, kinds.NODE) if replicated is not None else None
-        if found is not None:
-            yield found
-
-
-def _initialize(draft: Draft) -> None:
-    given = draft.job.spec.initializer
-    if given is None:
-        return
-    for name, wanted in (
-        (kinds.DATASET_INITIALIZER, given.dataset),
-        (kinds.MODEL_INITIALIZER, given.model),
-    ):
-        replicated = draft.step(name)
-        one = drafts.container(replicated, name) if replicated is not None else None
-        if wanted is not None and one is not None:
-            _fetch(one, wanted)
-
-
-def _fetch(one: Object, wanted: SourceInitializer) -> None:
-    if wanted.storage_uri:
-        drafts.give(one, {"STORAGE_URI": wanted.storage_uri})
-    if wanted.env:
-        one["env"] = merging.keyed("env", one.get("env") or (), [*wanted.env])
-    if wanted.secret_ref.get("name"):
-        source = {"secretRef": {"name": wanted.secret_ref["name"]}}
-        one["envFrom"] = [*(one.get("envFrom") or ()), source]
 
 
 def _count(draft: Draft, replicated: Object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wherry.objects.errors import Cause
 from wherry.training.trainer import draft as drafts
-from wherry.training.trainer import kinds
+from wherry.training.trainer import initializers, kinds
 from wherry.training.trainer.draft import Draft
 from wherry.training.trainer.kinds import PodSpecPatch, ReplicatedJobPatch, RuntimePatch
 from wherry.training.trainer.policy import Policy
@@ -24,7 +24,7 @@ def validate(policy: Policy, draft: Draft) -> list[Cause]:
     """
     return [
         *_reserved(policy, draft),
-        *_initializers(draft),
+        *initializers.validate(draft),
         *_patches(draft),
         *policy.validate(draft),
     ]
@@ -36,33 +36,6 @@ def _reserved(policy: Policy, draft: Draft) -> Iterator[Cause]:
         if name in policy.reserved:
             message = f'"{name}": is set by the {policy.field} policy of the runtime'
             yield Cause(f"spec.trainer.env[{index}].name", message, "FieldValueForbidden")
-
-
-def _initializers(draft: Draft) -> Iterator[Cause]:
-    given = draft.job.spec.initializer
-    if given is None:
-        return
-    for field, name, wanted in (
-        ("dataset", kinds.DATASET_INITIALIZER, given.dataset),
-        ("model", kinds.MODEL_INITIALIZER, given.model),
-    ):
-        problem = _missing(draft, name) if wanted is not None else ""
-        if problem:
-            runtime = draft.job.spec.runtime_ref.name
-            yield Cause(f"spec.initializer.{field}", f'runtime "{runtime}" {problem}')
-
-
-def _missing(draft: Draft, name: str) -> str:
-    replicated = draft.step(name) or draft.called(name)
-    if replicated is None:
-        return f'has no replicated job for the step "{name}"'
-    container = drafts.container(replicated, name)
-    if container is None:
-        return f'has no container "{name}" in its replicated job "{replicated["name"]}"'
-    mounts = container.get("volumeMounts") or ()
-    if all(mount.get("name") != kinds.INITIALIZER_VOLUME for mount in mounts):
-        return f'mounts no volume "{kinds.INITIALIZER_VOLUME}" in its container "{name}"'
-    return ""
 
 
 def _patches(draft: Draft) -> Iterator[Cause]:

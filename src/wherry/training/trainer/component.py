@@ -7,7 +7,7 @@ from wherry.objects.declared.kind import Column, Kind, Version
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.training.jobset import kinds as sets
-from wherry.training.trainer import admission, kinds
+from wherry.training.trainer import admission, kinds, related
 from wherry.training.trainer.runtime import RuntimeSpec
 
 
@@ -29,6 +29,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         ),
         default=admission.default,
         validate=admission.validate,
+        related=related.RELATED,
         warnings=admission.warnings,
     ),
     _runtime(kinds.RUNTIMES),

@@ -55,13 +55,18 @@ class TrainJobReconciler:
             if not status.is_finished(job):
                 yield Request(metadata.namespace(job), metadata.name(job))
 
-    async def reconcile(self, request: Request) -> Result | None:
-        """Take one step."""
+    def _read(self, request: Request) -> TrainJob | None:
+        """Return a job that there is something to do for."""
         stored = self.jobs.get(*request)
         if stored is None or metadata.is_deleting(stored) or status.is_finished(stored):
             return None
         job = train_job.read(admission.default(stored))
-        if job.spec.managed_by != kinds.CONTROLLER:
+        return job if job.spec.managed_by == kinds.CONTROLLER else None
+
+    async def reconcile(self, request: Request) -> Result | None:
+        """Take one step."""
+        job = self._read(request)
+        if job is None:
             return None
         left = status.seconds_left(job, self._clock.now())
         if left is not None and left <= 0:
@@ -72,14 +77,17 @@ class TrainJobReconciler:
             await self._fail(job, "TrainJobFailedValidation", _text(causes))
             return None
         refused = False
+        missing: str | None = ""
         try:
-            await self._run(job)
+            missing = await self._run(job)
         except (errors.ForbiddenError, errors.InvalidError, ForeignOwnerError) as error:
             message = f"Error creating: {error}"
             reason = "TrainJobResourcesCreationFailed"
             await self._recorder.event(job.obj, "Warning", reason, message)
             refused = True
-        if not await self._take_over(job) and refused:
+        if missing is None:
+            return None
+        if not await self._take_over(job, missing) and refused:
             return Result(requeue_after_seconds=_REFUSED_SECONDS)
         return Result(requeue_after_seconds=left) if left is not None else None
 
@@ -87,21 +95,24 @@ class TrainJobReconciler:
         found = self._sets.get(job.namespace, job.name)
         return found if found is not None and is_controlled_by(found, job.obj) else None
 
-    async def _take_over(self, job: TrainJob) -> bool:
+    async def _take_over(self, job: TrainJob, missing: str) -> bool:
         """Write the status; return whether there is a JobSet to take it from."""
         found = self._job_set(job)
-        await self._write(job, status.of(job, found, self._clock.now()))
+        await self._write(job, status.of(job, found, self._clock.now(), missing=missing))
         return found is not None
 
-    async def _run(self, job: TrainJob) -> None:
-        """Make what the job needs, and keep it as the job says while it is suspended."""
+    async def _run(self, job: TrainJob) -> str | None:
+        """Make what the job needs, and keep it as the job says while it is suspended.
+
+        Returns:
+            What it waits for; empty where nothing is missing. None: it has failed.
+        """
         there = self._job_set(job)
         if there is not None and not job.spec.suspend and not there["spec"].get("suspend"):
-            return
+            return ""
         runtime = self._runtime(job)
         if runtime is None:
-            await self._miss(job)
-            return
+            return self._missing(job)
         draft = build.begin(job, runtime)
         policy = policies.of(draft.policy)
         causes = checks.validate(policy, draft)
@@ -109,23 +120,23 @@ class TrainJobReconciler:
             unsupported = any(each.reason == "FieldValueNotSupported" for each in causes)
             reason = "TrainingRuntimeNotSupported" if unsupported else "TrainJobFailedValidation"
             await self._fail(job, reason, _text(causes))
-            return
+            return None
         build.finish(policy, draft)
         await self._make(policy, draft)
+        return ""
 
     def _runtime(self, job: TrainJob) -> Object | None:
         reference = job.spec.runtime_ref
         namespace = job.namespace if reference.kind == kinds.RUNTIMES.kind else ""
         return self._runtimes[reference.kind].get(namespace, reference.name)
 
-    async def _miss(self, job: TrainJob) -> None:
+    def _missing(self, job: TrainJob) -> str:
         reference = job.spec.runtime_ref
         known = sorted(metadata.name(each) for each in self._runtimes[reference.kind].list())
-        message = (
+        return (
             f'waiting for {reference.kind} "{reference.name}", which does not exist; there are: '
             f"{', '.join(known) or 'none'}"
         )
-        await self._recorder.event(job.obj, "Warning", "RuntimeNotFound", message)
 
     async def _make(self, policy: Policy, draft: Draft) -> None:
         group = groups.wanted(draft)

@@ -62,6 +62,16 @@ class Draft:
         step = self.step(kinds.TRAINER)
         return container(step, kinds.NODE) if step is not None else None
 
+    def training(self) -> Iterator[Object]:
+        """Yield the containers that train: the trainer's, and those that an MPI launcher sends out."""
+        step = self.step(kinds.TRAINER)
+        mpi = self.policy.mpi
+        sent = self.called(kinds.NODE) if mpi is not None and mpi.run_launcher_as_node else None
+        for replicated in (step, sent if sent is not step else None):
+            found = container(replicated, kinds.NODE) if replicated is not None else None
+            if found is not None:
+                yield found
+
     def first_host(self) -> str:
         """Return the name of the first node."""
         step = self.step(kinds.TRAINER)

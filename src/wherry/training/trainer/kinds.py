@@ -53,6 +53,7 @@ CONTAINERS: Final = {
 }
 PORT: Final = 29500
 
+CREATED: Final = "Created"
 SUSPENDED: Final = "Suspended"
 COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
@@ -309,6 +310,10 @@ class TrainerStatus:
 class TrainJobStatus:
     """How far it is."""
 
-    conditions: tuple[dict[str, Any], ...] = about("Suspended, Complete, Failed.", (), **CONDITIONS)
+    conditions: tuple[dict[str, Any], ...] = about(
+        "Suspended, Complete, Failed; Created, as False, while its runtime is missing.",
+        (),
+        **CONDITIONS,
+    )
     jobs_status: tuple[ReplicatedJobStatus, ...] = about("By step.", (), maxItems=100, **_BY_NAME)
     trainer_status: TrainerStatus | None = about("What the training itself has told.")

@@ -7,12 +7,12 @@ Source: kubeflow/trainer 2.3 ``manifests/base/runtimes``.
 
 from typing import Any, Final
 
+from wherry.objects.copies import copied
 from wherry.objects.requests import Object
-from wherry.training.trainer import kinds
+from wherry.training.trainer import initializers, kinds
 
 _REGISTRY: Final = "ghcr.io/kubeflow/trainer"
 _TORCH: Final = "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime"
-_MOUNT: Final = {"name": kinds.INITIALIZER_VOLUME, "mountPath": "/workspace"}
 _LLAMA_TOKENIZER: Final = ("tokenizer.path=/workspace/model/original/tokenizer.model",)
 _QWEN_TOKENIZER: Final = (
     "tokenizer.path=/workspace/model/vocab.json",
@@ -105,22 +105,15 @@ def _tuned(name: str, model: str, config: str) -> Object:
             "checkpointer.checkpoint_dir=/workspace/model",
         ],
         "resources": {"limits": {"nvidia.com/gpu": 2}},
-        "volumeMounts": [_MOUNT],
+        "volumeMounts": [dict(initializers.MOUNT)],
     }
     first = [
         _initializer(kinds.DATASET_INITIALIZER, "hf://tatsu-lab/alpaca"),
         _initializer(kinds.MODEL_INITIALIZER, f"hf://{model}"),
     ]
     after = {"dependsOn": [{"name": each["name"], "status": "Complete"} for each in first]}
-    claim = {
-        "metadata": {"name": kinds.INITIALIZER_VOLUME},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "20Gi"}},
-        },
-    }
     template = {
-        "volumeClaimPolicies": [{"templates": [claim]}],
+        "volumeClaimPolicies": [{"templates": [copied(initializers.CLAIM)]}],
         "replicatedJobs": [*first, _job(kinds.NODE, trainer, kinds.TRAINER, **after)],
     }
     return _runtime(name, "torchtune", {"torch": {}}, template)
@@ -131,6 +124,6 @@ def _initializer(name: str, uri: str) -> Object:
         "name": name,
         "image": f"{_REGISTRY}/{name}",
         "env": [{"name": "STORAGE_URI", "value": uri}],
-        "volumeMounts": [_MOUNT],
+        "volumeMounts": [dict(initializers.MOUNT)],
     }
     return _job(name, container, name)

@@ -1,7 +1,8 @@
 """How a TrainJob is, from how its JobSet is; and what there is to tell of it. Pure.
 
-The conditions are upstream's and no more: its SDK takes a job with any condition for one that does
-not run. What else a person wants to know is told in events.
+The conditions of a job that has pods are upstream's and no more: its SDK takes a job with any
+condition for one that does not run. One that waits for its runtime says so (`Created` is False).
+What else a person wants to know is told in events.
 """
 
 import datetime
@@ -17,6 +18,7 @@ from wherry.training.trainer.train_job import TrainJob
 
 _ENDS: Final = {sets.COMPLETED: kinds.COMPLETE, sets.FAILED: kinds.FAILED}
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"
 
 
 def is_finished(obj: Object) -> bool:
@@ -27,22 +29,28 @@ def is_finished(obj: Object) -> bool:
 def failed(job: TrainJob, reason: str, message: str, now: datetime.datetime) -> dict[str, Any]:
     """Return the status of a TrainJob that fails for a reason of its own."""
     made = _begun(job)
-    conditions.set(
-        made["conditions"], kinds.FAILED, "True", reason=reason, message=message, now=now
-    )
+    held = made["conditions"] = _without_wait(made)
+    conditions.set(held, kinds.FAILED, "True", reason=reason, message=message, now=now)
     return made
 
 
-def of(job: TrainJob, job_set: Object | None, now: datetime.datetime) -> dict[str, Any]:
+def of(
+    job: TrainJob, job_set: Object | None, now: datetime.datetime, *, missing: str = ""
+) -> dict[str, Any]:
     """Return the status of a TrainJob.
 
     Args:
         job: With its status as it was.
         job_set: That was made of it; None: there is none yet.
         now: Aware.
+        missing: Why it cannot be made yet; empty where nothing is in the way.
     """
     made = _begun(job)
-    held = made["conditions"]
+    held = made["conditions"] = made["conditions"] if missing else _without_wait(made)
+    if missing:
+        conditions.set(
+            held, kinds.CREATED, "False", reason=RUNTIME_NOT_FOUND, message=missing, now=now
+        )
     if job.spec.suspend:
         message = f"TrainJob {job.name} is suspended"
         conditions.set(held, kinds.SUSPENDED, "True", reason="Suspended", message=message, now=now)
@@ -60,6 +68,10 @@ def of(job: TrainJob, job_set: Object | None, now: datetime.datetime) -> dict[st
     if not held:
         del made["conditions"]
     return made
+
+
+def _without_wait(status: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in status["conditions"] if each["type"] != kinds.CREATED]
 
 
 def _begun(job: TrainJob) -> dict[str, Any]:
@@ -98,7 +110,7 @@ def news(before: Object, after: dict[str, Any]) -> Iterator[tuple[str, str, str]
     for condition in after.get("conditions") or ():
         old = conditions.get(before, condition["type"]) or {}
         if condition["status"] != old.get("status"):
-            bad = condition["type"] == kinds.FAILED
+            bad = condition["type"] in {kinds.FAILED, kinds.CREATED}
             yield "Warning" if bad else "Normal", condition["reason"], condition["message"]
     known = {each["name"]: each for each in (before.get("status") or {}).get("jobsStatus") or ()}
     for each in after.get("jobsStatus") or ():

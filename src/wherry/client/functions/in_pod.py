@@ -4,7 +4,8 @@ This file travels into pods that know nothing of Wherry: standard library only, 
 and no import from the rest of the package. Why lines of the log: they need no rights in the cluster,
 are there on every cluster, and stay as long as the pod does.
 
-A line is `MARK` and a JSON object with one of these keys, and ``at``, Unix seconds:
+A line is `MARK` and a JSON object with one of these keys, and ``at``, Unix seconds; where one pod tells
+what several ranks do, as with MPI, ``rank`` as well:
 
 - ``report``: the values that the code gave to `report`;
 - ``result``: ``{"id", "part", "parts", "form", "data"}``, the value of the function in pieces:
@@ -65,7 +66,9 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _say(key: str, content: Any) -> None:
-    line = MARK + json.dumps({key: content, "at": round(time.time(), 3)}) + "\n"
+    told = {key: content, "at": round(time.time(), 3)}
+    rank = _mpi_rank()
+    line = MARK + json.dumps(told if rank is None else {**told, "rank": rank}) + "\n"
     with _LOCK:
         sys.stdout.flush()
         left = line.encode()
@@ -179,12 +182,30 @@ def _offer_report() -> None:
         sys.modules["wherry"] = module
 
 
-def _call(folder: Path, call: dict[str, Any]) -> Any:
+def _parameters(types: dict[str, str], words: list[str]) -> dict[str, Any]:
+    """Return the parameters that a command line gives a function: ``name=value`` each.
+
+    One without a value is not there this time: it depends on another.
+    """
+    readers: dict[str, Any] = {"float": float, "int": int, "json": json.loads, "text": str}
+    pairs = (word.split("=", 1) for word in words)
+    return {name: readers[types[name]](value) for name, value in pairs if value}
+
+
+def _tell_metrics(objective: str, value: Any) -> None:
+    """Report what a function has returned: the value of the objective, or several by name."""
+    if value is None:
+        return  # it has reported all there is to be known
+    values = value if isinstance(value, dict) else {objective: value}
+    report(**{str(name): each for name, each in values.items()})
+
+
+def _call(folder: Path, call: dict[str, Any], words: list[str]) -> Any:
     """Run what was asked for, and return what it returns; scripts and modules return nothing."""
     if call["kind"] in ("script", "module"):
         run = runpy.run_path if call["kind"] == "script" else runpy.run_module
         name = str(Path(sys.path[0]) / call["name"]) if call["kind"] == "script" else call["name"]
-        sys.argv = [name, *call["arguments"]]
+        sys.argv = [name, *call["arguments"], *words]
         if call["kind"] == "script":
             run(name, run_name="__main__")
         else:
@@ -196,18 +217,39 @@ def _call(folder: Path, call: dict[str, Any]) -> Any:
         function = import_module(module)
         for part in path.split("."):
             function = getattr(function, part)
-    return function(*arguments, **named)
+    return function(*arguments, **named, **_parameters(call.get("parameters", {}), words))
+
+
+def _mpi_rank() -> int | None:
+    """Return the rank that MPI's launcher has given to this process; None without one."""
+    ranks = (os.environ.get(name, "") for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK"))
+    return next((int(each) for each in ranks if each.isdecimal()), None)
 
 
 def _is_first() -> bool:
     """Return whether this process is the one whose result counts."""
-    ranks = (os.environ.get(name) for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "LOCAL_RANK"))
-    rank = next((each for each in ranks if each is not None), "0")
-    return rank == "0" and os.environ.get("WHERRY_POD") == os.environ.get("WHERRY_FIRST_POD")
+    rank = _mpi_rank()
+    if rank is not None:
+        return rank == 0
+    own = os.environ.get("WHERRY_POD") == os.environ.get("WHERRY_FIRST_POD")
+    return own and os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def main(folder: Path) -> int:
-    """Run the job that is described in a folder; return the exit code."""
+def _failed(code: int) -> int:
+    """Return an exit code; end all ranks where they talk by MPI: they would wait for this one for ever."""
+    mpi: Any = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized():
+        mpi.COMM_WORLD.Abort(code)
+    return code
+
+
+def main(folder: Path, *words: str) -> int:
+    """Run the job that is described in a folder; return the exit code.
+
+    Args:
+        folder: Where it is.
+        *words: Further words for its command line; for a function, its parameters.
+    """
     call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
     try:
         _install(call["requirements"])
@@ -216,20 +258,22 @@ def main(folder: Path) -> int:
             archive.extractall(code)
         sys.path[0] = code
         _offer_report()
-        value = _call(folder, call)
-        if _is_first():
+        value = _call(folder, call, list(words))
+        if call.get("objective"):
+            _tell_metrics(call["objective"], value)
+        elif _is_first():
             _tell_result(value)
     except SystemExit as end:
         if end.code in (None, 0):
             return 0
         _tell_error(end)
-        return end.code if isinstance(end.code, int) else 1
+        return _failed(end.code if isinstance(end.code, int) else 1)
     except BaseException as error:  # noqa: BLE001 - whatever it is, its user is told
         _tell_error(error)
-        return 1
+        return _failed(1)
     return 0
 
 
 if __name__ == "__main__":
     # Not to stand in tracebacks of pickles as `__main__`, which is the user's.
-    sys.exit(main(Path(__file__).parent))
+    sys.exit(main(Path(__file__).parent, *sys.argv[1:]))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from wherry.training.sdk.errors import PackagingError
+from wherry.client.functions.errors import PackagingError
 
 MOST_FILES: Final = 2000
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})

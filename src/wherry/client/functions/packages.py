@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import cloudpickle
 
-from wherry.training.sdk import closure, in_pod
-from wherry.training.sdk.errors import PackagingError
+from wherry.client.functions import closure, in_pod
+from wherry.client.functions.errors import PackagingError
 
 Target = Callable[..., Any] | str | Path | ModuleType
 """A function; the path of a script; ``package.module``, ``package.module:function`` or a module."""
@@ -39,10 +39,12 @@ class Package:
     Attributes:
         label: A short name for it, such as the function's.
         files: By name, as they are mounted.
+        has_command_line: Whether it is a script or module rather than a function.
     """
 
     label: str
     files: Mapping[str, bytes]
+    has_command_line: bool = False
 
     def digest(self) -> str:
         """Return the SHA-256 of all that is in it, hexadecimal."""
@@ -51,6 +53,19 @@ class Package:
             made.update(f"{name}\0{len(content)}\0".encode())
             made.update(content)
         return made.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is run again and again with other parameters.
+
+    Attributes:
+        parameters: Kinds of what a function is given by name: ``float``, ``int``, ``text`` or ``json``.
+        objective: The metric that a number stands for that it returns.
+    """
+
+    parameters: Mapping[str, str]
+    objective: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ def package(
     named: Mapping[str, Any] | None = None,
     *,
     requirements: Sequence[str] = (),
+    search: Search | None = None,
 ) -> Package:
     """Return the package of something that can be run.
 
@@ -79,17 +95,20 @@ def package(
         arguments: Of a function; of scripts and modules their command line, as texts.
         named: Arguments of a function by name.
         requirements: Packages to install where the image lacks them.
+        search: What a search needs to know of it; None: it is run as it is.
 
     Raises:
         PackagingError: it is not there, cannot be sent, or is larger than `MOST_BYTES`.
     """
     call = _call(target, tuple(arguments), dict(named or {}))
-    asked = {
+    asked: dict[str, Any] = {
         "kind": call.kind,
         "name": call.name,
         "arguments": list(call.arguments),
         "requirements": list(requirements),
     }
+    if search is not None:
+        asked |= {"parameters": dict(search.parameters), "objective": search.objective}
     files = {
         "run.py": Path(in_pod.__file__).read_bytes(),
         "call.json": json.dumps(asked, sort_keys=True).encode(),
@@ -105,7 +124,7 @@ def package(
             f"{MOST_BYTES} travel with a job: put data on a volume or at a URL and pass its place, "
             "and large code into the image"
         )
-    return Package(call.label, files)
+    return Package(call.label, files, call.kind in {"script", "module"})
 
 
 def _call(target: Target, arguments: tuple[Any, ...], named: dict[str, Any]) -> _Call:

@@ -1,0 +1,47 @@
+"""What a product is given beyond the API: a folder of its own, and settings of its administrator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "WHERRY_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where a manager runs.
+
+    Attributes:
+        home: Folder in which each product may keep files below its own name; None: nothing is kept
+            beyond the life of the process.
+        options: Settings of products by name, such as ``tuning-database``; a product knows its own
+            and leaves the others alone.
+    """
+
+    home: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def folder(self, product: str) -> Path | None:
+        """Return a product's folder, made with mode 0700; None where nothing is kept.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self.home is None:
+            return None
+        folder = self.home / product
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+
+def options_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the options that environment variables set: ``WHERRY_TUNING_DATABASE`` is ``tuning-database``.
+
+    Variables, because a URL with a password in it has no place among the arguments of a process.
+    """
+    return {
+        name.removeprefix(_PREFIX).lower().replace("_", "-"): value
+        for name, value in environment.items()
+        if name.startswith(_PREFIX) and value
+    }

@@ -1,0 +1,46 @@
+"""The search algorithms, a line each."""
+
+from wherry.tuning.algorithm import Algorithm
+from wherry.tuning.algorithms.asha import ASHA
+from wherry.tuning.algorithms.bayesianoptimization import BayesianOptimization
+from wherry.tuning.algorithms.bohb import BOHB
+from wherry.tuning.algorithms.cmaes import CMAES
+from wherry.tuning.algorithms.darts import DARTS
+from wherry.tuning.algorithms.enas import ENAS
+from wherry.tuning.algorithms.grid import Grid
+from wherry.tuning.algorithms.hyperband import Hyperband
+from wherry.tuning.algorithms.nsga2 import NSGA2
+from wherry.tuning.algorithms.pbt import PBT
+from wherry.tuning.algorithms.random import Random
+from wherry.tuning.algorithms.sobol import Sobol
+from wherry.tuning.algorithms.tpe import TPE, MultivariateTPE
+
+ALL: tuple[Algorithm, ...] = (
+    Random(),
+    Grid(),
+    Sobol(),
+    TPE(),
+    MultivariateTPE(),
+    BayesianOptimization(),
+    CMAES(),
+    Hyperband(),
+    ASHA(),
+    BOHB(),
+    PBT(),
+    NSGA2(),
+    ENAS(),
+    DARTS(),
+)
+
+
+def get(name: str) -> Algorithm:
+    """Return the algorithm of that name.
+
+    Raises:
+        LookupError: there is none; the message names those that are.
+    """
+    for algorithm in ALL:
+        if algorithm.name == name:
+            return algorithm
+    known = ", ".join(sorted(one.name for one in ALL))
+    raise LookupError(f"no search algorithm {name!r}; known: {known}")

@@ -1,0 +1,37 @@
+"""What a trial prints or gives to `wherry.report`: its log is followed, nothing is added to its pod."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
+
+from wherry.client.functions import in_pod
+from wherry.objects.errors import Cause
+from wherry.objects.requests import Object
+from wherry.tuning.access import Access
+from wherry.tuning.collector import Collector, Metric, Wanted
+from wherry.tuning.collectors import reported, text
+
+
+class StdOut(Collector):
+    """Reads the primary container's output, line by line."""
+
+    kind: ClassVar[str] = "StdOut"
+    streams: ClassVar[bool] = True
+
+    def validate(self, spec: Object) -> Sequence[Cause]:
+        """Return what is wrong with its expressions."""
+        return text.format_causes(spec)
+
+    async def read(
+        self, wanted: Wanted, pods: Sequence[Object], access: Access
+    ) -> AsyncIterator[Metric]:
+        """Yield what is found in the output, to its end."""
+        lines = text.Lines(text.formats_of(wanted.source))
+        async for line in access.lines(pods[0], wanted.container):
+            if in_pod.MARK in line.text:
+                for metric in reported.metrics(line.text):
+                    yield dataclasses.replace(metric, mark=line.time)
+                continue
+            time = text.time_of(line.text) or line.time
+            for name, value in lines.metrics(line.text):
+                yield Metric(name=name, value=value, time=time, mark=line.time)

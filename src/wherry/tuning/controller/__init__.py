@@ -1,0 +1,1 @@
+"""The controllers of tuning: they read, have the pure modules decide, and write."""

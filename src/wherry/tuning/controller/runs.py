@@ -1,0 +1,154 @@
+"""What trials run, in whatever kind: finds the kind, makes, reads and removes the object.
+
+Kinds are named by users and become known one by one: each is watched from its first trial on.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from wherry.builtin import served
+from wherry.client.client import Client
+from wherry.controller import apply
+from wherry.controller.cache import Cache
+from wherry.controller.controller import Watch
+from wherry.controller.manager import Manager
+from wherry.controller.owners import is_controlled_by
+from wherry.controller.requests import Request
+from wherry.objects import errors, metadata
+from wherry.objects import kinds as core
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.tuning import kinds, workloads
+
+TRIAL_CONTROLLER: Final = "trial"
+
+_PODS_OF_TRIAL: Final = "pods of a trial"
+_NAMES: Final = (
+    kinds.TRIAL_LABEL,
+    # Kinds whose pods come from elsewhere name them after themselves, and so after the trial.
+    "jobset.sigs.k8s.io/jobset-name",
+    "workflows.argoproj.io/workflow",
+    "tekton.dev/pipelineRun",
+)
+
+
+class Runs:
+    """What the trials of a manager run."""
+
+    def __init__(self, manager: Manager) -> None:
+        """Take what it works with.
+
+        Args:
+            manager: Gives client and caches, and watches.
+        """
+        self._manager = manager
+        self._client: Client = manager.client
+        self._definitions = manager.cache(core.CUSTOM_RESOURCE_DEFINITIONS)
+        self._pods = manager.cache(core.PODS)
+        self._pods.add_index(_PODS_OF_TRIAL, _trials_of_pod)
+
+    def resource(self, trial: Object) -> Resource | None:
+        """Return the kind that a trial runs; None where the API does not serve it."""
+        run = run_spec(trial)
+        api_version, kind = str(run.get("apiVersion", "")), str(run.get("kind", ""))
+        found = core.by_kind(api_version, kind)
+        if found is None:
+            found = next(
+                (
+                    each
+                    for each in served.custom_versions(self._definitions.list())
+                    if (each.api_version, each.kind) == (api_version, kind)
+                ),
+                None,
+            )
+        return found
+
+    async def find(self, trial: Object, resource: Resource) -> Object | None:
+        """Return what a trial runs; None where it is not there, or not the trial's."""
+        self._manager.also_watch(TRIAL_CONTROLLER, Watch(resource, _trial_of))
+        cache: Cache = self._manager.cache(resource)
+        where = metadata.namespaced_name(trial)
+        if cache.synced.is_set():
+            found = cache.get(*where)
+        else:
+            found = await self._read(resource, where)
+        return found if found is not None and is_controlled_by(found, trial) else None
+
+    async def _read(self, resource: Resource, where: metadata.NamespacedName) -> Object | None:
+        try:
+            return await self._client.get(resource, where.name, where.namespace)
+        except errors.NotFoundError:
+            return None
+
+    async def make(self, resource: Resource, wanted: Object) -> bool:
+        """Make what a trial runs, unless it is there; return whether it was made now.
+
+        Raises:
+            ForeignOwnerError: another object has its name.
+            ApiError: the API refused it.
+        """
+        applied = await apply.create_if_absent(self._client, None, resource, wanted)
+        return applied.outcome == "created"
+
+    async def remove(self, resource: Resource, run: Object, *, wait: bool) -> bool:
+        """Delete what a trial runs; return whether that had to be done.
+
+        Args:
+            resource: Its kind.
+            run: The object.
+            wait: Whether it goes after its pods (they are still at work), or before.
+        """
+        if metadata.is_deleting(run):
+            return False
+        where = metadata.namespaced_name(run)
+        try:
+            await self._client.delete(
+                resource,
+                where.name,
+                where.namespace,
+                propagation_policy="Foreground" if wait else "Background",
+                uid=metadata.uid(run),
+            )
+        except (errors.NotFoundError, errors.ConflictError):
+            return False
+        return True
+
+    async def pods(self, trial: Object) -> list[Object]:
+        """Return the pods of a trial whose metrics count, labelled as such."""
+        namespace, name = metadata.namespaced_name(trial)
+        found = self._pods.by_index(_PODS_OF_TRIAL, f"{namespace}/{name}")
+        primary = workloads.primary_pods(trial, found)
+        for pod in primary:
+            if metadata.labels(pod).get(kinds.TRIAL_LABEL) != name:
+                labels = {"metadata": {"labels": {kinds.TRIAL_LABEL: name}}}
+                await self._client.patch(core.PODS, metadata.name(pod), labels, namespace)
+        return primary
+
+
+def run_spec(trial: Object) -> Any:
+    """Return the object that a trial runs, as its spec has it; empty where it has none."""
+    found = (trial.get("spec") or {}).get("runSpec")
+    return found if isinstance(found, dict) else {}
+
+
+def pod_requests(pod: Object) -> Iterable[Request]:
+    """Return the trials that a change of a pod concerns."""
+    namespace = metadata.namespace(pod)
+    return [Request(namespace, name) for name in _names_of(pod)]
+
+
+def _names_of(pod: Object) -> Iterable[str]:
+    labels = metadata.labels(pod)
+    return [labels[each] for each in _NAMES if each in labels]
+
+
+def _trials_of_pod(pod: Object) -> Iterable[str]:
+    namespace = metadata.namespace(pod)
+    return [f"{namespace}/{name}" for name in _names_of(pod)]
+
+
+def _trial_of(obj: Object) -> Iterable[Request]:
+    reference = metadata.controller_of(obj)
+    if reference is None or reference.get("kind") != kinds.TRIALS.kind:
+        return ()
+    return (Request(metadata.namespace(obj), reference["name"]),)

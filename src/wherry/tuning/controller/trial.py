@@ -1,0 +1,219 @@
+"""One trial, one step: have its work made, follow its metrics, say how it has ended, clear up."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wherry.controller import finalizers
+from wherry.controller.controller import Controller, Watch
+from wherry.controller.errors import ForeignOwnerError
+from wherry.controller.manager import Manager
+from wherry.controller.requests import Request, Result
+from wherry.controller.status import write_status
+from wherry.objects import conditions, errors, metadata
+from wherry.objects import kinds as core
+from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
+from wherry.tuning import (
+    collecting,
+    collectors,
+    defaults,
+    kinds,
+    status,
+    trial_status,
+    trials,
+    workloads,
+)
+from wherry.tuning.collecting import Collecting, State
+from wherry.tuning.collector import Collector
+from wherry.tuning.controller import runs
+from wherry.tuning.controller.runs import TRIAL_CONTROLLER, Runs
+from wherry.tuning.status import Verdict
+from wherry.tuning.trial_status import Seen
+
+_UNSERVED_SECONDS: Final = 5.0
+_REFUSED_SECONDS: Final = 5.0
+_NO_METRICS: Final = "None"
+_LAST_LINES: Final = 3
+_SOON_SECONDS: Final = 0.1
+_WORKERS: Final = 16
+
+
+class TrialReconciler:
+    """Takes trials a step nearer to their end."""
+
+    def __init__(self, manager: Manager, metrics: Collecting) -> None:
+        """Take what it works with.
+
+        Args:
+            manager: Gives client, caches, clock and recorder.
+            metrics: Reads them.
+        """
+        self._client = manager.client
+        self._clock = manager.clock
+        self._recorder = manager.recorder("trial-controller")
+        self._trials = manager.cache(kinds.TRIALS)
+        self._collecting = metrics
+        self._runs = Runs(manager)
+
+    async def reconcile(self, request: Request) -> Result | None:
+        """Take one step."""
+        trial = self._trials.get(*request)
+        if trial is None:
+            return None
+        if metadata.is_deleting(trial):
+            await self._leave(trial)
+            return None
+        resource = self._runs.resource(trial)
+        if trial_status.is_finished(trial):
+            await self._clear_up(trial, resource)
+            return None
+        if resource is None:
+            return await self._unserved(trial)
+        trial = await finalizers.add_finalizer(self._client, kinds.TRIALS, trial, trials.FINALIZER)
+        return await self._step(trial, resource)
+
+    async def _leave(self, trial: Object) -> None:
+        if finalizers.has_finalizer(trial, trials.FINALIZER):
+            await self._collecting.forget(trial)
+            await finalizers.remove_finalizer(self._client, kinds.TRIALS, trial, trials.FINALIZER)
+
+    async def _unserved(self, trial: Object) -> Result:
+        run = runs.run_spec(trial)
+        told = f"{run.get('apiVersion')} {run.get('kind')}"
+        seen = Seen(trouble=("UnknownKind", f"runSpec: this cluster does not serve {told}"))
+        await self._write(trial, seen, None)
+        return Result(requeue_after_seconds=_UNSERVED_SECONDS)
+
+    async def _step(self, trial: Object, resource: Resource) -> Result | None:
+        run = await self._runs.find(trial, resource)
+        if run is None:
+            if conditions.is_true(trial, kinds.RUNNING):
+                message = f"its {resource.kind} was deleted while it ran"
+                await self._write(trial, Seen(running=True), trial_status.killed(message))
+                return None
+            return await self._begin(trial, resource)
+        return await self._follow(trial, resource, run)
+
+    async def _begin(self, trial: Object, resource: Resource) -> Result | None:
+        try:
+            made = await self._runs.make(resource, _made_ready(trial))
+        except (errors.ForbiddenError, errors.InvalidError, ForeignOwnerError) as error:
+            return await self._refused(trial, resource, error)
+        await self._write(trial, Seen(), None)
+        if made:
+            message = f"Created {resource.kind}: {metadata.name(trial)}"
+            await self._recorder.event(trial, "Normal", "JobCreated", message)
+        return None
+
+    async def _refused(self, trial: Object, resource: Resource, error: Exception) -> Result | None:
+        message = f"{resource.kind} {metadata.name(trial)}: {getattr(error, 'message', error)}"
+        if isinstance(error, errors.ForbiddenError):
+            # A quota, perhaps: there may be room later.
+            await self._write(trial, Seen(trouble=("FailedCreate", message)), None)
+            return Result(requeue_after_seconds=_REFUSED_SECONDS)
+        await self._write(trial, Seen(), trial_status.failed("FailedCreate", message))
+        return None
+
+    async def _follow(self, trial: Object, resource: Resource, run: Object) -> Result | None:
+        pods = await self._runs.pods(trial)
+        verdict = workloads.verdict(trial, run)
+        self._collecting.follow(trial, pods, ended=verdict is not None)
+        state = self._collecting.state(trial)
+        end = _end(trial, verdict, state, pods)
+        seen = Seen(
+            running=_is_running(run, pods) or verdict is not None,
+            trouble=workloads.trouble(pods),
+            observation=state.observation(),
+        )
+        trial = await self._write(trial, seen, end)
+        if end is not None:
+            await self._clear_up(trial, resource)
+            return None
+        told = (trial.get("status") or {}).get("observation")
+        if seen.observation is None or seen.observation == told:
+            return None
+        # There is more than was written: it is told when its time has come.
+        wait = trial_status.seconds_to_observation(trial, self._clock.now())
+        return Result(requeue_after_seconds=max(wait, _SOON_SECONDS))
+
+    async def _write(self, trial: Object, seen: Seen, end: Verdict | None) -> Object:
+        """Write the status, and tell what has changed in it; return the trial as it is now."""
+        after = trial_status.of(trial, seen, end, self._clock.now())
+        written = await write_status(self._client, kinds.TRIALS, trial, after)
+        for condition in status.news(trial, after):
+            bad = condition["type"] in {kinds.FAILED, kinds.METRICS_UNAVAILABLE, kinds.KILLED}
+            await self._recorder.event(
+                trial,
+                "Warning" if bad else "Normal",
+                condition["reason"],
+                condition["message"],
+            )
+        return written
+
+    async def _clear_up(self, trial: Object, resource: Resource | None) -> None:
+        """Remove what a finished trial has run, unless it is to stay."""
+        self._collecting.leave(trial)
+        if resource is None or trial["spec"].get("retainRun"):
+            return
+        run = await self._runs.find(trial, resource)
+        if run is None:
+            return
+        at_work = workloads.verdict(trial, run) is None
+        if await self._runs.remove(resource, run, wait=at_work):
+            message = f"Deleted {resource.kind}: {metadata.name(trial)}"
+            await self._recorder.event(trial, "Normal", "JobDeleted", message)
+
+
+def _made_ready(trial: Object) -> Object:
+    """Return what a trial runs, with what its metrics collector needs."""
+    made = workloads.made_ready(trial, runs.run_spec(trial))
+    found = _collector(trial)
+    if found is not None:
+        wanted = collecting.wanted_of(trial)
+        for template in workloads.pod_templates(made):
+            if workloads.has_container(template, wanted.container):
+                found.prepare(wanted, template)
+    return made
+
+
+def _collector(trial: Object) -> Collector | None:
+    spec = trial["spec"].get("metricsCollector") or {}
+    return collectors.get(str((spec.get("collector") or {}).get("kind") or defaults.STDOUT))
+
+
+def _is_running(run: Object, pods: Sequence[Object]) -> bool:
+    # Of what has no pods that we know of, its having a status has to do.
+    return workloads.is_running(pods) if pods else bool(run.get("status"))
+
+
+def _end(
+    trial: Object,
+    verdict: workloads.Verdict | None,
+    state: State,
+    pods: Sequence[Object],
+) -> Verdict | None:
+    """Return how a trial ends now; None while it goes on."""
+    if state.stopped:
+        return trial_status.early_stopped(state.stopped)
+    if verdict is None or not state.finished:
+        return None
+    if not verdict.succeeded:
+        words = workloads.last_words(pods) or "\n".join(state.last_lines[-_LAST_LINES:])
+        told = "; ".join(each for each in (verdict.message, words) if each)
+        return trial_status.failed(verdict.reason, told)
+    metric = collecting.wanted_of(trial).metrics[0]
+    found = _collector(trial)
+    if state.summary(metric) is None and found is not None and found.kind != _NO_METRICS:
+        return trial_status.without_metrics(metric, state.problem, state.last_lines)
+    return trial_status.succeeded(verdict.reason, verdict.message)
+
+
+def controller(manager: Manager, metrics: Collecting) -> Controller:
+    """Return the controller of trials."""
+    return Controller(
+        name=TRIAL_CONTROLLER,
+        resource=kinds.TRIALS,
+        reconciler=TrialReconciler(manager, metrics),
+        watches=(Watch(core.PODS, runs.pod_requests),),
+        workers=_WORKERS,
+    )
