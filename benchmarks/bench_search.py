@@ -33,11 +33,24 @@ _SMALLEST = 1e-9
 def bench(*, quick: bool) -> list[Row]:
     """Compare on every problem that both sides can search."""
     seeds, marks = (2, (12,)) if quick else (20, (20, 60, 200))
-    return [
-        row
-        for problem in search_problems.all_of_them()
-        for row in _of_problem(problem, seeds=seeds, marks=marks)
-    ]
+    problems = search_problems.all_of_them()
+    rows = [row for one in problems for row in _of_problem(one, seeds=seeds, marks=marks)]
+    return [*rows, *_speeds(problems[1], 100 if quick else 1000)]
+
+
+def _speeds(problem: Problem, trials: int) -> Iterator[Row]:
+    """How long one proposal takes after many trials; the peer is given them beforehand."""
+    peer = searching.seconds_of_optuna(problem, trials)
+    for name in ("random", "sobol", "tpe", "bayesianoptimization", "cmaes", "nsga2"):
+        value = statistics.median(searching.seconds_of_ours(name, problem, trials))
+        theirs = statistics.median(peer) * 1000
+        yield Row(
+            f"one proposal of {name} after {trials} trials",
+            value * 1000,
+            "ms",
+            "Optuna TPESampler",
+            theirs,
+        )
 
 
 def _of_problem(problem: Problem, *, seeds: int, marks: tuple[int, ...]) -> Iterator[Row]:

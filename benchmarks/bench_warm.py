@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import control_plane, environments, pods
+from harness import control_plane, environments, pods, processes
 from harness.control_plane import NAMESPACE, ControlPlane
 from harness.rows import Row, median
 
@@ -103,24 +103,28 @@ def _until_warm(plane: ControlPlane, name: str, code: str) -> None:
 
 def _through(plane: ControlPlane, count: int, parallelism: int) -> list[Row]:
     """Run ``count`` pods warm and as many cold, a fifth of each in turn."""
-    seconds = {"warm": 0.0, "cold": 0.0}
+    seconds, cpu = {"warm": 0.0, "cold": 0.0}, {"warm": 0.0, "cold": 0.0}
     share = count // _TURNS
     for turn in range(_TURNS):
         for kind in seconds:
-            seconds[kind] += _job_seconds(
-                plane, f"{kind}-{parallelism}-{turn}", share, parallelism, kind
-            )
-    bare = _bare_rate(share)
-    return [
-        Row(
-            f"{count} pods of python, {parallelism} at once, {kind}",
-            share * _TURNS / taken,
-            "1/s",
-            "bare exec one by one",
-            bare,
-        )
-        for kind, taken in seconds.items()
-    ]
+            before = _cpu_seconds(plane)
+            name = f"{kind}-{parallelism}-{turn}"
+            seconds[kind] += _job_seconds(plane, name, share, parallelism, kind)
+            cpu[kind] += _cpu_seconds(plane) - before
+    bare, ran = _bare_rate(share), share * _TURNS
+    rows = []
+    for kind, taken in seconds.items():
+        case = f"{count} pods of python, {parallelism} at once, {kind}"
+        rows.append(Row(case, ran / taken, "1/s", "bare exec one by one", bare))
+        rows.append(Row(f"{case}, Wherry's own", cpu[kind] / ran * 1000, "cpu-ms/pod"))
+    return rows
+
+
+def _cpu_seconds(plane: ControlPlane) -> float:
+    """Return what control plane and launcher have used, now that they have come to rest."""
+    launcher = plane.launcher_pid()
+    assert launcher is not None
+    return sum(processes.settled_cpu_seconds(pid) for pid in (plane.pid, launcher))
 
 
 def _job_seconds(plane: ControlPlane, name: str, count: int, parallelism: int, kind: str) -> float:

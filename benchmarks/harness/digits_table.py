@@ -15,10 +15,9 @@ from pathlib import Path
 TABLE = Path(__file__).with_name("digits.json")
 EPOCHS = 27
 SPACE = {
-    "hidden": [8, 16, 32, 64],
+    "hidden": [4, 8, 16, 32, 64],
     "learning_rate": [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
-    "batch": [16, 64, 256],
-    "alpha": [1e-5, 1e-1],
+    "batch": [32, 128, 512],
     "activation": ["relu", "tanh"],
 }
 
@@ -46,7 +45,6 @@ def _curve(point: dict[str, object], parts: list[object]) -> list[int]:
         hidden_layer_sizes=(point["hidden"],),
         learning_rate_init=point["learning_rate"],
         batch_size=point["batch"],
-        alpha=point["alpha"],
         activation=point["activation"],
         random_state=0,
     )

@@ -2,12 +2,15 @@
 
 import itertools
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator
 
 from harness.search_problems import Point, Problem
 from wherry.tuning import algorithms
 from wherry.tuning.algorithm import Objective, Parameter, PastTrial, Question, Search
+
+_ROUNDS = 6
 
 Curve = list[float]
 """The least regret after each trial."""
@@ -102,6 +105,43 @@ def scikit_optimizes(name: str, problem: Problem, *, seed: int, trials: int) -> 
             random_state=seed,
         )
     return _least(found.func_vals, trials)
+
+
+def seconds_of_ours(name: str, problem: Problem, trials: int) -> list[float]:
+    """Return how long an algorithm takes for one proposal that follows so many trials."""
+    search = Search(
+        name="bench", parameters=problem.parameters, objectives=(Objective(metric="loss"),)
+    )
+    answer = algorithms.get("random").propose(Question(search=search, wanted=trials))
+    past = tuple(
+        PastTrial(
+            name=str(index),
+            assignments=proposal.assignments,
+            state="Succeeded",
+            metrics={"loss": problem.regret(proposal.assignments)},
+            index=index,
+        )
+        for index, proposal in enumerate(answer.proposals)
+    )
+    question = Question(search=search, trials=past)
+    return [_seconds(lambda: algorithms.get(name).propose(question)) for _ in range(_ROUNDS)][1:]
+
+
+def seconds_of_optuna(problem: Problem, trials: int) -> list[float]:
+    """Return how long Optuna's TPE takes for the same."""
+    import optuna  # noqa: PLC0415  (its import takes long)
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: problem.regret(_suggested(problem, trial)), n_trials=trials)
+    study.sampler = optuna.samplers.TPESampler(seed=0)
+    return [_seconds(lambda: _suggested(problem, study.ask())) for _ in range(_ROUNDS)][1:]
+
+
+def _seconds(what: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    what()
+    return time.perf_counter() - started
 
 
 def _least(values: Iterator[float], trials: int) -> Curve:

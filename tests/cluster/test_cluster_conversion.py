@@ -78,13 +78,24 @@ async def create(client, resource, obj):
                 await asyncio.sleep(0.05)
 
 
-async def ended(client, resource, name):
+async def until(client, resource, name, condition):
+    """Wait until a job has a condition; return it."""
     async with asyncio.timeout(30):
         while True:
             found = await client.get(resource, name, "default")
-            if conditions.is_true(found, "Succeeded"):
+            if conditions.is_true(found, condition):
                 return found
             await asyncio.sleep(0.05)
+
+
+async def write_back(client, resource, name):
+    """Read a job, resume it and write it whole, as often as it takes."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await client.get(resource, name, "default")
+            found["spec"]["runPolicy"]["suspend"] = False
+            with contextlib.suppress(errors.ConflictError):
+                return await client.update(resource, found)
 
 
 async def noted(client, resource, name):
@@ -119,15 +130,13 @@ async def test_mpijobs_are_converted_and_run_as_they_were_written(client):
             each["metadata"]["name"]: each["metadata"]["annotations"][WRITTEN_AS] for each in listed
         }
         assert written == {"new": V2.api_version, "old": V1.api_version}
-    as_v1 = await client.get(V1, "new", "default")
-    assert as_v1["spec"]["launcherCreationPolicy"] == "AtStartup"
     # Written back in the other version, and resumed there: it stays what it was.
-    as_v1["spec"]["runPolicy"]["suspend"] = False
-    await client.update(V1, as_v1)
+    as_v1 = await write_back(client, V1, "new")
+    assert as_v1["spec"]["launcherCreationPolicy"] == "AtStartup"
     patch = {"spec": {"runPolicy": {"suspend": False}}}
     await client.patch(V2, "old", patch, "default")
-    await ended(client, V1, "new")
-    await ended(client, V2, "old")
+    await until(client, V1, "new", "Succeeded")
+    await until(client, V2, "old", "Succeeded")
     assert await client.get(kinds.JOBS, "new-launcher", "default")
     assert await client.get(kinds.PODS, "old-launcher-0", "default")
     wrong = job(V2, "wrong")
@@ -146,8 +155,8 @@ async def test_mpijobs_from_before_the_webhooks_run_as_they_were_written(platfor
     async with controllers(client):
         assert await noted(client, V1, "new") == V2.api_version
         assert await noted(client, V2, "old") == V1.api_version
-        await ended(client, V1, "new")
-        await ended(client, V2, "old")
+        await until(client, V1, "new", "Succeeded")
+        await until(client, V2, "old", "Succeeded")
         assert await client.get(kinds.JOBS, "new-launcher", "default")
         assert await client.get(kinds.PODS, "old-launcher-0", "default")
     await client.close()

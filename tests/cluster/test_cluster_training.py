@@ -247,7 +247,7 @@ def test_suspend_resume_and_deletion(cluster, replicas):
     eventually(lambda: cluster.pods("paused") == running, 30)
     cluster.patch(JOBS, "paused", {"spec": {"runPolicy": {"suspend": True}}})
     eventually(lambda: cluster.pods("paused") == {}, 30)
-    assert cluster.is_true("paused", "Suspended")
+    eventually(lambda: cluster.is_true("paused", "Suspended"), 30)
     cluster.patch(JOBS, "paused", {"spec": {"runPolicy": {"suspend": False}}})
     eventually(lambda: cluster.pods("paused") == running, 30)
     cluster.platform.call(cluster.client.delete(JOBS, "paused", "default"))

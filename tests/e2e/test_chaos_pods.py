@@ -207,7 +207,7 @@ def _keepers() -> list[int]:
     left = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            name, _, rest = path.read_text().rpartition(")")
+            name, _, rest = path.read_text(errors="replace").rpartition(")")
             parent = Path(f"/proc/{rest.split()[1]}/cmdline").read_bytes()
             if name.endswith("(wherry-links") and b"launcher" not in parent:
                 left.append(int(path.parent.name))

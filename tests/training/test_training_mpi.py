@@ -269,11 +269,19 @@ async def test_v2_goes_after_its_time(world):
 async def test_a_job_runs_as_the_version_it_was_written_in(world, make):
     suspended = {"suspend": True}
     await world.create(V2, v2(runPolicy=suspended))
-    seen = await world.get(V1, "j")
+    seen = await world.until_condition(V1, "j", "Suspended")
     assert seen["metadata"]["annotations"][WRITTEN_AS] == "kubeflow.org/v2beta1"
     # A client of the other version writes it back: that changes nothing of what it is.
-    seen["spec"]["slotsPerWorker"] = 4
-    await world.client.update(V1, seen)
+
+    async def written():
+        obj = await world.get(V1, "j")
+        obj["spec"]["slotsPerWorker"] = 4
+        try:
+            return await world.client.update(V1, obj)
+        except errors.ConflictError:
+            return None  # the controllers were quicker
+
+    await world.until(written, "the write")
     assert (await world.get(V2, "j"))["spec"]["launcherCreationPolicy"] == "AtStartup"
     await world.create(V1, make(MPI(), {"Launcher": 1}, name="old", runPolicy=suspended))
     await world.patch(V2, "j", {"spec": {"runPolicy": {"suspend": False}}})

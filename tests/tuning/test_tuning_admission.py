@@ -173,6 +173,11 @@ _WRONG = [
     ),
     ({"spec__algorithm": None}, "spec.algorithm.algorithmName", "must be given"),
     (
+        {"spec__algorithm__algorithmName": "enas"},
+        "spec.algorithm.algorithmName",
+        "enas searches nasConfig",
+    ),
+    (
         {"spec__algorithm__algorithmSettings": [{"name": "random_state", "value": "x"}]},
         "spec.algorithm.algorithmSettings[random_state]",
         "'x'",

@@ -66,7 +66,7 @@ class Trials:
 
     async def when(self, trial: dict, is_so) -> collecting.State:
         async with asyncio.timeout(30):
-            while not is_so(state := self.collecting.state(trial)):
+            while not is_so(state := self.collecting.state(trial)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
         return state
 

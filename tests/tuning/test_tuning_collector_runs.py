@@ -7,6 +7,7 @@ import pytest
 
 import wherry
 from wherry.objects import conditions
+from wherry.objects import kinds as core
 from wherry.testing import builders
 from wherry.testing.waiting import eventually
 from wherry.tuning import kinds
@@ -118,7 +119,7 @@ def _container(name, program):
     return builders.container(name, python=program, env=env)
 
 
-def _run(platform, name, collector, program):
+def _run(platform, name, collector, program, **template):
     """Run an experiment of one trial; return the trial as it has ended."""
     job = builders.job("x", template={"containers": [_container("main", program)]}, backoffLimit=0)
     del job["metadata"]
@@ -143,6 +144,7 @@ def _run(platform, name, collector, program):
                 "primaryContainerName": "main",
                 "trialParameters": [{"name": "x", "reference": "x"}],
                 "trialSpec": job,
+                **template,
             },
         },
     }
@@ -157,3 +159,16 @@ def _run(platform, name, collector, program):
         return next((e for e in trials if e.get("status", {}).get("completionTime")), None)
 
     return eventually(ended, 90)
+
+
+def test_the_log_has_the_name_that_clients_of_katib_ask_for(shared_platform):
+    collector = {"collector": {"kind": "StdOut"}}
+    trial = _run(shared_platform, "by-name", collector, "print('loss=1')", retain=True)
+    client, labels = shared_platform.client, f"{kinds.TRIAL_LABEL}={trial['metadata']['name']}"
+    (pod,) = shared_platform.call(client.list(core.PODS, "default", labels=labels))
+
+    async def log():
+        name, container = pod["metadata"]["name"], "metrics-logger-and-collector"
+        return b"".join([each async for each in client.log(name, "default", container=container)])
+
+    assert shared_platform.call(log()) == b"loss=1\n"

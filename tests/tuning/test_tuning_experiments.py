@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wherry.objects import conditions, errors, kinds, metadata
-from wherry.testing.played import PLAY, World, held
+from wherry.testing.played import PLAY, World, condition, held
 from wherry.testing.played_logs import SAYS
 from wherry.tuning.kinds import EXPERIMENT_LABEL, EXPERIMENTS, SUGGESTIONS, TRIALS
 
@@ -87,7 +87,7 @@ async def test_a_search_runs_its_trials_and_knows_the_best(world):
     (metric,) = status["currentOptimalTrial"]["observation"]["metrics"]
     assert float(metric["min"]) == pytest.approx(values[best])
     assert held(found) == {"Created": "True", "Running": "False", "Succeeded": "True"}
-    assert conditions.get(found, "Succeeded")["reason"] == "ExperimentMaxTrialsReached"
+    assert condition(found, "Succeeded")["reason"] == "ExperimentMaxTrialsReached"
     assert status["conditions"][-1]["type"] == "Succeeded"
 
 
@@ -119,7 +119,7 @@ async def test_the_goal_ends_a_search(world):
     goal = {"type": "minimize", "objectiveMetricName": "loss", "goal": 2}
     await world.create(EXPERIMENTS, experiment(objective=goal, maxTrialCount=50))
     found = await ended(world)
-    assert conditions.get(found, "Succeeded")["reason"] == "ExperimentGoalReached"
+    assert condition(found, "Succeeded")["reason"] == "ExperimentGoalReached"
     assert found["status"]["trials"] < 50
 
 
@@ -127,18 +127,22 @@ async def test_the_goal_ends_a_search(world):
 async def test_failures_fail_a_search_when_there_are_too_many(world, most):
     await world.create(EXPERIMENTS, experiment(play="fail=3", maxFailedTrialCount=most))
     found = await ended(world, type_="Failed")
-    assert "max failed" in conditions.get(found, "Failed")["message"]
+    assert "max failed" in condition(found, "Failed")["message"]
     failed = [one for one in await trials(world) if conditions.is_true(one, "Failed")]
     assert len(failed) >= max(most, 1)
-    assert "exit code 3" in conditions.get(failed[0], "Failed")["message"]
+    assert "exit code 3" in condition(failed[0], "Failed")["message"]
 
 
 async def test_a_small_space_ends_with_its_last_point(world):
     values = [{"name": "x", "parameterType": "categorical", "feasibleSpace": {"list": [3, 1, 2]}}]
-    spec = {"algorithm": {"algorithmName": "grid"}, "parameters": values, "maxTrialCount": None}
+    spec: dict[str, Any] = {
+        "algorithm": {"algorithmName": "grid"},
+        "parameters": values,
+        "maxTrialCount": None,
+    }
     await world.create(EXPERIMENTS, experiment(**spec))
     found = await ended(world)
-    assert conditions.get(found, "Succeeded")["reason"] == "ExperimentSuggestionEndReached"
+    assert condition(found, "Succeeded")["reason"] == "ExperimentSuggestionEndReached"
     assert found["status"]["trials"] == 3
     best = found["status"]["currentOptimalTrial"]
     assert best["parameterAssignments"] == [{"name": "x", "value": "1"}]
@@ -154,7 +158,7 @@ async def test_a_trial_without_metrics_ends_and_says_what_it_printed(world):
     found = await ended(world, type_="Failed")
     assert found["status"]["trialMetricsUnavailable"] == 1
     (trial,) = await trials(world)
-    told = conditions.get(trial, "MetricsUnavailable")["message"]
+    told = condition(trial, "MetricsUnavailable")["message"]
     assert "loss" in told
     assert "nothing to see" in told
 
@@ -222,3 +226,99 @@ async def test_killed_at_any_moment_each_trial_is_made_once(world):
     assert indexes == list(range(20)), "none left out, none twice"
     pods = [metadata.labels(pod)["katib.kubeflow.org/trial"] for pod in world.kubelet.started]
     assert len(pods) == len(set(pods)) == 20
+
+
+async def test_killed_or_not_a_seeded_search_finds_the_same(world):
+    seeded: dict[str, Any] = {
+        "algorithm": {
+            "algorithmName": "tpe",
+            "algorithmSettings": [{"name": "random_state", "value": "7"}],
+        },
+        "parallelTrialCount": 1,
+        "maxTrialCount": 12,
+    }
+    await world.create(EXPERIMENTS, experiment("calm", **seeded))
+    await ended(world, "calm")
+    await world.create(EXPERIMENTS, experiment("hard", **seeded))
+    for pause in range(8):
+        await asyncio.sleep(0.02 * (pause % 5))
+        await world.kill()
+        await world.start()
+    await ended(world, "hard")
+
+    async def tried(name: str) -> list[str]:
+        made = sorted(
+            await trials(world, name), key=lambda one: int(metadata.labels(one)["wherry.dev/index"])
+        )
+        return [one["spec"]["parameterAssignments"][0]["value"] for one in made]
+
+    assert await tried("calm") == await tried("hard")
+
+
+async def test_several_objectives_have_a_front(world):
+    objective = {
+        "type": "minimize",
+        "objectiveMetricName": "loss",
+        "additionalObjectives": [{"type": "maximize", "objectiveMetricName": "size"}],
+    }
+    made = experiment(
+        says="loss=${trialParameters.x}\nsize=${trialParameters.x}",
+        objective=objective,
+        algorithm={"algorithmName": "nsga2"},
+        maxTrialCount=6,
+    )
+    await world.create(EXPERIMENTS, made)
+    found = await ended(world)
+    assert len(found["status"]["optimalTrials"]) == 6, (
+        "each is better in one and worse in the other"
+    )
+
+
+async def test_architectures_are_searched_as_katib_hands_them_out(world):
+    made = experiment(says="Validation-Accuracy=0.5", maxTrialCount=2)
+    spec = made["spec"]
+    del spec["parameters"]
+    spec["objective"] = {"type": "maximize", "objectiveMetricName": "Validation-Accuracy"}
+    spec["algorithm"] = {"algorithmName": "enas"}
+    spec["nasConfig"] = {
+        "graphConfig": {"numLayers": 2, "inputSizes": [8, 8, 1], "outputSizes": [10]},
+        "operations": [
+            {
+                "operationType": "convolution",
+                "parameters": [
+                    {
+                        "name": "filter_size",
+                        "parameterType": "categorical",
+                        "feasibleSpace": {"list": ["3", "5"]},
+                    }
+                ],
+            }
+        ],
+    }
+    template = spec["trialTemplate"]
+    template["trialParameters"] = [
+        {"name": "architecture", "reference": "architecture"},
+        {"name": "config", "reference": "nn_config"},
+    ]
+    (container,) = template["trialSpec"]["spec"]["template"]["spec"]["containers"]
+    container["args"] = ["--a=${trialParameters.architecture}", "--c=${trialParameters.config}"]
+    await world.create(EXPERIMENTS, made)
+    found = await ended(world)
+    assert found["status"]["trialsSucceeded"] == 2
+    architecture, config = world.kubelet.started[0]["spec"]["containers"][0]["args"]
+    assert architecture.startswith("--a=[[")
+    assert "'num_layers': 2" in config
+
+
+async def test_a_suggestion_of_before_a_crash_is_gone_on_with(world):
+    await world.kill()
+    await world.create(EXPERIMENTS, experiment())
+    stored = await world.get(EXPERIMENTS, "e")
+    suggestion = {
+        "metadata": {"name": "e", "ownerReferences": [metadata.owner_reference(stored)]},
+        "spec": {"requests": 2, "algorithm": {"algorithmName": "random"}},
+    }
+    await world.create(SUGGESTIONS, suggestion)
+    await world.start()
+    found = await ended(world)
+    assert found["status"]["trialsSucceeded"] == 4

@@ -1,5 +1,7 @@
 """Go's template language, as far as trials of v1alpha3 use it."""
 
+from typing import Any
+
 import pytest
 
 from wherry.tuning.go_templates.rendering import GoTemplateError, render
@@ -72,7 +74,7 @@ def test_what_is_wrong_with_a_template_is_told(template, told):
 
 
 def test_work_and_length_are_bounded():
-    many = {"L": [{"L": [{}] * 1000}] * 1000}
+    many: dict[str, Any] = {"L": [{"L": [{}] * 1000}] * 1000}
     with pytest.raises(GoTemplateError, match="steps"):
         render("{{range .L}}{{range .L}}x{{end}}{{end}}", many)
     with pytest.raises(GoTemplateError, match="characters"):

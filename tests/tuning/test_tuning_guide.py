@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from wherry.objects import conditions, kinds, metadata
+from wherry.testing.played import condition
 from wherry.testing.waiting import eventually
 from wherry.tuning.kinds import EXPERIMENT_LABEL, EXPERIMENTS, TRIALS
 
@@ -62,7 +63,7 @@ def test_the_first_example_finds_the_best_of_its_trials(run):
 def test_the_template_of_a_config_map_is_tried_with_every_side(run):
     experiment, trials = run("squares")
     assert len(trials) == 4
-    reason = conditions.get(experiment, "Succeeded")["reason"]
+    reason = condition(experiment, "Succeeded")["reason"]
     assert reason == "ExperimentSuggestionEndReached"
     assert _value(experiment["status"]["currentOptimalTrial"], "score") == 16
 

@@ -1,6 +1,6 @@
 """`wherry.tune` against a real platform: functions, their best parameters, tables, figures, stopping."""
 
-import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -28,6 +28,12 @@ def parabola(x, kind="a", layers=1, scale=1.0):
 def reporting(rate):
     for epoch in range(1, 4):
         wherry.report(epoch=epoch, loss=rate / epoch)
+
+
+def lasting(quality):
+    for epoch in range(3 if quality == "good" else 600):
+        wherry.report(epoch=epoch, accuracy=int(quality == "good"))
+        time.sleep(0.1)
 
 
 def failing(x):
@@ -86,6 +92,26 @@ def test_reported_metrics_are_taken(shared_platform, code):
     )
     best = search.result(60)
     assert best.metrics["loss"] == pytest.approx(best.parameters["rate"] / 3)
+
+
+@pytest.mark.parametrize("stopping", ["medianstop", "asha"])
+def test_trials_that_come_to_nothing_are_stopped(shared_platform, code, stopping):
+    settings = {"medianstop": {"min_trials_required": 1, "start_step": 2}}
+    search = wherry.tune(
+        code.lasting,
+        {"quality": ["good", "bad", "worse"]},
+        objective="maximize accuracy",
+        algorithm="grid",
+        max_trials=3,
+        parallel=1,
+        early_stopping=stopping,
+        early_stopping_settings=settings.get(stopping, {}),
+        connection=shared_platform.connection,
+    )
+    best = search.result(60)
+    assert best.parameters == {"quality": "good"}
+    states = {each.parameters["quality"]: each.state for each in search.trials()}
+    assert states == {"good": "Succeeded", "bad": "EarlyStopped", "worse": "EarlyStopped"}
 
 
 def test_a_search_without_values_says_why(shared_platform, code):
@@ -262,3 +288,15 @@ def test_the_command_line(shared_platform, tmp_path, monkeypatch, capsys):
 def test_spaces_of_the_command_line_that_cannot_be(text, capsys):
     assert main(["tune", "run", "x.py", "--param", f"a={text}"]) == 2
     assert "want LOW..HIGH" in capsys.readouterr().err
+
+
+def test_figures_that_cannot_be_drawn():
+    experiment = {"spec": {"objective": {"type": "minimize", "objectiveMetricName": "m"}}}
+    trials = [_trial(number, {"x": number}, float(number)) for number in range(5)]
+    with pytest.raises(TuningError, match="plot 'pie': there are history, parallel"):
+        plots.draw("pie", experiment, trials)
+    with pytest.raises(TuningError, match="no trial has a value of m yet"):
+        plots.draw("history", experiment, [])
+    if importlib.util.find_spec("matplotlib") is None:
+        with pytest.raises(ImportError, match="pip install matplotlib"):
+            plots.draw("history", experiment, trials)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wherry.objects import conditions
+from wherry.testing.played import condition
 from wherry.tuning import status, suggestions, tally, trial_status
 from wherry.tuning.algorithm import Answer, Proposal
 from wherry.tuning.kinds import INDEX_LABEL
@@ -96,7 +97,9 @@ def test_each_trial_is_counted_once():
 )
 def test_the_best_trial_is_strictly_better_than_all_before(values, type_, best):
     trials = [trial(index, "Succeeded", value) for index, value in enumerate(values)]
-    assert counted(trials, type_).best[0] == best
+    found = counted(trials, type_).best
+    assert found is not None
+    assert found[0] == best
 
 
 def test_trials_that_are_not_done_are_not_best():
@@ -143,7 +146,9 @@ def test_the_goal_comes_before_failures_and_budget():
     objective = {"type": "minimize", "objectiveMetricName": "loss", "goal": 0.5}
     obj = experiment(objective=objective, maxFailedTrialCount=0, maxTrialCount=2)
     found = counted([trial(0, "Succeeded", "0.5"), trial(1, "Failed")])
-    assert status.verdict(obj, found, None).reason == "ExperimentGoalReached"
+    end = status.verdict(obj, found, None)
+    assert end is not None
+    assert end.reason == "ExperimentGoalReached"
 
 
 def test_a_search_that_has_nothing_more_to_try_waits_for_its_last_trials():
@@ -151,6 +156,7 @@ def test_a_search_that_has_nothing_more_to_try_waits_for_its_last_trials():
     assert status.verdict(experiment(), counted([]), asked) is None, "one is not made yet"
     assert status.verdict(experiment(), counted([trial(0, "Running")]), asked) is None
     end = status.verdict(experiment(), counted([trial(0)]), asked)
+    assert end is not None
     assert (end.condition, end.reason) == ("Succeeded", "ExperimentSuggestionEndReached")
 
 
@@ -159,6 +165,7 @@ def test_a_suggestion_that_failed_fails_the_search_with_its_words():
         "status": {"conditions": [{"type": "Failed", "status": "True", "message": "no numpy"}]}
     }
     end = status.verdict(experiment(), counted([]), failed)
+    assert end is not None
     assert (end.condition, end.message) == ("Failed", "Suggestion has failed: no numpy")
 
 
@@ -261,7 +268,7 @@ def test_live_values_of_a_trial_are_written_now_and_then():
 def test_what_keeps_a_trial_from_running_is_taken_back_when_it_runs():
     stuck = trial_status.Seen(trouble=("Unschedulable", "no room"))
     obj = {"metadata": {"name": "t"}, "status": trial_status.of({}, stuck, None, NOW)}
-    assert conditions.get(obj, "Running")["message"] == "no room"
+    assert condition(obj, "Running")["message"] == "no room"
     assert not conditions.is_true(obj, "Running")
     obj["status"] = trial_status.of(obj, trial_status.Seen(running=True), None, NOW)
-    assert conditions.get(obj, "Running")["reason"] == "TrialRunning"
+    assert condition(obj, "Running")["reason"] == "TrialRunning"

@@ -140,7 +140,7 @@ def test_a_trial_has_labels_finalizer_and_conditions_by_its_kind():
     assert spec["successCondition"] == 'status.conditions.#(type=="Succeeded")#|#(status=="True")#'
     assert spec["primaryPodLabels"] == {"training.kubeflow.org/job-role": "master"}
     assert spec["primaryContainerName"] == "pytorch"
-    assert metadata.controller_of(made)["name"] == "e"
+    assert metadata.owner_references(made)[0]["name"] == "e"
 
     ready = workloads.made_ready(
         {**made, "metadata": {**made["metadata"], "uid": "t"}}, spec["runSpec"]

@@ -6,7 +6,7 @@ import pytest
 
 from wherry.objects import conditions, kinds, metadata
 from wherry.objects.resources import Resource
-from wherry.testing.played import PLAY
+from wherry.testing.played import PLAY, condition
 from wherry.testing.played_logs import SAYS
 from wherry.tuning.kinds import EXPERIMENT_LABEL, EXPERIMENTS, TRIALS
 
@@ -174,7 +174,7 @@ async def test_any_kind_can_be_a_trial_by_its_conditions(world):
         made["status"] = {"phase": phase, "reason": "Oven", "message": "it is done"}
         await world.client.update(BAKES, made, subresource="status")
     await world.until_status(EXPERIMENTS, "e", trialsSucceeded=1, trialsFailed=1)
-    failed = conditions.get(await world.get(TRIALS, names[1]), "Failed")
+    failed = condition(await world.get(TRIALS, names[1]), "Failed")
     assert failed["message"] == "Trial has failed. Job message: it is done. Job reason: Oven"
 
 
@@ -212,7 +212,7 @@ async def test_a_config_map_that_goes_away_ends_the_search_with_its_name(world):
     await world.delete(kinds.CONFIG_MAPS, "t")
     await world.start()
     found = await world.until_condition(EXPERIMENTS, "e", "Failed")
-    assert "there is no ConfigMap default/t" in conditions.get(found, "Failed")["message"]
+    assert "there is no ConfigMap default/t" in condition(found, "Failed")["message"]
 
 
 async def test_what_the_api_refuses_fails_the_trial_with_its_words(world):
@@ -221,7 +221,7 @@ async def test_what_the_api_refuses_fails_the_trial_with_its_words(world):
     await world.create(EXPERIMENTS, experiment({"trialSpec": run}, maxFailedTrialCount=1))
     await world.until_condition(EXPERIMENTS, "e", "Failed")
     (failed, *_) = [one for one in await trials(world) if conditions.is_true(one, "Failed")]
-    assert "spec.parallelism" in conditions.get(failed, "Failed")["message"]
+    assert "spec.parallelism" in condition(failed, "Failed")["message"]
 
 
 @pytest.mark.parametrize("algorithm", ["medianstop", "asha"])

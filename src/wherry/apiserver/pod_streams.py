@@ -12,7 +12,7 @@ from aiohttp import web
 
 from wherry.apiserver.call import Call
 from wherry.apiserver.core import Core
-from wherry.objects import errors
+from wherry.objects import errors, metadata
 from wherry.objects.requests import Object
 
 
@@ -225,10 +225,16 @@ def log(node: PodStreams | None, core: Core, call: Call) -> AsyncIterator[bytes]
     asked = call.request
     pod = core.committed(core.served(call), asked.name or "", asked.namespace).value()
     options = log_options(call)
-    container = container_of(pod, asked.options.get("container", ""))
+    wanted = asked.options.get("container", "")
+    container = container_of(pod, _log_aliases(pod).get(wanted, wanted))
     if node is None:
         raise errors.ServiceUnavailableError("no node is attached: there are no logs to read")
     return node.logs(asked.namespace or "", asked.name or "", container, options)
+
+
+def _log_aliases(pod: Object) -> dict[str, str]:
+    noted = metadata.annotations(pod).get(metadata.LOG_ALIASES, "")
+    return dict(each.split("=", 1) for each in noted.split(",") if "=" in each)
 
 
 def container_of(pod: Object, wanted: str) -> str:

@@ -98,8 +98,7 @@ class ApiServer:
         service_range: str = allocators.DEFAULT_SERVICE_RANGE,
     ) -> None:
         extensions = extensions or Extensions()
-        self.port = 0
-        self._stopping = False
+        self.port, self._stopping = 0, False
         self._store = store
         self._authorizer = authorizer
         self._pod_streams = extensions.pod_streams
@@ -113,8 +112,7 @@ class ApiServer:
         self.resources = ResourceMap.of_builtin(strategies)
         for each in extensions.computed:
             self.resources.add(computing.served(each))
-        cluster_ips = allocators.ClusterIPs(service_range)
-        node_ports = allocators.NodePorts()
+        cluster_ips, node_ports = allocators.ClusterIPs(service_range), allocators.NodePorts()
         allocators.occupy(store, cluster_ips, node_ports)
         self.core = Core(store, self.resources, cluster_ips, node_ports)
         self.registry = Registry(self.core, extensions.virtuals, extensions.computed)

@@ -133,7 +133,8 @@ async def _register(
     """Lead the API to our webhooks once we lead: a replica that waits may have another URL."""
     if endpoint is None:
         return
-    await manager.ready.wait()
+    # Not later: what the controllers write has to pass the webhooks.
+    await manager.leads.wait()
     await installing.define(client, registration.definitions(components, endpoint))
     for configuration in registration.webhooks(components, endpoint):
         resource = kinds.by_kind(configuration["apiVersion"], configuration["kind"])

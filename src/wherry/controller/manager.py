@@ -44,6 +44,7 @@ class Manager:
         clock: What controllers ask for the time.
         ready: Set while every controller that was added has its caches and its workers (with leader
             election only on the leader).
+        leads: Set while controllers work or are about to: with leader election only on the leader.
         surroundings: What products are given beyond the API.
     """
 
@@ -62,6 +63,7 @@ class Manager:
         )
         self.clock: Clock = clock or SystemClock()
         self.ready = asyncio.Event()
+        self.leads = asyncio.Event()
         self.surroundings = surroundings or Surroundings()
         self._election = leader_election
         self._stop_seconds = stop_seconds
@@ -219,6 +221,7 @@ class Manager:
 
     async def _start_all(self) -> None:
         self._working = True
+        self.leads.set()
         self._check_ready()
         for name in self._beside:
             self._start_beside(name)
@@ -282,6 +285,7 @@ class Manager:
     async def _end_work(self, seconds: float) -> None:
         """End all workers; reconciles that run on after ``seconds`` are cancelled."""
         self._working = False
+        self.leads.clear()
         self.ready.clear()
         self._starting.clear()
         await _cancel(self._besides)

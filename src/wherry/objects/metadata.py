@@ -2,9 +2,13 @@
 
 import datetime
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from wherry.objects.requests import Object
+
+LOG_ALIASES: Final = "wherry.dev/log-aliases"
+"""Annotation of pods: ``name=container,…``; a log asked for by such a name is the container's. For
+clients that know a container from elsewhere which is not needed here."""
 
 
 class NamespacedName(NamedTuple):

@@ -38,7 +38,7 @@ from wherry.testing.beside_replica import NAMESPACE
 from wherry.testing.clock import FakeClock
 from wherry.testing.played import Controllers, World, played
 
-_TRY_SECONDS: Final = 20.0
+_TRY_SECONDS: Final = 60.0
 _START_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.05
 _PATIENCE: Final = 3

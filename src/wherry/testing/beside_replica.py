@@ -30,7 +30,7 @@ async def _serve(identity: str, access: str, names: str, now: str) -> None:
         namespace=NAMESPACE,
         identity=identity,
         webhooks=running.WebhookSettings(port=0),
-        lease=(1.0, 0.8, 0.2),
+        lease=(3.0, 2.5, 0.3),
         clock=clock,
     )
     chosen = components.named(names.split(","))

@@ -21,7 +21,7 @@ from wherry.testing.played import World
 from wherry.training import admission, build, component
 from wherry.training.framework import Count, Framework
 from wherry.training.job import Job
-from wherry.tuning import wire
+from wherry.tuning import collectors, wire
 from wherry.tuning.algorithm import (
     Algorithm,
     Objective,
@@ -31,6 +31,7 @@ from wherry.tuning.algorithm import (
     Question,
     Search,
 )
+from wherry.tuning.collector import Collector, Wanted
 from wherry.tuning.space import Space
 
 
@@ -325,3 +326,79 @@ def finished_trial(trial: PastTrial) -> PastTrial:
     text = "/".join(f"{name}={value}" for name, value in sorted(trial.assignments.items()))
     loss = zlib.crc32(text.encode()) / (1 << 32)
     return dataclasses.replace(trial, state="Succeeded", metrics={"loss": loss})
+
+
+class CollectorContract:
+    """What every metrics collector keeps to.
+
+    Its reading is shown by a test of its own, with a real trial.
+    """
+
+    collector: ClassVar[Collector]
+    """The one that is tried."""
+    spec: ClassVar[Mapping[str, Any]] = {}
+    """Further fields of a ``metricsCollectorSpec`` that it accepts."""
+
+    def made(self) -> Object:
+        """Return a ``metricsCollectorSpec`` with defaults."""
+        spec: Object = copied({"collector": {"kind": self.collector.kind}, **self.spec})
+        self.collector.default(spec)
+        return spec
+
+    def wanted(self) -> Wanted:
+        """Return what is collected of a trial."""
+        spec = self.made()
+        objective = {"type": "minimize", "objectiveMetricName": "loss"}
+        return Wanted(
+            trial={
+                "metadata": {"name": "trial", "namespace": "default", "uid": "u"},
+                "spec": {"objective": objective, "metricsCollector": spec},
+            },
+            metrics=("loss",),
+            source=spec.get("source") or {},
+            container="main",
+        )
+
+    def test_it_is_found_by_its_kind(self) -> None:
+        """The list of collectors has it, once."""
+        assert collectors.get(self.collector.kind) is self.collector
+
+    def test_defaults_are_right_and_idempotent(self) -> None:
+        """What is filled in is taken, and stays as it is."""
+        once = self.made()
+        assert list(self.collector.validate(once)) == []
+        twice = copied(once)
+        self.collector.default(twice)
+        assert twice == once
+
+    def test_causes_name_fields(self) -> None:
+        """Whatever is wrong is told with the field of the Experiment that has it."""
+        wrong = {
+            "collector": {"kind": self.collector.kind},
+            "source": {
+                "filter": {"metricsFormat": ["("]},
+                "fileSystemPath": {"path": "here", "kind": "Nothing", "format": "None"},
+                "httpGet": {"port": -1, "path": "here"},
+            },
+        }
+        for cause in self.collector.validate(wrong):
+            assert cause.field.startswith("spec.metricsCollectorSpec.")
+
+    def test_a_pod_is_prepared_once(self) -> None:
+        """Doing it again changes nothing, and what the pod had is there still."""
+        template: Object = {
+            "metadata": {},
+            "spec": {
+                "containers": [
+                    {"name": "other", "image": "i"},
+                    {"name": "main", "image": "i", "command": ["run"]},
+                ]
+            },
+        }
+        once = copied(template)
+        self.collector.prepare(self.wanted(), once)
+        names = [each["name"] for each in once["spec"]["containers"]]
+        assert names[:2] == ["other", "main"]
+        twice = copied(once)
+        self.collector.prepare(self.wanted(), twice)
+        assert twice == once

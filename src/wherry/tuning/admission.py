@@ -23,7 +23,7 @@ from wherry.tuning import (
     template_checks,
 )
 from wherry.tuning import stoppers as all_stoppers
-from wherry.tuning.algorithm import Search
+from wherry.tuning.algorithm import Algorithm, Search
 
 REQUIRED: Final = "FieldValueRequired"
 FORBIDDEN: Final = "FieldValueForbidden"
@@ -38,13 +38,12 @@ _STRATEGIES: Final = ("min", "max", "latest")
 _Part = Mapping[str, Any]
 
 
-def validate(obj: Object, old: Object | None, further: Sequence[str] = ()) -> list[Cause]:
+def validate(obj: Object, old: Object | None) -> list[Cause]:
     """Return what is wrong with an Experiment.
 
     Args:
         obj: With defaults filled in.
         old: As it was before; None: it is new.
-        further: Algorithms that are served elsewhere: their settings are not looked at.
     """
     spec: _Part = obj.get("spec") or {}
     causes = [*_name(obj, old), *_counts(spec)]
@@ -58,7 +57,7 @@ def validate(obj: Object, old: Object | None, further: Sequence[str] = ()) -> li
         *template_checks.check(obj),
     ]
     if not causes:
-        causes += [*_algorithm(obj, further), *_stopper(spec)]
+        causes += [*_algorithm(obj), *_stopper(spec)]
     return causes
 
 
@@ -187,31 +186,22 @@ def _space(spec: _Part) -> Iterator[Cause]:
     if parameters:
         yield from space_checks.check(described.parameters)
     if nas:
-        yield from _nas(nas, described)
+        yield from _nas(described)
 
 
-def _nas(nas: _Part, described: Search) -> Iterator[Cause]:
+def _nas(described: Search) -> Iterator[Cause]:
+    """Yield what is wrong with a graph whatever the algorithm: each has further wishes."""
     field = "spec.nasConfig"
-    graph = nas.get("graphConfig") or {}
-    if (graph.get("numLayers") or 0) < 1:
-        yield Cause(f"{field}.graphConfig.numLayers", "must be given, and at least 1", REQUIRED)
-    for name in ("inputSizes", "outputSizes"):
-        if not graph.get(name):
-            yield Cause(f"{field}.graphConfig.{name}", "must be given", REQUIRED)
     assert described.graph is not None
+    if described.graph.layers < 1:
+        yield Cause(f"{field}.graphConfig.numLayers", "must be given, and at least 1", REQUIRED)
     if not described.graph.operations:
         yield Cause(f"{field}.operations", "must hold at least one operation", REQUIRED)
     for index, operation in enumerate(described.graph.operations):
         at = f"{field}.operations[{index}]"
         if not operation.type:
             yield Cause(f"{at}.operationType", "must be given", REQUIRED)
-        if not operation.parameters:
-            yield Cause(f"{at}.parameters", "must hold at least one parameter", REQUIRED)
         yield from space_checks.check(operation.parameters, f"{at}.parameters")
-        for place, parameter in enumerate(operation.parameters):
-            if parameter.type == kinds.DOUBLE and not parameter.step:
-                message = "must be given: architectures are made of single values"
-                yield Cause(f"{at}.parameters[{place}].feasibleSpace.step", message, REQUIRED)
 
 
 def _policy(spec: _Part) -> Iterator[Cause]:
@@ -232,25 +222,34 @@ def _collector(spec: _Part) -> Sequence[Cause]:
     return collector.validate(chosen)
 
 
-def _algorithm(obj: Object, further: Sequence[str]) -> Sequence[Cause]:
+def _algorithm(obj: Object) -> Sequence[Cause]:
     spec = obj["spec"]
     field = "spec.algorithm.algorithmName"
     name = str((spec.get("algorithm") or {}).get("algorithmName") or "")
     if not name:
         return [Cause(field, "must be given", REQUIRED)]
-    if name in further:
-        return []
     try:
         algorithm = all_algorithms.get(name)
     except LookupError:
-        known = sorted({*(one.name for one in all_algorithms.ALL), *further})
-        return [Cause(field, f'"{name}": want one of {", ".join(known)}', UNSUPPORTED)]
+        known = ", ".join(sorted(one.name for one in all_algorithms.ALL))
+        return [Cause(field, f'"{name}": want one of {known}', UNSUPPORTED)]
     described = search.of(obj)
+    unfit = list(_unfit(algorithm, described))
+    return unfit or [*_twice(spec, "algorithm"), *algorithm.validate(described)]
+
+
+def _unfit(algorithm: Algorithm, described: Search) -> Iterator[Cause]:
+    """Yield why an algorithm cannot search what is described."""
+    name = algorithm.name
+    if algorithm.architectures != (described.graph is not None):
+        able = [one.name for one in all_algorithms.ALL if one.architectures]
+        wanted = "nasConfig" if algorithm.architectures else "parameters"
+        message = f"{name} searches {wanted}; architectures are searched by {', '.join(able)}"
+        yield Cause("spec.algorithm.algorithmName", message, FORBIDDEN)
     if len(described.objectives) > 1 and not algorithm.multi_objective:
-        able = ", ".join(one.name for one in all_algorithms.ALL if one.multi_objective)
-        message = f"{name} searches with one objective; with several: {able or 'no algorithm'}"
-        return [Cause("spec.objective.additionalObjectives", message, FORBIDDEN)]
-    return [*_twice(spec, "algorithm"), *algorithm.validate(described)]
+        able = [one.name for one in all_algorithms.ALL if one.multi_objective]
+        message = f"{name} searches with one objective; with several: {', '.join(able)}"
+        yield Cause("spec.objective.additionalObjectives", message, FORBIDDEN)
 
 
 def _stopper(spec: _Part) -> Sequence[Cause]:

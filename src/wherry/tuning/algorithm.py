@@ -191,6 +191,8 @@ class Algorithm(abc.ABC):
     """Whether `PastTrial.curve` is of use to it."""
     multi_objective: ClassVar[bool] = False
     """Whether it heeds more than the first objective."""
+    architectures: ClassVar[bool] = False
+    """Whether it searches a graph (`Search.graph`) in place of parameters."""
 
     @abc.abstractmethod
     def validate(self, search: Search) -> Sequence[Cause]:

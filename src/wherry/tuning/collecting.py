@@ -24,7 +24,7 @@ from wherry.tuning.live.following import Following
 from wherry.tuning.live.judging import Judge
 from wherry.tuning.live.ledger import Ledger
 from wherry.tuning.observations.record import Owner
-from wherry.tuning.observations.store import Observations
+from wherry.tuning.observations.store import Observations, ObservationsError
 from wherry.tuning.observations.summary import Summary, Tally
 
 DEADLINE_SECONDS: Final = 30.0
@@ -98,6 +98,7 @@ class Collecting:
         self._observations = observations
         self._notify = notify
         self._entries: dict[str, _Entry] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._curves = Curves(observations, self._live)
         self._closed = False
 
@@ -146,12 +147,7 @@ class Collecting:
 
     def leave(self, trial: Object) -> None:
         """Stop collecting of a trial that is finished, and drop what memory has of it."""
-        entry = self._entries.pop(metadata.uid(trial), None)
-        if entry is not None:
-            self._curves.keep(trial, entry.following.ledger.tally.curve)
-            if entry.telling is not None:
-                entry.telling.cancel()
-            entry.task.cancel()
+        self._leave(trial)
 
     async def forget(self, trial: Object) -> None:
         """Leave a trial that is being deleted, and delete what was stored of it.
@@ -159,7 +155,10 @@ class Collecting:
         Raises:
             ObservationsError: it could not be deleted.
         """
-        self.leave(trial)
+        task = self._leave(trial)
+        if task is not None:
+            # Or it would store a last value afterwards.
+            await asyncio.wait({task})
         self._curves.drop(trial)
         await self._observations.delete(_owner(trial))
 
@@ -183,8 +182,22 @@ class Collecting:
                 if entry.telling is not None:
                     entry.telling.cancel()
                 entry.task.cancel()
-            await asyncio.gather(*(entry.task for entry in entries), return_exceptions=True)
+            tasks = (*(entry.task for entry in entries), *self._leaving)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._observations.close()
+
+    def _leave(self, trial: Object) -> asyncio.Task[None] | None:
+        entry = self._entries.pop(metadata.uid(trial), None)
+        if entry is None:
+            return None
+        self._curves.keep(trial, entry.following.ledger.tally.curve)
+        if entry.telling is not None:
+            entry.telling.cancel()
+        entry.task.cancel()
+        # `run` waits for it too: it may have something to store still.
+        self._leaving.add(entry.task)
+        entry.task.add_done_callback(self._leaving.discard)
+        return entry.task
 
     def _begin(self, trial: Object) -> _Entry:
         wanted = wanted_of(trial)
@@ -217,7 +230,11 @@ class Collecting:
         reference = metadata.controller_of(trial) or {}
         uid = metadata.uid(trial)
         siblings = self._trials.owned_by(str(reference.get("uid", "")))
-        found = await self._curves.of([each for each in siblings if metadata.uid(each) != uid])
+        others = [each for each in siblings if metadata.uid(each) != uid]
+        try:
+            found = await self._curves.of(others)
+        except ObservationsError:
+            return []  # then nothing is stopped by comparison; that it fails is told elsewhere
         return [curve for curve in found.values() if curve]
 
     def _live(self, trial: Object) -> Sequence[float] | None:

@@ -120,7 +120,9 @@ def _graph(given: dict[str, Any]) -> Graph:
 
 def _parameters(given: list[dict[str, Any]]) -> tuple[Parameter, ...]:
     return tuple(
-        Parameter(values=tuple(one.pop("values")), parent_values=tuple(one.pop("parent_values")), **one)
+        Parameter(
+            values=tuple(one.pop("values")), parent_values=tuple(one.pop("parent_values")), **one
+        )
         for one in given
     )
 

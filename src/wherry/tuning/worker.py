@@ -6,6 +6,7 @@ Algorithms import what they calculate with when they are first asked; a random s
 than a bare interpreter.
 """
 
+import contextlib
 import os
 import sys
 from typing import BinaryIO
@@ -21,7 +22,9 @@ def main() -> None:
     # What a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
+    # Who asked may have gone before the answer came.
+    with contextlib.suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, answers)
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:

@@ -175,3 +175,21 @@ def test_room_can_be_given_up(tmp_path: pathlib.Path) -> None:
             os._exit(0 if _namespace(os.getpid()) == before else 2)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+async def test_leftovers_that_see_no_mount_of_their_container_go_too(
+    waiting: Any, eventually: Any, tmp_path: pathlib.Path
+) -> None:
+    code = f"""if True:
+        import os, time
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            os.chroot({str(tmp_path)!r})
+            time.sleep(1000)
+        while os.readlink(f"/proc/{{pid}}/root") == "/":
+            time.sleep(0.01)
+        print(pid)
+    """
+    left = int(await waiting.output_of(waiting.python(code)))
+    await eventually(lambda: not _namespace(left))

@@ -1,6 +1,7 @@
 """What pods see of the network: loopback and their own address, whichever way they ask."""
 
 import ast
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -85,15 +86,12 @@ async def test_many_at_once(addressed: Any, new_address: Any) -> None:
 
 def _keepers(launcher: int) -> list[int]:
     """Return the processes of a launcher that keep what pods see."""
-    names = {
-        int(path.parent.name): path.read_text()
-        for path in pathlib.Path("/proc").glob("[0-9]*/stat")
-    }
-    return [
-        pid
-        for pid, text in names.items()
-        if "(wherry-links)" in text and int(text.rpartition(")")[2].split()[1]) == launcher
-    ]
+    found = []
+    for pid in pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() == "wherry-links\n":
+                found.append(int(pid))
+    return found
 
 
 def _namespaces(pid: int) -> int:

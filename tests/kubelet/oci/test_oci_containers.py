@@ -146,6 +146,28 @@ async def test_processes_are_counted(node: Any, runc: str, image: str, tool: Too
     await until(lambda: not leftovers(node))
 
 
+async def test_gpus_are_told_and_belong_to_one_pod(
+    node: Any, runc: str, image: str, tool: Tool
+) -> None:
+    await node.stop()
+    node.settings = dataclasses.replace(node.settings, gpus=2)
+    await node.start()
+    one_gpu = {"container": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}
+    script = "echo $CUDA_VISIBLE_DEVICES $NVIDIA_VISIBLE_DEVICES; sleep 1000"
+    pods = [
+        await tool(image, "sh", "-c", script, **one_gpu, terminationGracePeriodSeconds=0)
+        for _ in range(2)
+    ]
+    for pod in pods:
+        await node.wait_phase(pod, "Running")
+    seen = set()
+    for pod in pods:
+        while not (log := await node.log(pod)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+        seen.add(log)
+    assert seen == {"0 0\n", "1 1\n"}
+
+
 async def test_containers_of_a_pod_may_see_one_another(
     node: Any, runc: str, image: str, tool: Tool
 ) -> None:

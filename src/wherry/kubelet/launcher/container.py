@@ -345,7 +345,7 @@ class Container:
         """Whether an orphan that the launcher has inherited came from this container."""
         if self._namespace and processes.mount_namespace(pid) == self._namespace:
             # A child that waits for its container may have been given the number of one that is gone.
-            return processes.has_mount(pid, self.plan.token)
+            return processes.has_mount(pid, self.plan.token) or processes.has_own_root(pid)
         return processes.session(pid) == self.state.pid
 
     def signal(self, number: int, *, group: bool) -> None:

@@ -89,6 +89,14 @@ def has_mount(pid: int, source: str) -> bool:
         return False
 
 
+def has_own_root(pid: int) -> bool:
+    """Whether a process has another root folder than we, so that it may not see all mounts of its namespace."""
+    try:
+        return not os.path.samefile(f"/proc/{pid}/root", "/")  # noqa: PTH121 — pathlib would follow the link by its text
+    except OSError:
+        return False
+
+
 def children() -> list[int]:
     """Return this process's children, adopted orphans included; empty where the kernel does not tell."""
     own = os.getpid()

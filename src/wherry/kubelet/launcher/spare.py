@@ -64,6 +64,7 @@ class Spare:
     def ended(self, pid: int) -> None:
         """Note that a process of ours has been reaped."""
         if pid == self._pid:
+            self._pid = 0  # the number may be another's now
             self._drop()
 
     def close(self) -> None:
@@ -75,12 +76,13 @@ class Spare:
         self._due = False
         if self._control is not None or self._closed:
             return
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        parent = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            _wait(theirs, parent, self._begin_in)
-        theirs.close()
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with control, theirs:  # a fork may be refused, and the next container asks for another try
+            parent = os.getpid()
+            self._pid = os.fork()
+            if self._pid == 0:
+                _wait(theirs, parent, self._begin_in)
+            self._control = socket.socket(fileno=control.detach())
         self._control.settimeout(0)
         if not self._ticking:
             self._tick()

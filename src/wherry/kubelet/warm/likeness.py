@@ -35,4 +35,5 @@ def take_after(pid: int) -> None:
 def _set(mask: str) -> set[int]:
     bits = int(mask, 16)
     found = {number for number in range(1, bits.bit_length() + 1) if bits >> (number - 1) & 1}
-    return found & signal.valid_signals()  # the C library keeps two for itself: nobody can ask it for them
+    # The C library keeps two for itself; make hands them down ignored, and nobody can ask for that.
+    return found & signal.valid_signals()

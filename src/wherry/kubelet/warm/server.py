@@ -130,7 +130,8 @@ class _Warmed:
             begun.wait(self._control)
         data, descriptors = syscalls.receive(self._control, orders.MAX_BYTES, orders.DESCRIPTORS)
         if len(descriptors) != orders.DESCRIPTORS:  # the launcher has gone, or wants no more
-            os.write(tell, _OVER)
+            with contextlib.suppress(BrokenPipeError):  # who would hear of it is gone as well
+                os.write(tell, _OVER)
             os._exit(0)
         self._control.close()
         *standard, last = descriptors

@@ -13,6 +13,7 @@ from wherry.tuning import graphs, options
 from wherry.tuning.algorithm import Algorithm, Answer, Graph, Proposal, Question, Search
 from wherry.tuning.options import Option
 
+_REQUIRED = "FieldValueRequired"
 _OPTIONS = (
     Option(name="num_epochs", default="50", whole=True, least=1),
     Option(name="w_lr", default="0.025", least=0),
@@ -35,12 +36,13 @@ class DARTS(Algorithm):
     """``darts``."""
 
     name = "darts"
+    architectures = True
 
     def validate(self, search: Search) -> Sequence[Cause]:
         """Return what is wrong with the settings and the graph."""
         names = {option.name for option in _OPTIONS}
         known = {name: text for name, text in search.settings.items() if name in names}
-        return [*options.check(_OPTIONS, known), *graphs.check(search.graph)]
+        return [*options.check(_OPTIONS, known), *_causes(search.graph)]
 
     def propose(self, question: Question) -> Answer:
         """Return the one trial."""
@@ -56,6 +58,17 @@ class DARTS(Algorithm):
             "num-layers": str(search.graph.layers),
         }
         return Answer(proposals=(Proposal(assignments=assignments),), ended=True)
+
+
+def _causes(graph: Graph | None) -> Iterator[Cause]:
+    """Yield what is wrong: of a graph only its layers and the names of its operations count."""
+    if graph is None:
+        yield Cause("spec.nasConfig", "is required: architectures are searched", _REQUIRED)
+        return
+    for index, operation in enumerate(graph.operations):
+        if operation.type != "skip_connection" and not operation.parameters:
+            field = f"spec.nasConfig.operations[{index}].parameters"
+            yield Cause(field, "must name the size of the filter", _REQUIRED)
 
 
 def _operations(graph: Graph) -> Iterator[str]:

@@ -43,6 +43,7 @@ class ENAS(Algorithm):
     """``enas``."""
 
     name = "enas"
+    architectures = True
 
     def validate(self, search: Search) -> Sequence[Cause]:
         """Return what is wrong with the settings and the graph."""

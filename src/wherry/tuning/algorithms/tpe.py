@@ -16,7 +16,7 @@ from wherry.tuning.space import Space
 _OPTUNA = (
     options.RANDOM_STATE,
     Option(name="n_startup_trials", default="10", whole=True, least=0, most=100_000),
-    Option(name="n_ei_candidates", default="64", whole=True, least=0, most=100_000),
+    Option(name="n_ei_candidates", default="128", whole=True, least=0, most=100_000),
 )
 _HYPEROPT = (
     Option(name="gamma", default="0.1", above=0, below=1),

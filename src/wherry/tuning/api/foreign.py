@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from wherry.objects.errors import Cause
 from wherry.tuning.algorithm import Answer, Question, Search
 from wherry.tuning.asking import AskError
 
+T = TypeVar("T")
 _FIELD: Final = "spec.algorithm.algorithmSettings"
 
 
@@ -71,7 +72,7 @@ class ForeignAsker:
 
         return self._with(ask)
 
-    def _with(self, work: Callable[[Callable[..., Any]], Any]) -> Any:
+    def _with(self, work: Callable[[Callable[..., Any]], T]) -> T:
         import grpc  # noqa: PLC0415 - large; see the package
 
         from wherry.tuning.api import messages  # noqa: PLC0415 - likewise

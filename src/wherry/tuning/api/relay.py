@@ -38,7 +38,7 @@ class Relay:
         self._database = database
         self._told = told
         self._idle_seconds = idle_seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="wherry-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._server: asyncio.Server | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._serving: asyncio.Future[str] | None = None
@@ -65,7 +65,8 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._end()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._pass_on(reader, writer))
@@ -113,6 +114,9 @@ class Relay:
 
     async def _start(self) -> None:
         await self._end()
+        if self._folder is None:
+            # Sockets must have short names, which the home folder may not have.
+            self._folder = tempfile.TemporaryDirectory(prefix="wherry-")
         self._starts += 1
         path = str(Path(self._folder.name, f"api-{self._starts}"))
         self._serving = asyncio.get_running_loop().create_future()

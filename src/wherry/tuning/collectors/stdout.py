@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from wherry.client.functions import in_pod
+from wherry.objects import metadata
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.tuning.access import Access
 from wherry.tuning.collector import Collector, Metric, Wanted
-from wherry.tuning.collectors import reported, text
+from wherry.tuning.collectors import reported, sidecar, text
 
 
 class StdOut(Collector):
@@ -21,6 +22,12 @@ class StdOut(Collector):
     def validate(self, spec: Object) -> Sequence[Cause]:
         """Return what is wrong with its expressions."""
         return text.format_causes(spec)
+
+    def prepare(self, wanted: Wanted, pod: Object) -> None:
+        """Name the log as clients of Katib ask for it, whose collector is a container."""
+        if wanted.container:
+            annotations = pod.setdefault("metadata", {}).setdefault("annotations", {})
+            annotations[metadata.LOG_ALIASES] = f"{sidecar.NAME}={wanted.container}"
 
     async def read(
         self, wanted: Wanted, pods: Sequence[Object], access: Access

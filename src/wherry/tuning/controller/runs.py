@@ -44,6 +44,7 @@ class Runs:
         self._manager = manager
         self._client: Client = manager.client
         self._definitions = manager.cache(core.CUSTOM_RESOURCE_DEFINITIONS)
+        self._custom: dict[tuple[str, str], Resource] = {}
         self._pods = manager.cache(core.PODS)
         self._pods.add_index(_PODS_OF_TRIAL, _trials_of_pod)
 
@@ -51,17 +52,13 @@ class Runs:
         """Return the kind that a trial runs; None where the API does not serve it."""
         run = run_spec(trial)
         api_version, kind = str(run.get("apiVersion", "")), str(run.get("kind", ""))
-        found = core.by_kind(api_version, kind)
-        if found is None:
-            found = next(
-                (
-                    each
-                    for each in served.custom_versions(self._definitions.list())
-                    if (each.api_version, each.kind) == (api_version, kind)
-                ),
-                None,
-            )
-        return found
+        known = core.by_kind(api_version, kind) or self._custom.get((api_version, kind))
+        if known is None:
+            # All at once: this is asked at each look at a trial.
+            found = served.custom_versions(self._definitions.list())
+            self._custom = {(each.api_version, each.kind): each for each in found}
+            known = self._custom.get((api_version, kind))
+        return known
 
     async def find(self, trial: Object, resource: Resource) -> Object | None:
         """Return what a trial runs; None where it is not there, or not the trial's."""

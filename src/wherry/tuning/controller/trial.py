@@ -79,8 +79,9 @@ class TrialReconciler:
 
     async def _unserved(self, trial: Object) -> Result:
         run = runs.run_spec(trial)
-        told = f"{run.get('apiVersion')} {run.get('kind')}"
-        seen = Seen(trouble=("UnknownKind", f"runSpec: this cluster does not serve {told}"))
+        told = f"{run.get('apiVersion', '')} {run.get('kind', '')}".strip()
+        what = f"this cluster does not serve {told}" if told else "there is no object in it"
+        seen = Seen(trouble=("UnknownKind", f"runSpec: {what}"))
         await self._write(trial, seen, None)
         return Result(requeue_after_seconds=_UNSERVED_SECONDS)
 
@@ -201,10 +202,10 @@ def _end(
         words = workloads.last_words(pods) or "\n".join(state.last_lines[-_LAST_LINES:])
         told = "; ".join(each for each in (verdict.message, words) if each)
         return trial_status.failed(verdict.reason, told)
-    metric = collecting.wanted_of(trial).metrics[0]
-    found = _collector(trial)
-    if state.summary(metric) is None and found is not None and found.kind != _NO_METRICS:
-        return trial_status.without_metrics(metric, state.problem, state.last_lines)
+    wanted, found = collecting.wanted_of(trial).metrics[:1], _collector(trial)
+    for metric in wanted if found is not None and found.kind != _NO_METRICS else ():
+        if state.summary(metric) is None:
+            return trial_status.without_metrics(metric, state.problem, state.last_lines)
     return trial_status.succeeded(verdict.reason, verdict.message)
 
 

@@ -16,6 +16,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("wherry.tuning.collecting")
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
+_LAST_SECONDS: Final = 5.0
 _MAX_UNSTORED: Final = 50_000
 
 
@@ -102,12 +103,14 @@ class Ledger:
         return Counter(record.mark for record in found if record.source == source)
 
     async def close(self) -> None:
-        """Stop storing: what is not stored yet is read again one day. Idempotent."""
-        task, self._storing = self._storing, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        """Store what is not stored yet, if that is soon done. Idempotent."""
+        task = self._storing
+        if task is None:
+            return
+        await asyncio.wait({task}, timeout=_LAST_SECONDS)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     async def _count(self, record: Record) -> None:
         self.tally.add((record,))

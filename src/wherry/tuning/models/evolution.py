@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cmaes  # type: ignore[import-untyped]  # it has no types
+import cmaes
 import numpy as np
 
 from wherry.tuning.models.axes import Array, Axis

@@ -44,7 +44,7 @@ class Estimation:
     best_part: float = 0.1
     most_best: int = 25
     prior_weight: float = 1.0
-    candidates: int = 64
+    candidates: int = 128
     close: bool = False
 
 
@@ -191,5 +191,5 @@ def _widths(places: Array, range_: float, *, close: bool) -> Array:
     widths = np.empty(len(places))
     widths[order] = np.maximum(gaps[:-1], gaps[1:])
     kernels = 2.0 + len(places)
-    narrowest = min(_CLOSE_NARROWEST, kernels**1.5) if close else min(_NARROWEST, kernels)
+    narrowest = min(_CLOSE_NARROWEST, kernels**1.2) if close else min(_NARROWEST, kernels)
     return np.clip(widths, range_ / narrowest, range_)

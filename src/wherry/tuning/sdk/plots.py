@@ -137,7 +137,10 @@ def _importance(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
 def _parallel(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
     _, metric = results.objective(experiment)
     names = list(dict.fromkeys(name for each in done for name in each.parameters))
-    columns = [[each.parameters.get(name) for each in done] for name in names]
+    columns = [
+        _scaled([each.parameters.get(name) for each in done], log=_by_magnitude(experiment, name))
+        for name in names
+    ]
     columns.append([each.metrics[metric] for each in done])
     heights = np.array([_heights(column) for column in columns])
     colours = heights[-1]
@@ -150,12 +153,19 @@ def _parallel(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
 
 
 def _heights(column: Sequence[Any]) -> list[float]:
-    """Return where values lie between the smallest and the largest, from 0 to 1."""
-    if not all(_is_number(each) for each in column):
-        known = {text: number for number, text in enumerate(sorted(set(map(str, column))))}
-        column = [known[str(each)] for each in column]
-    low, high = min(column), max(column)
-    return [(each - low) / (high - low) if high > low else 0.5 for each in column]
+    """Return where values lie between the smallest and the largest, from 0 to 1; NaN: nowhere."""
+    there = [each for each in column if each is not None]
+    if not all(_is_number(each) for each in there):
+        known = {text: number for number, text in enumerate(sorted(set(map(str, there))))}
+        column = [None if each is None else known[str(each)] for each in column]
+        there = [*known.values()]
+    low, high = min(there), max(there)
+    span = (high - low) or 1.0
+    return [math.nan if each is None else (each - low) / span for each in column]
+
+
+def _scaled(column: Sequence[Any], *, log: bool) -> list[Any]:
+    return [math.log10(each) if log and _is_number(each) else each for each in column]
 
 
 def _pareto(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
