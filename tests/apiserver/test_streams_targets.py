@@ -4,7 +4,7 @@ import pytest
 
 from wherry.apiserver.connections import options, proxying, statuses, targets
 from wherry.apiserver.http import paths
-from wherry.kubelet.launcher.interaction import Ended
+from wherry.kubelet.launcher.types import Ended
 from wherry.objects import errors
 
 

@@ -41,6 +41,9 @@ class TinyApi:
         answer: Object = await getattr(self, f"_{request.verb}")(request)
         return copy.deepcopy(answer)
 
+    def chunks(self, request: requests.Request) -> AsyncIterator[bytes]:
+        raise errors.not_found(request.resource.plural, str(request.name))
+
     async def watch(self, request: requests.Request) -> AsyncIterator[WatchEvent]:
         await asyncio.sleep(0)
         self._check()

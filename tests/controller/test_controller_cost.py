@@ -12,7 +12,7 @@ from wherry.controller.controller import Controller
 from wherry.controller.informers import Informer
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request
-from wherry.objects import kinds, requests
+from wherry.objects import errors, kinds, requests
 from wherry.objects.requests import Object, WatchEvent
 
 
@@ -38,6 +38,9 @@ class Prepared:
 
     async def send(self, request: requests.Request) -> Object:
         return {"metadata": {"resourceVersion": "1"}, "items": self.items}
+
+    def chunks(self, request: requests.Request) -> AsyncIterator[bytes]:
+        raise errors.not_found(request.resource.plural, str(request.name))
 
     async def watch(self, request: requests.Request) -> AsyncIterator[WatchEvent]:
         while True:

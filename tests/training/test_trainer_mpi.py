@@ -111,7 +111,6 @@ async def test_the_launcher_may_reach_its_nodes_and_no_other_pods(world, start):
         return len(there) == 2 and rules and rules["pods/exec"]["resourceNames"] == sorted(there)
 
     async def gone():
-        await world.advance(1)  # who was refused, or has just taken over, tries again after a while
         return first not in (await named())["pods/exec"]["resourceNames"]
 
     await pod(world, "j-node-0-1")

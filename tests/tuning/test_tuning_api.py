@@ -116,7 +116,7 @@ def test_algorithms_are_served(channel):
     with pytest.raises(grpc.RpcError) as refused:
         call(channel, "Suggestion/ValidateAlgorithmSettings", experiment=experiment)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "random_state" in refused.value.details()
+    assert "random_state" in str(refused.value.details())
 
 
 def test_early_stopping_is_served(channel):
@@ -157,7 +157,7 @@ with grpc.insecure_channel("katib-db-manager.kubeflow:6789") as channel:
 
 def test_a_pod_finds_it_by_its_name(shared_platform, channel):
     # The pod has the packages of this test rather than an environment that has to be built.
-    paths = ":".join(str(Path(each.__file__).parents[1]) for each in (grpc, wherry))
+    paths = ":".join(str(Path(str(each.__file__)).parents[1]) for each in (grpc, wherry))
     env = [{"name": "PYTHONPATH", "value": paths}]
     container = builders.container(python=_REPORT, env=env)
     pod = builders.pod("reporter", containers=[container])

@@ -12,6 +12,7 @@ from wherry.controller.manager import Manager
 from wherry.controller.surroundings import Surroundings
 from wherry.objects import kinds as core
 from wherry.objects import metadata
+from wherry.objects.requests import Object
 from wherry.testing import builders
 from wherry.tuning import collecting
 from wherry.tuning.observations.record import Owner
@@ -24,7 +25,7 @@ class Trials:
     def __init__(self, client: Client, home) -> None:
         self.client, self.home = client, home
         self.told: list[str] = []
-        self._work: list[asyncio.Task] = []
+        self._work: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> "Trials":
         manager = Manager(self.client, surroundings=Surroundings(home=self.home))
@@ -37,7 +38,7 @@ class Trials:
             task.cancel()
         await asyncio.gather(*self._work, self._running, return_exceptions=True)
 
-    async def make(self, script: str, **spec) -> dict:
+    async def make(self, script: str, **spec) -> Object:
         """Return a trial whose pod has been created; it is looked at from now on."""
         name = f"t-{uuid.uuid4().hex[:8]}"
         objective = {"type": "maximize", "objectiveMetricName": "accuracy"}
@@ -52,10 +53,10 @@ class Trials:
         self.look_at(trial)
         return trial
 
-    def look_at(self, trial: dict) -> None:
+    def look_at(self, trial: Object) -> None:
         self._work.append(asyncio.ensure_future(self._look_at(trial)))
 
-    async def _look_at(self, trial: dict) -> None:
+    async def _look_at(self, trial: Object) -> None:
         name = metadata.name(trial)
         watch = self.client.watch(core.PODS, "default", fields=f"metadata.name={name}")
         async for event in watch:
@@ -64,13 +65,13 @@ class Trials:
                 ended = phase in {"Succeeded", "Failed"}
                 self.collecting.follow(trial, [event.object], ended=ended)
 
-    async def when(self, trial: dict, is_so) -> collecting.State:
+    async def when(self, trial: Object, is_so) -> collecting.State:
         async with asyncio.timeout(30):
             while not is_so(state := self.collecting.state(trial)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
         return state
 
-    async def finished(self, trial: dict) -> collecting.State:
+    async def finished(self, trial: Object) -> collecting.State:
         return await self.when(trial, lambda state: state.finished)
 
 
@@ -120,7 +121,9 @@ async def test_a_killed_collector_stores_nothing_twice(client, tmp_path):
     async with Trials(client, tmp_path / "home") as second:
         second.look_at(trial)
         state = await second.finished(trial)
-    assert state.summary("accuracy").max == "0.4"
+    found = state.summary("accuracy")
+    assert found is not None
+    assert found.max == "0.4"
     values = [each.value for each in await _stored(tmp_path, trial)]
     assert values == ["0.1", "0.2", "0.3", "0.4"]
 

@@ -108,7 +108,7 @@ def test_a_trial_without_metrics_says_so(shared_platform):
 
 def _container(name, program):
     # Pods have the packages of this test rather than an environment that has to be built.
-    paths = ":".join(str(Path(each.__file__).parents[1]) for each in (grpc, wherry))
+    paths = ":".join(str(Path(str(each.__file__)).parents[1]) for each in (grpc, wherry))
     address = {"fieldRef": {"fieldPath": "status.podIP"}}
     trial = {"fieldRef": {"fieldPath": "metadata.labels['katib.kubeflow.org/trial']"}}
     env = [

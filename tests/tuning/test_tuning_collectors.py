@@ -8,7 +8,7 @@ import pytest
 from wherry.testing import builders
 from wherry.testing.contracts import CollectorContract
 from wherry.tuning import collectors
-from wherry.tuning.collector import Wanted
+from wherry.tuning.collector import Collector, Wanted
 from wherry.tuning.collectors import (
     file,
     prometheus,
@@ -17,6 +17,12 @@ from wherry.tuning.collectors import (
     tensorflow_event,
     text,
 )
+
+
+def the_collector(kind: str) -> Collector:
+    found = collectors.get(kind)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -105,14 +111,14 @@ def test_json_lines(line, found):
     ],
 )
 def test_what_is_refused(kind, source, field):
-    collector, spec = collectors.get(kind), {"collector": {"kind": kind}, "source": source}
+    collector, spec = the_collector(kind), {"collector": {"kind": kind}, "source": source}
     collector.default(spec)
     causes = collector.validate(spec)
     assert [each.field for each in causes] == [f"spec.metricsCollectorSpec.source.{field}"]
 
 
 def test_a_custom_collector_needs_its_container():
-    causes = collectors.get("Custom").validate({"collector": {"kind": "Custom"}})
+    causes = the_collector("Custom").validate({"collector": {"kind": "Custom"}})
     assert [each.field for each in causes] == [
         "spec.metricsCollectorSpec.collector.customCollector"
     ]
@@ -121,8 +127,8 @@ def test_a_custom_collector_needs_its_container():
 def test_the_sidecar_shares_a_folder_with_the_primary_container():
     source = {"fileSystemPath": {"path": "/logs/m.log", "kind": "File", "format": "TEXT"}}
     pod = builders.pod("p")
-    collectors.get("File").prepare(_wanted(source), pod)
-    collectors.get("File").prepare(_wanted(source), pod)
+    the_collector("File").prepare(_wanted(source), pod)
+    the_collector("File").prepare(_wanted(source), pod)
     (helper,) = pod["spec"]["initContainers"]
     assert helper["name"] == sidecar.NAME
     assert helper["restartPolicy"] == "Always"
@@ -137,7 +143,7 @@ def test_the_sidecar_sees_the_volume_that_is_there():
     pod = builders.pod("p")
     mount = {"name": "mine", "mountPath": "/data", "subPath": "a"}
     pod["spec"]["containers"][0]["volumeMounts"] = [mount]
-    collectors.get("TensorFlowEvent").prepare(_wanted(source), pod)
+    the_collector("TensorFlowEvent").prepare(_wanted(source), pod)
     assert pod["spec"]["initContainers"][0]["volumeMounts"] == [mount]
     assert "volumes" not in pod["spec"]
 
@@ -147,7 +153,7 @@ def test_a_custom_collector_joins_the_pod():
     source = {"fileSystemPath": {"path": "/logs/m.log"}}
     wanted = _wanted(source, {"collector": {"kind": "Custom", "customCollector": container}})
     pod = builders.pod("p", script="exit 0")
-    collectors.get("Custom").prepare(wanted, pod)
+    the_collector("Custom").prepare(wanted, pod)
     primary, added = pod["spec"]["containers"]
     assert added["name"] == "mine"
     assert added["volumeMounts"] == primary["volumeMounts"]
@@ -232,24 +238,24 @@ def _part(number, data):
 
 
 class TestStdOut(CollectorContract):
-    collector = collectors.get("StdOut")
+    collector = the_collector("StdOut")
     spec: ClassVar = {"source": {"filter": {"metricsFormat": [r"(\w+): (\d+)"]}}}
 
 
 class TestFile(CollectorContract):
-    collector = collectors.get("File")
+    collector = the_collector("File")
 
 
 class TestTensorFlowEvent(CollectorContract):
-    collector = collectors.get("TensorFlowEvent")
+    collector = the_collector("TensorFlowEvent")
 
 
 class TestPrometheus(CollectorContract):
-    collector = collectors.get("PrometheusMetric")
+    collector = the_collector("PrometheusMetric")
 
 
 class TestCustom(CollectorContract):
-    collector = collectors.get("Custom")
+    collector = the_collector("Custom")
     spec: ClassVar = {
         "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
         "source": {"fileSystemPath": {"path": "/logs/metrics.log"}},
@@ -257,8 +263,8 @@ class TestCustom(CollectorContract):
 
 
 class TestPush(CollectorContract):
-    collector = collectors.get("Push")
+    collector = the_collector("Push")
 
 
 class TestNothing(CollectorContract):
-    collector = collectors.get("None")
+    collector = the_collector("None")

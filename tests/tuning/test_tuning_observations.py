@@ -45,7 +45,7 @@ def postgresql(tmp_path_factory) -> Iterator[str]:
     )
     arguments = ["-D", data, "-k", place, "-c", "listen_addresses=", "-c", "fsync=off"]
     with (folder / "log").open("wb") as log:
-        command = [*as_user, tools / "postgres", *arguments]
+        command = [*as_user, str(tools / "postgres"), *map(str, arguments)]
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
     try:
         eventually((place / ".s.PGSQL.5432").exists, 30)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from wherry.testing.contracts import AlgorithmContract
 
@@ -10,7 +11,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "extending" / "search-algorithm.md"
 
 def made():
     code = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)[0]
-    names: dict = {"__name__": "evolve"}
+    names: dict[str, Any] = {"__name__": "evolve"}
     exec(compile(code, str(GUIDE), "exec"), names)
     return names["Evolve"]()
 
