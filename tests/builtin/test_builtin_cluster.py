@@ -240,7 +240,11 @@ async def test_what_does_not_fit_waits_until_room_is_made(world: Any, make: Any)
     await pod(world, make, "second", cpu="2")
     why = await world.until(lambda: why_pending(world, "second"))
     assert why == "0/1 nodes are available: 1 Insufficient cpu."
-    assert (await world.events("second"))["FailedScheduling"] == why
+
+    async def told() -> bool:
+        return (await world.events("second")).get("FailedScheduling") == why
+
+    await world.until(told)
     await world.kubelet.finish("first")
     await until_phase(world, kinds.PODS, "second", "Running")
     await pod(world, make, "third", cpu="4")
