@@ -1,15 +1,23 @@
 """Jobs that really train: processes of the real frameworks that find one another as the job tells them."""
 
+import os
+
 import pytest
 
 from wherry.training.frameworks.torch import Torch
 from wherry.training.policies import restarts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 PAIR = ("j-worker-0", "j-worker-1")
 
 
+def slow_unless_at_hand(test):
+    """PyTorch as the index has it is several gigabytes; a folder of wheels may have a small one."""
+    return test if "PIP_FIND_LINKS" in os.environ else pytest.mark.slow(test)
+
+
+@slow_unless_at_hand
 def test_pytorch_ranks_end_with_equal_weights(runs):
     image = runs.environment("ddp", "torch==2.13.0", "scikit-learn")
     pod = {"template": runs.pod(Torch(), image, "ddp")}
@@ -22,6 +30,7 @@ def test_pytorch_ranks_end_with_equal_weights(runs):
     assert first["last"] < first["first"] / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["j-worker-0", "j-worker-1"])
 @pytest.mark.parametrize("policy", ["OnFailure", "ExitCode"])
 def test_elastic_pytorch_survives_kill_9(runs, tmp_path, policy, victim):
