@@ -241,7 +241,7 @@ async def test_what_does_not_fit_waits_until_room_is_made(world: Any, make: Any)
     why = await world.until(lambda: why_pending(world, "second"))
     assert why == "0/1 nodes are available: 1 Insufficient cpu."
 
-    async def told() -> bool:
+    async def told() -> Any:
         return (await world.events("second")).get("FailedScheduling") == why
 
     await world.until(told)
