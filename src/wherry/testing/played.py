@@ -377,7 +377,9 @@ class World:
         await self.manager.flush_events()
 
     async def events(self, name: str) -> dict[str, str]:
-        """Return reason → message of the events about an object."""
+        """Return reason → message of the events about an object that have been told until now."""
+        if self.manager is not None:
+            await self.flush_events()
         found = (await self.client.list(kinds.EVENTS)).items
         return {
             one["reason"]: one["message"] for one in found if one["involvedObject"]["name"] == name
