@@ -13,7 +13,7 @@ _CASES = {
     "python": ((), (), "pass"),
     "numpy": (("numpy",), ("numpy",), "import numpy"),
     "sklearn": (("scikit-learn",), ("sklearn.linear_model",), "import sklearn.linear_model"),
-    "torch": (("torch",), ("torch",), "import torch"),
+    "torch": (("torch==2.13.0", "numpy"), ("torch",), "import torch"),
 }
 """By name: requirements, what is imported beforehand, the program's imports."""
 
