@@ -11,15 +11,17 @@ pytestmark = pytest.mark.timeout(600)
 
 PAIR = ("j-worker-0", "j-worker-1")
 
+AT_HAND = os.environ.get("PIP_FIND_LINKS", "").split()
+"""Folders of wheels: PyTorch as the index has it is several gigabytes, these may have a small one."""
+
 
 def slow_unless_at_hand(test):
-    """PyTorch as the index has it is several gigabytes; a folder of wheels may have a small one."""
-    return test if "PIP_FIND_LINKS" in os.environ else pytest.mark.slow(test)
+    return test if AT_HAND else pytest.mark.slow(test)
 
 
 @slow_unless_at_hand
 def test_pytorch_ranks_end_with_equal_weights(runs):
-    image = runs.environment("ddp", "torch==2.13.0", "scikit-learn")
+    image = runs.environment("ddp", "torch==2.13.0", "scikit-learn", findLinks=AT_HAND)
     pod = {"template": runs.pod(Torch(), image, "ddp")}
     runs.start(Torch(), {"Master": pod, "Worker": pod})
     runs.succeed(Torch())
