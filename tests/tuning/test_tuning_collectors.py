@@ -133,9 +133,15 @@ def test_the_sidecar_shares_a_folder_with_the_primary_container():
     assert helper["name"] == sidecar.NAME
     assert helper["restartPolicy"] == "Always"
     mount = {"name": sidecar.VOLUME, "mountPath": "/logs"}
-    assert helper["volumeMounts"] == [mount]
+    shared, own = helper["volumeMounts"]
+    assert shared == mount
     assert pod["spec"]["containers"][0]["volumeMounts"] == [mount]
-    assert pod["spec"]["volumes"] == [{"name": sidecar.VOLUME, "emptyDir": {}}]
+    volumes = [{"name": each, "emptyDir": {}} for each in (sidecar.VOLUME, own["name"])]
+    assert pod["spec"]["volumes"] == volumes
+    # The trial's containers begin when the sidecar has said that it is ready.
+    ready = helper["command"][-1]
+    assert ready.startswith(own["mountPath"])
+    assert ready in helper["lifecycle"]["postStart"]["exec"]["command"][-1]
 
 
 def test_the_sidecar_sees_the_volume_that_is_there():
@@ -144,8 +150,9 @@ def test_the_sidecar_sees_the_volume_that_is_there():
     mount = {"name": "mine", "mountPath": "/data", "subPath": "a"}
     pod["spec"]["containers"][0]["volumeMounts"] = [mount]
     the_collector("TensorFlowEvent").prepare(_wanted(source), pod)
-    assert pod["spec"]["initContainers"][0]["volumeMounts"] == [mount]
-    assert "volumes" not in pod["spec"]
+    seen, own = pod["spec"]["initContainers"][0]["volumeMounts"]
+    assert seen == mount
+    assert pod["spec"]["volumes"] == [{"name": own["name"], "emptyDir": {}}]
 
 
 def test_a_custom_collector_joins_the_pod():

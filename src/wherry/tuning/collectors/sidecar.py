@@ -1,7 +1,8 @@
 """What collectors of files have in common: a container beside the trial's that prints what it reads.
 
-It is a native sidecar: it begins before the trial's containers, and is told to end after them, so
-that nothing is lost at the end. What it prints is followed like any log.
+It is a native sidecar: it begins before the trial's containers, which wait until it is ready, and is
+told to end after them, so that nothing is lost at the end, however short the trial. What it prints is
+followed like any log.
 """
 
 import functools
@@ -18,6 +19,9 @@ from wherry.tuning.collector import Wanted
 
 NAME: Final = "metrics-logger-and-collector"
 VOLUME: Final = "metrics-volume"
+_STATE: Final = "metrics-collector"
+_READY: Final = "/run/metrics-collector/ready"
+_WAIT: Final = f"until [ -e {_READY} ]; do sleep 0.05; done"
 IMAGE: Final = "python:3-alpine"
 _PROGRAM: Final = Path(__file__).with_name("sidecar_program.py")
 _FIELD: Final = "spec.metricsCollectorSpec.source.fileSystemPath"
@@ -67,12 +71,15 @@ def add(wanted: Wanted, pod: Object, mode: str, folder: str) -> None:
     sidecar = {
         "name": NAME,
         "image": IMAGE,
-        "command": ["python3", "-u", "-c", _text(), mode, path_of(wanted.source)],
+        "command": ["python3", "-u", "-c", _text(), mode, path_of(wanted.source), _READY],
         "restartPolicy": "Always",
-        "volumeMounts": [mount],
+        # Told to end while its interpreter starts, it would just be gone.
+        "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", _WAIT]}}},
+        "volumeMounts": [mount, {"name": _STATE, "mountPath": posixpath.dirname(_READY)}],
         "resources": {"requests": {"cpu": "10m", "memory": "20Mi"}},
     }
     sidecars.append(sidecar)
+    spec.setdefault("volumes", []).append({"name": _STATE, "emptyDir": {}})
 
 
 def share(wanted: Wanted, spec: dict[str, Any], folder: str) -> dict[str, Any]:

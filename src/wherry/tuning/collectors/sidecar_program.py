@@ -4,8 +4,10 @@ Nothing but Python's standard library, 3.10 and later: it runs in whatever image
 it prints is read by `collectors.sidecar`. Where a line stood (``at``) is the same each time it is
 printed, so that a restart of the container does no harm.
 
-    python3 -c TEXT text FILE
-    python3 -c TEXT events FOLDER
+    python3 -c TEXT text FILE READY
+    python3 -c TEXT events FOLDER READY
+
+READY is a file that is made once this can be told to end without losing anything.
 """
 
 import json
@@ -29,7 +31,8 @@ _ending = False
 def main() -> None:
     """Print until told to end, and then what is left."""
     signal.signal(signal.SIGTERM, _end)
-    kind, path = sys.argv[1:3]
+    kind, path, ready = sys.argv[1:4]
+    Path(ready).touch()
     reader: TextFile | EventFolder = TextFile(path) if kind == "text" else EventFolder(path)
     while True:
         # Looked at first: what is written before the end is there now.
