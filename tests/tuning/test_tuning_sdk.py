@@ -222,6 +222,8 @@ def test_settings_that_cannot_be():
         setting.check({"trials": 1})
     with pytest.raises(TuningError, match="parallel: 0: want a whole number, 1 at least"):
         setting.check({"parallel": 0})
+    with pytest.raises(TuningError, match="timeout: '1h': want seconds"):
+        setting.check({"timeout": "1h"})
 
 
 def test_importance_finds_what_counts():

@@ -1,15 +1,14 @@
 """What a search may be told beside what to run and where to look."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from wherry.client.connections import Connection
+from wherry.client.functions.settings import Common
 from wherry.tuning.sdk.errors import TuningError
 
 
-class Settings(TypedDict, total=False):
-    """Keyword arguments of `tune`, all optional."""
+class Settings(Common, total=False):
+    """Keyword arguments of `tune`, all optional, beside those of `Common`."""
 
     objective: str
     """What is searched for: ``maximize accuracy`` or ``minimize loss``; by default ``maximize
@@ -43,39 +42,6 @@ class Settings(TypedDict, total=False):
     early_stopping_settings: Mapping[str, Any]
     """Of it, such as ``{"start_step": 5}``."""
 
-    args: Sequence[Any]
-    """Further arguments of a function; of a script or module the first words of its command line."""
-
-    kwargs: Mapping[str, Any]
-    """Further arguments of a function by name."""
-
-    packages: Sequence[str]
-    """What pip should install, such as ``numpy>=2``."""
-
-    resources: Mapping[str, Any]
-    """What each trial needs and may use, such as ``{"cpu": 1, "memory": "2Gi"}``."""
-
-    env: Mapping[str, str]
-    """Environment variables."""
-
-    image: str
-    """Container image; by default ``python:X.Y`` as the caller's."""
-
-    name: str
-    """Of the Experiment; by default made from the function's."""
-
-    namespace: str
-    """Where; by default the connection's."""
-
-    connection: Connection | Path | str | None
-    """Which cluster: a connection or a kubeconfig; by default the running Wherry, else kubectl's."""
-
-    timeout: float
-    """Seconds after which a trial is ended, and has failed; no end by default."""
-
-    volumes: Mapping[str, str]
-    """PersistentVolumeClaims that each trial sees: path by claim's name."""
-
     retain: bool
     """Whether what trials ran is kept when they have ended, for its logs; False by default."""
 
@@ -98,8 +64,9 @@ def check(settings: Mapping[str, Any]) -> None:
         value = settings.get(name, least)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise TuningError(f"{name}: {value!r}: want a whole number, {least} at least")
-    if settings.get("timeout", 1) <= 0:
-        raise TuningError(f"timeout: {settings['timeout']!r}: want seconds, more than 0")
+    timeout = settings.get("timeout", 1)
+    if not isinstance(timeout, int | float) or timeout <= 0:
+        raise TuningError(f"timeout: {timeout!r}: want seconds, more than 0")
 
 
 def objective(text: str) -> tuple[str, str]:
