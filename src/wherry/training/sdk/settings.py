@@ -33,7 +33,9 @@ def check(settings: Mapping[str, Any]) -> None:
     known = Settings.__annotations__
     for name in settings:
         if name not in known:
-            raise TypeError(f"train() has no setting {name!r}; there are {', '.join(known)}")
+            # Those of training first: they are what is looked for here.
+            names = sorted(known, key=lambda each: each in Common.__annotations__)
+            raise TypeError(f"train() has no setting {name!r}; there are {', '.join(names)}")
     for name, least in (("workers", 1), ("restarts", 0), ("timeout", 1)):
         value = settings.get(name, least)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
