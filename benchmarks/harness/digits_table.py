@@ -25,7 +25,7 @@ SPACE = {
 def main() -> int:
     """Train every point, and write the share of errors after each epoch, in thousandths."""
     from sklearn.datasets import load_digits  # noqa: PLC0415  (only who makes the table needs it)
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415  (as above)
 
     digits = load_digits()
     parts = train_test_split(digits.data / 16.0, digits.target, test_size=0.4, random_state=0)
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _curve(point: dict[str, object], parts: list[object]) -> list[int]:
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415  (as above)
 
     train, test, train_classes, test_classes = parts
     network = MLPClassifier(

@@ -66,8 +66,8 @@ def hyperopts(name: str, problem: Problem, *, seed: int, trials: int) -> Curve:
     Raises:
         ImportError: it is not installed.
     """
-    import hyperopt  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
+    import hyperopt  # noqa: PLC0415  (as above, where it is installed)
+    import numpy as np  # noqa: PLC0415  (as above)
 
     kept = hyperopt.Trials()
     hyperopt.fmin(
@@ -89,7 +89,7 @@ def scikit_optimizes(name: str, problem: Problem, *, seed: int, trials: int) -> 
     Raises:
         ImportError: it is not installed.
     """
-    import skopt  # noqa: PLC0415
+    import skopt  # noqa: PLC0415  (as above, where it is installed)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -98,7 +98,8 @@ class ApiServer:
         service_range: str = allocators.DEFAULT_SERVICE_RANGE,
     ) -> None:
         extensions = extensions or Extensions()
-        self.port, self._stopping = 0, False
+        self.port = 0
+        self._stopping = False
         self._store = store
         self._authorizer = authorizer
         self._pod_streams = extensions.pod_streams
@@ -112,7 +113,8 @@ class ApiServer:
         self.resources = ResourceMap.of_builtin(strategies)
         for each in extensions.computed:
             self.resources.add(computing.served(each))
-        cluster_ips, node_ports = allocators.ClusterIPs(service_range), allocators.NodePorts()
+        cluster_ips = allocators.ClusterIPs(service_range)
+        node_ports = allocators.NodePorts()
         allocators.occupy(store, cluster_ips, node_ports)
         self.core = Core(store, self.resources, cluster_ips, node_ports)
         self.registry = Registry(self.core, extensions.virtuals, extensions.computed)
@@ -123,10 +125,7 @@ class ApiServer:
         for resource in (kinds.FLOW_SCHEMAS, kinds.PRIORITY_LEVEL_CONFIGURATIONS):
             self.core.written[resource.key] = lambda _before, _after: self.gate.changed()
         self.connections = Connections(extensions.limits)
-        self.metrics = metrics = Metrics()
-        if extensions.auditor is not None:
-            metrics.sources.append(extensions.auditor.log.metrics)
-        metrics.sources.append(lambda: flow_metrics.lines(self.gate))
+        self.metrics = metrics = self._measured(extensions)
         checks = {"shutdown": self._stopping_because, **extensions.checks}
         self._site = Site(self.resources, metrics, checks, extensions.documents)
         self._handler = Handler(
@@ -146,6 +145,13 @@ class ApiServer:
         )
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
+
+    def _measured(self, extensions: Extensions) -> Metrics:
+        made = Metrics()
+        if extensions.auditor is not None:
+            made.sources.append(extensions.auditor.log.metrics)
+        made.sources.append(lambda: flow_metrics.lines(self.gate))
+        return made
 
     def transport(self, user: User) -> InProcessTransport:
         """Return a way in without HTTP, for a user."""

@@ -19,8 +19,8 @@ class _Connection(web.RequestHandler):
 
     def __init__(self, server: web.Server, ended: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        # None is what aiohttp's own runner says for no log.
-        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]
+        # None is what aiohttp's own runner says for no log, whatever the annotation.
+        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # as said
         self._ended = ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

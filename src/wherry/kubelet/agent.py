@@ -231,9 +231,8 @@ class Agent:
         else:
             worker.update(pod)
         if specs.is_finished(pod):
-            self._admission.forget(
-                uid
-            )  # what is known of all pods of long ago would be gone through for each new one
+            # What is known of all pods of long ago would be gone through for each new one.
+            self._admission.forget(uid)
 
     def _make(self, uid: str, key: tuple[str, str], pod: Object) -> PodWorker:
         states = self._found.pop(uid, {})

@@ -113,7 +113,7 @@ class Suggestion:
         _refuse(context, causes)
         return messages.new("GetSuggestionsReply")
 
-    def ValidateAlgorithmSettings(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ValidateAlgorithmSettings(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
         """Refuse settings and spaces that the algorithm cannot take."""
         name = request.experiment.spec.algorithm.algorithm_name
         algorithm = _algorithm(name or self._default, context)
@@ -137,7 +137,7 @@ class EarlyStopping:
         self._curves = curves
         self._stopped = stopped
 
-    def ValidateEarlyStoppingSettings(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ValidateEarlyStoppingSettings(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
         """Refuse settings that the stopper cannot take."""
         given = request.early_stopping
         stopper = _stopper(given.algorithm_name, context)
@@ -147,7 +147,7 @@ class EarlyStopping:
                 _refuse(context, causes)
         return messages.new("ValidateEarlyStoppingSettingsReply")
 
-    def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
         """Return the rules of trials that are made now."""
         reply = messages.new("GetEarlyStoppingRulesReply")
         given = request.experiment.spec.early_stopping

@@ -27,4 +27,4 @@ def points(space: Space, search: Search, first: int) -> Iterator[Point]:
         sequence.fast_forward(first)
     while True:
         fractions = iter(sequence.random(1)[0])
-        yield space.draw(lambda row=fractions: float(next(row)))  # type: ignore[misc]
+        yield space.draw(lambda row=fractions: float(next(row)))  # type: ignore[misc]  # of lambdas with defaults
