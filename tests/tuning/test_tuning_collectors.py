@@ -136,8 +136,10 @@ def test_the_sidecar_shares_a_folder_with_the_primary_container():
     shared, own = helper["volumeMounts"]
     assert shared == mount
     assert pod["spec"]["containers"][0]["volumeMounts"] == [mount]
-    volumes = [{"name": each, "emptyDir": {}} for each in (sidecar.VOLUME, own["name"])]
-    assert pod["spec"]["volumes"] == volumes
+    assert pod["spec"]["volumes"] == [
+        {"name": sidecar.VOLUME, "emptyDir": {}},
+        {"name": own["name"], "emptyDir": {}},
+    ]
     # The trial's containers begin when the sidecar has said that it is ready.
     ready = helper["command"][-1]
     assert ready.startswith(own["mountPath"])

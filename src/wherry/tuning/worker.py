@@ -47,7 +47,7 @@ def _answered(line: bytes) -> bytes:
             return wire.said(_bounded(algorithm.propose(asked.question), asked.question.wanted))
         return wire.said(algorithm.validate(asked.question.search))
     # Whatever goes wrong in an algorithm is told to who asked; the next question is another.
-    except Exception as error:  # noqa: BLE001 - told to who has asked
+    except Exception as error:  # noqa: BLE001 - as said
         return wire.failed(f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE])
 
 
