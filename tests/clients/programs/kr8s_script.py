@@ -87,7 +87,7 @@ def workloads() -> None:
     found.wait("condition=Available", timeout=30)
     found.scale(2)
     until(lambda: len(found.pods()) == 2)
-    seen["ready"] = found.ready()
+    seen["ready"] = until(found.ready)
     found.delete()
 
 
