@@ -1,12 +1,12 @@
 """HorizontalPodAutoscalers: the arithmetic in tables and laws, and the controller over the real API."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wherry.apiserver.server import Extensions
@@ -107,6 +107,7 @@ def test_what_is_missing_is_named():
     ),
     st.integers(10, 200),
 )
+@example([(0.0, "no"), (0.1, "yes")], 10)
 def test_what_is_not_known_never_makes_the_step_larger(pods, percent):
     """With every pod known there would be at least as large a step in the same direction."""
     objects = [pod(f"p{i}") for i in range(len(pods))]
@@ -220,8 +221,12 @@ class FakeFigures:
     def __init__(self) -> None:
         self.world: Any
         self.used = usage.Usage(0.0, 0)
+        self.disturb: Callable[[], Awaitable[object]] | None = None
 
     async def objects(self, namespace: str | None, name: str | None) -> list[Object]:
+        if self.disturb is not None:
+            disturb, self.disturb = self.disturb, None
+            await disturb()
         now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
         pods = await self.world.client.list(kinds.PODS, namespace)
         window = usage.Window(now, 15.0)
@@ -403,6 +408,23 @@ async def test_behavior_is_checked(figures, rules, message):
     with pytest.raises(errors.InvalidError) as caught:
         await figures.world.create(HPAS, autoscaler(behavior={"scaleUp": rules}))
     assert message in str(caught.value)
+
+
+async def test_a_target_that_changes_meanwhile_is_looked_at_again_at_once(figures):
+    world = figures.world
+    await world.create(kinds.DEPLOYMENTS, workload(cpu="100m"))
+    await world.until_status(kinds.DEPLOYMENTS, "web", readyReplicas=2)
+    change = {"metadata": {"labels": {"changed": "meanwhile"}}}
+    figures.used = usage.Usage(0.2, 0)
+    figures.disturb = lambda: world.patch(kinds.DEPLOYMENTS, "web", change)
+    await world.create(HPAS, autoscaler())
+
+    async def reached() -> bool:
+        return bool((await world.get(kinds.DEPLOYMENTS, "web"))["spec"]["replicas"] == 5)
+
+    await world.until(reached)
+    events = await world.client.list(kinds.EVENTS, "default")
+    assert [one for one in events if one["reason"] == "FailedRescale"] == []
 
 
 async def test_a_target_at_zero_is_left_alone_and_one_out_of_bounds_brought_back(figures):

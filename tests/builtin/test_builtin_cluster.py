@@ -326,6 +326,15 @@ async def test_the_foreground_waits_for_children_and_theirs(world: Any) -> None:
     assert await world.find(kinds.CONFIG_MAPS, "child") is None
 
 
+async def test_an_owner_goes_when_the_last_child_it_waits_for_has_another(world: Any) -> None:
+    going, staying = await config(world, "going"), await config(world, "staying")
+    await config(world, "shared", going, staying)
+    await world.delete(kinds.CONFIG_MAPS, "going", "Foreground")
+    await world.until_gone(kinds.CONFIG_MAPS, "going")
+    shared = await world.get(kinds.CONFIG_MAPS, "shared")
+    assert metadata.owner_references(shared) == [metadata.owner_reference(staying, controller=False)]
+
+
 async def test_a_circle_of_owners_can_be_deleted(world: Any) -> None:
     first = await config(world, "first")
     second = await config(world, "second", first)

@@ -130,12 +130,16 @@ class GarbageCollector:
         return listed.resource_version
 
     def _see(self, item: Item) -> None:
-        if self._graph.get(item.uid) == item:
+        before = self._graph.get(item.uid)
+        if before == item:
             return  # nothing that matters here has changed
         self._graph.put(item)
         if item.owners or item.deleting:
             for uid in list(self._graph.affected_by(item)):
                 self._queue.add(uid)
+        # An owner that is named no more may have waited for this very child.
+        for uid in self._graph.left_by(item, before):
+            self._queue.add(uid)
 
     def _forget(self, uid: str) -> None:
         item = self._graph.remove(uid)

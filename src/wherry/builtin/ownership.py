@@ -109,6 +109,11 @@ class Graph:
             yield from self._dependents.get(item.uid, ())
         yield from (owner["uid"] for owner in item.owners if owner.get("uid") in self._items)
 
+    def left_by(self, item: Item, before: Item | None) -> list[str]:
+        """Return the known owners that an item named before, and names no more."""
+        named = [owner.get("uid", "") for owner in before.owners] if before else []
+        return [uid for uid in named if uid in self._items and not item.reference_to(uid)]
+
     def _unlink(self, uid: str) -> None:
         known = self._items.get(uid)
         for owner in known.owners if known else ():

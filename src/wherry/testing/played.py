@@ -386,7 +386,7 @@ class World:
         }
 
     async def until(
-        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 20
+        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 30
     ) -> Any:
         """Return the first true result of a condition.
 

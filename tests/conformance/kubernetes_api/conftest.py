@@ -329,7 +329,7 @@ class Api:
             connection.close()
 
     def wait_gone(
-        self, resource: Resource, name: str, namespace: str | None = None, seconds: float = 20
+        self, resource: Resource, name: str, namespace: str | None = None, seconds: float = 40
     ) -> None:
         """Wait until an object is no longer there."""
         eventually(

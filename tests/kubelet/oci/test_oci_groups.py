@@ -24,7 +24,10 @@ def make(runc: str) -> Iterator[Making]:
 
     def do(container: str) -> list[Path]:
         tops = {groups.MOUNTED, *(path.parent for path in groups.MOUNTED.glob("*/cgroup.procs"))}
-        found = [top / groups.name(container) for top in tops if (top / "cgroup.procs").exists()]
+        held = [top for top in tops if (top / "cgroup.procs").exists()]
+        # Those of version 1 that take no process before they are told what they may use come last.
+        held.sort(key=lambda top: ("cpuset" in top.name, top))
+        found = [top / groups.name(container) for top in held]
         for folder in found:
             folder.mkdir()
             made.append(folder)

@@ -10,11 +10,11 @@ from typing import Any, Final, Generic, TypeVar
 
 from wherry.apiserver.admission.attributes import Attributes
 from wherry.apiserver.admission.matching import VARIABLES, Conditions, Match
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.syntax import CelSyntaxError
-from wherry.apiserver.cel.values import CelError
 from wherry.apiserver.resources import ResourceMap
 from wherry.objects import kinds, selectors
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.syntax import CelSyntaxError
+from wherry.objects.cel.values import CelError
 from wherry.objects.requests import Object
 from wherry.store import Key, Record, Store
 

@@ -4,9 +4,9 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.syntax import CelSyntaxError
-from wherry.apiserver.cel.values import CelError
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.syntax import CelSyntaxError
+from wherry.objects.cel.values import CelError
 
 __all__ = ["CelError", "hold", "problems"]
 

@@ -19,10 +19,10 @@ from wherry.apiserver.admission.bound_policies import (
     Variables,
 )
 from wherry.apiserver.admission.matching import ConditionError
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.values import CelError
 from wherry.apiserver.resources import Served
 from wherry.objects import errors, patches
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.values import CelError
 from wherry.objects.managed_fields import merging, views
 from wherry.objects.requests import Object
 from wherry.objects.schemas import Node

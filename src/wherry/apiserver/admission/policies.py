@@ -19,9 +19,9 @@ from wherry.apiserver.admission.bound_policies import (
     Variables,
 )
 from wherry.apiserver.admission.matching import ConditionError
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.values import CelError
 from wherry.objects import errors
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.values import CelError
 from wherry.store import Record
 
 _MAX_MESSAGE: Final = 5 * 1024

@@ -7,9 +7,12 @@ apiextensions-apiserver. Types are followed as far as fields, items and the vari
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from wherry.apiserver.cel.compiling import children, unescape
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.syntax import (
+from wherry.apiserver.crds import rules
+from wherry.apiserver.crds.keywords import RULES
+from wherry.apiserver.strategies import causes
+from wherry.objects.cel.compiling import children, unescape
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.syntax import (
     Call,
     CelSyntaxError,
     ListOf,
@@ -18,9 +21,6 @@ from wherry.apiserver.cel.syntax import (
     Node,
     Select,
 )
-from wherry.apiserver.crds import rules
-from wherry.apiserver.crds.keywords import RULES
-from wherry.apiserver.strategies import causes
 from wherry.objects.errors import Cause
 
 _REASONS: Final = (

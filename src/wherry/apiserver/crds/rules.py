@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wherry.apiserver.cel import compiling
-from wherry.apiserver.cel.library import times
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.values import NONE, CelError, CostError, Optional, equal
 from wherry.apiserver.crds.keywords import RULES
+from wherry.objects.cel import compiling
+from wherry.objects.cel.library import times
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.values import NONE, CelError, CostError, Optional, equal
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.schemas.node import Entry, Path, render

@@ -194,6 +194,8 @@ def _replicas(
         if rules.tolerance.covers(first):
             return current
         return _ceiling(first * groups.ready)
+    if first == 1.0:
+        return current  # exactly at the target: there is no step that could be made smaller
     # What is not known is taken for what makes the step smaller.
     filled = dict(values)
     for pod in groups.missing:

@@ -158,6 +158,8 @@ class AutoscalerReconciler:
         changed = {**work.scale, "spec": {**(work.scale.get("spec") or {}), "replicas": desired}}
         try:
             await self._client.update(work.resource, changed, subresource="scale")
+        except errors.ConflictError:
+            raise  # the target has changed since it was read: look again at once, not in 15 seconds
         except errors.ApiError as error:
             text = f"New size: {desired}; reason: {reason}; error: {error}"
             await self._warn(work.autoscaler, "FailedRescale", text)

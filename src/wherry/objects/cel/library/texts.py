@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from wherry.apiserver.cel.library import times
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import NONE, CelError, Optional
 from wherry.objects import names
+from wherry.objects.cel.library import times
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import NONE, CelError, Optional
 
 _MAX_MATCHED = 16 * 1024
 """How long a text may be, in characters, to be matched. Python's engine backtracks."""

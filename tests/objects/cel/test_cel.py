@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from wherry.apiserver.cel.program import Program
-from wherry.apiserver.cel.syntax import CelSyntaxError
-from wherry.apiserver.cel.values import CelError, CostError
+from wherry.objects.cel.program import Program
+from wherry.objects.cel.syntax import CelSyntaxError
+from wherry.objects.cel.values import CelError, CostError
 
 SELF = {
     "a": 5,
@@ -146,6 +146,6 @@ def test_what_an_evaluation_costs_is_bounded() -> None:
 def test_the_language_is_not_loaded_by_the_server() -> None:
     check = (
         "import sys, wherry.apiserver.server;"
-        "sys.exit(any(name.startswith('wherry.apiserver.cel') for name in sys.modules))"
+        "sys.exit(any(name.startswith('wherry.objects.cel') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -4,9 +4,9 @@ import functools
 import itertools
 from typing import Any
 
-from wherry.apiserver.cel import operators
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import NONE, CelError, Optional, equal, order
+from wherry.objects.cel import operators
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import NONE, CelError, Optional, equal, order
 
 
 def _is_sorted(frame: Any, this: list[Any]) -> bool:

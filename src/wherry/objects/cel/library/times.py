@@ -6,8 +6,8 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any, Final
 
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import CelError, CelType
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import CelError, CelType
 
 TYPES: Final = {
     name: CelType(name) for name in ("google.protobuf.Timestamp", "google.protobuf.Duration")

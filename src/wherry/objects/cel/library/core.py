@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from wherry.apiserver.cel import operators
-from wherry.apiserver.cel.library import times
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import (
+from wherry.objects.cel import operators
+from wherry.objects.cel.library import times
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import (
     NONE,
     CelError,
     CelType,

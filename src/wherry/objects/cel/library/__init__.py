@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from wherry.apiserver.cel.library import addresses, amounts, collections, core, texts, times
-from wherry.apiserver.cel.library.table import Function, Method
+from wherry.objects.cel.library import addresses, amounts, collections, core, texts, times
+from wherry.objects.cel.library.table import Function, Method
 
 Functions = Mapping[str, Mapping[int, Callable[..., Any]]]
 Methods = Mapping[str, Mapping[int, Mapping[type, Callable[..., Any]]]]

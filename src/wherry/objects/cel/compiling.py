@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from wherry.apiserver.cel import library, operators
-from wherry.apiserver.cel.syntax import (
+from wherry.objects.cel import library, operators
+from wherry.objects.cel.syntax import (
     Call,
     CelSyntaxError,
     ListOf,
@@ -22,7 +22,7 @@ from wherry.apiserver.cel.syntax import (
     StructOf,
     dotted,
 )
-from wherry.apiserver.cel.values import NONE, CelError, CelType, CostError, Optional
+from wherry.objects.cel.values import NONE, CelError, CelType, CostError, Optional
 
 DEFAULT_BUDGET: Final = 400_000
 """Nodes that one evaluation may visit: some 50 ms."""

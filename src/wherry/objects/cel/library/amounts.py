@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import CelError
 from wherry.objects import quantities
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import CelError
 
 
 @dataclass(frozen=True, slots=True)

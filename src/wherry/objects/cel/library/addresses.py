@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wherry.apiserver.cel.library.table import Function, Method, want
-from wherry.apiserver.cel.values import CelError
+from wherry.objects.cel.library.table import Function, Method, want
+from wherry.objects.cel.values import CelError
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

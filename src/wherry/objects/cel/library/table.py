@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from wherry.apiserver.cel.values import CelError
+from wherry.objects.cel.values import CelError
 
 T = TypeVar("T")
 

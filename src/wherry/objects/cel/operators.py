@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from wherry.apiserver.cel.values import (
+from wherry.objects.cel.values import (
     NONE,
     CelError,
     Optional,

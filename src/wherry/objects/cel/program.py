@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wherry.apiserver.cel import compiling, syntax
-from wherry.apiserver.cel.values import CelError
+from wherry.objects.cel import compiling, syntax
+from wherry.objects.cel.values import CelError
 
 
 class Program:

@@ -8,7 +8,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wherry.apiserver.cel.syntax import UInt
+from wherry.objects.cel.syntax import UInt
 
 __all__ = ["CelError", "CelType", "CostError", "Optional", "UInt", "equal", "order", "type_of"]
 
