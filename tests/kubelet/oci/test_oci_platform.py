@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from wherry.objects.requests import Object
+from wherry.testing.daemons import TestDaemon
 from wherry.testing.fixtures import running
 from wherry.testing.images import TestImage, TestRegistry, files
 from wherry.testing.kubectl import Kubectl
@@ -27,7 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
         self.wfile.write(os.environ["SAYS"].encode())
-http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+address = ("0.0.0.0", int(os.environ.get("PORT", 8080)))
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
 PEER = "import socket; print(socket.create_connection(('plain', 80)).getpeername()[0])"
 CALL = "import urllib.request as u; print(u.urlopen('http://%s').read().decode())"
@@ -36,6 +38,10 @@ CALL = "import urllib.request as u; print(u.urlopen('http://%s').read().decode()
 @pytest.fixture
 def kubectl(running: RunningPlatform, tmp_path: Path, registry: TestRegistry) -> Kubectl:
     """Give a kubectl whose default service account may pull from the registry."""
+    return puller(running, tmp_path, registry)
+
+
+def puller(running: RunningPlatform, tmp_path: Path, registry: TestRegistry) -> Kubectl:
     home = tmp_path / "home"
     home.mkdir()
     found = Kubectl(
@@ -58,22 +64,22 @@ def kubectl(running: RunningPlatform, tmp_path: Path, registry: TestRegistry) ->
     return found
 
 
-def server(registry: TestRegistry, base: bytes, version: str) -> str:
+def server(registry: TestRegistry, base: bytes, version: str, port: int = 8080) -> str:
     """Push a web server and return its image by digest."""
     made = TestImage(
         layers=(base, files({"srv/server.py": SERVER})),
         config={
             "Entrypoint": ["python3.11", "/srv/server.py"],
-            "Env": ["PATH=/bin:/usr/bin", f"SAYS={version}"],
+            "Env": ["PATH=/bin:/usr/bin", f"SAYS={version}", f"PORT={port}"],
         },
     )
     return f"{registry.host}/team/server@{made.push(registry, 'team/server', version)}"
 
 
-def workload(name: str, container: Object) -> list[Object]:
+def workload(name: str, container: Object, port: int = 8080, **spec: Any) -> list[Object]:
     """Return a Deployment with a Service before it."""
     labels = {"app": name}
-    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+    probe = {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1}
     container = {"name": "main", "readinessProbe": probe, **container}
     return [
         {
@@ -86,13 +92,14 @@ def workload(name: str, container: Object) -> list[Object]:
                     "metadata": {"labels": labels},
                     "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
                 },
+                **spec,
             },
         },
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name},
-            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": port}]},
         },
     ]
 
@@ -101,9 +108,45 @@ def test_a_deployment_of_images(
     running: RunningPlatform, kubectl: Kubectl, registry: TestRegistry, base: bytes, runc: str
 ) -> None:
     """It serves, is reached both ways, rolls over, and outlives the control plane."""
-    first, second = (server(registry, base, version) for version in ("one", "two"))
+    images = [server(registry, base, version) for version in ("one", "two")]
+    lives(running, kubectl, *images)
+    containers = running.directory / "oci" / "run"
+    eventually(lambda: not list(containers.iterdir()), 30)
+
+
+def test_a_deployment_of_images_of_a_daemon(
+    started_daemon: TestDaemon, tmp_path: Path, registry: TestRegistry, base: bytes
+) -> None:
+    """So it does where Docker or Podman runs it. As its pods share a port, the old one goes first."""
+    platform = RunningPlatform(
+        tmp_path / "platform",
+        arguments=["--image-engine", started_daemon.kind],
+        environment=started_daemon.environment,
+    )
+    try:
+        platform.start()
+        kubectl = puller(platform, tmp_path, registry)
+        images = [server(registry, base, version, port=8081) for version in ("one", "two")]
+        one_by_one = {"type": "Recreate"}
+        lives(platform, kubectl, *images, port=8081, by_daemon=True, strategy=one_by_one)
+        eventually(lambda: not started_daemon.call("ps", "--all", "--quiet").split(), 30)
+    finally:
+        platform.end()
+
+
+def lives(
+    running: RunningPlatform,
+    kubectl: Kubectl,
+    first: str,
+    second: str,
+    *,
+    port: int = 8080,
+    by_daemon: bool = False,
+    **spec: Any,
+) -> None:
+    """Take a Deployment through all that happens to one, from the first image to the second."""
     kubectl.apply(
-        *workload("boxed", {"image": first}),
+        *workload("boxed", {"image": first}, port, **spec),
         *workload(
             "plain",
             {
@@ -124,11 +167,13 @@ def test_a_deployment_of_images(
         line = ("exec", f"deploy/{caller}", "--", python, "-c", CALL % name)
         eventually(lambda line=line, said=said: kubectl(*line).out == f"{said}\n")  # type: ignore[misc]  # a closure of the loop's values
 
-    # With nobody in between.
+    # With nobody in between, but where a daemon runs it: its pods go through the Service's own address.
     plain = kubectl.get("pods", "-l", "app=plain")["items"][0]["status"]["podIP"]
+    if by_daemon:
+        plain = kubectl.get("service", "plain")["spec"]["clusterIP"]
     assert kubectl("exec", "deploy/boxed", "--", "python3.11", "-c", PEER).out == f"{plain}\n"
 
-    with kubectl.follow("port-forward", "deploy/boxed", ":8080") as forwarding:
+    with kubectl.follow("port-forward", "deploy/boxed", f":{port}") as forwarding:
         forwarding.sees("Forwarding from")
         found = re.search(r"127\.0\.0\.1:(\d+)", forwarding.text)
         assert found is not None
@@ -148,8 +193,6 @@ def test_a_deployment_of_images(
     assert only(kubectl)["status"]["containerStatuses"][0]["imageID"] == second
 
     kubectl("delete", "deployment", "boxed", "plain")
-    containers = running.directory / "oci" / "run"
-    eventually(lambda: not list(containers.iterdir()), 30)
 
 
 def member(name: str, container: Object) -> list[Object]:
