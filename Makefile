@@ -45,10 +45,10 @@ demo: install ## train and serve a model in examples/01-digits; DOWN=1 stops Whe
 run: install ## run Wherry in this terminal until Ctrl-C
 	$(BIN)/wherry up --foreground
 
-test: dev ## run the tests, all but the slow ones
-	$(BIN)/pytest -q -n auto -m "not slow" $(ARGS)
+test: dev ## run the tests, all but the slow ones; laws with the same examples each time
+	$(BIN)/pytest -q -n auto -m "not slow" --hypothesis-profile steady $(ARGS)
 
-test-all: dev ## run every test
+test-all: dev ## run every test; laws with new examples each time
 	$(BIN)/pytest -q -n auto $(ARGS)
 
 conformance: dev ## run the cases of upstream by name; results go to docs/conformance/
