@@ -244,7 +244,8 @@ async def test_twenty_watchers_that_never_read_do_not_hold_up_the_others(
         f"http://127.0.0.1:{server.port}", connector=aiohttp.TCPConnector(limit=0)
     ) as client:
         readers = [asyncio.ensure_future(_names(client, version, 30)) for _ in range(180)]
-        await until(lambda: len(server.connections) >= 201)
+        # Those that are stuck may have been let go by now.
+        await until(lambda: len(server.connections) >= 181)
         for number in range(30):
             await _create(session, f"event-{number}", "x")
         async with asyncio.timeout(30):

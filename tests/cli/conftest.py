@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from wherry.objects import kinds, metadata, selectors
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.store import Store
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # So are these tests where they are run in the background; the commands they interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 

@@ -149,10 +149,12 @@ def test_controllers_release(space: Any, make: Any) -> None:
 def test_controllers_scale(space: Any, make: Any) -> None:
     space.create(CONTROLLERS, replication_controller(make, "scaled"))
     space.ready_pods("name=scaled", 1)
-    scale = space.get(CONTROLLERS, "scaled", subresource="scale")
-    assert scale["spec"]["replicas"] == 1
-    scale["spec"]["replicas"] = 2
-    space.api.update(CONTROLLERS, scale, "scale")
+    assert space.get(CONTROLLERS, "scaled", subresource="scale")["spec"]["replicas"] == 1
+
+    def more(scale: Any) -> None:
+        scale["spec"]["replicas"] = 2
+
+    space.api.change(CONTROLLERS, "scaled", more, space.name, "scale")
     space.ready_pods("name=scaled", 2)
     assert space.get(CONTROLLERS, "scaled")["spec"]["replicas"] == 2
 
