@@ -90,7 +90,7 @@ bench: dev ## measure; ONLY=name picks one benchmark; figures go to build/bench.
 lock: $(VENV)/.uv ## pin the dependencies anew (requirements/*.txt)
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
-	for group in clients kubeflow clients-training clients-tuning clients-pipelines; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
+	for group in clients kubeflow clients-training clients-tuning clients-pipelines stores; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 
 clean: ## remove what can be made anew: caches and build/, not .venv
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
