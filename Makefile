@@ -66,7 +66,7 @@ check-imports:
 	$(BIN)/lint-imports --no-cache
 
 check-words:
-	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress,trian,whats,als,rabit $(WORDS)
+	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress,trian,whats,als,rabit,fpr $(WORDS)
 
 check-generated:
 	$(BIN)/python scripts/generate_reference.py --check

@@ -20,6 +20,7 @@ from harness import processes
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_KEPT_SECONDS = 10.0
 NAMESPACE = "bench"
 
 
@@ -41,6 +42,7 @@ class ControlPlane:
         self.started = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: http.client.HTTPSConnection | None = None
+        self._asked = 0.0
 
     @property
     def pid(self) -> int:
@@ -121,6 +123,11 @@ class ControlPlane:
         """
         fields = {"Content-Type": "application/json", **headers}
         data = None if body is None else json.dumps(body)
+        idle, self._asked = time.monotonic() - self._asked, time.monotonic()
+        if self._connection is not None and idle > _KEPT_SECONDS:
+            # The server ends what nobody uses.
+            self._connection.close()
+            self._connection = None
         if self._connection is None:
             context = admin_context(self.directory / "pki")
             self._connection = http.client.HTTPSConnection(
@@ -132,6 +139,27 @@ class ControlPlane:
         if response.status >= 300:
             raise RuntimeError(f"{method} {path}: {response.status} {answer[:400]!r}")
         return response.status, answer
+
+    def lines(self, path: str, *, seconds: float) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come, on a connection of its own.
+
+        Args:
+            path: What is asked for, such as a watch.
+            seconds: How long it may be silent.
+
+        Raises:
+            RuntimeError: it was refused; the message has the answer.
+        """
+        context = admin_context(self.directory / "pki")
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, context=context, timeout=seconds
+        )
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            if response.status >= 300:
+                raise RuntimeError(f"GET {path}: {response.status} {response.read()[:400]!r}")
+            yield from response
 
     def make_namespace(self) -> None:
         """Create the namespace of the benches, and wait for what belongs into each namespace."""

@@ -7,13 +7,15 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wherry.tuning.algorithm import Parameter
 
 Point = Mapping[str, str]
+Curve = list[float]
+"""The least regret after each trial."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ def all_of_them() -> list[Problem]:
         Problem("conditional", _optimizers(), _optimizer),
         Problem("digits (table)", _table_space(), _table),
     ]
+
+
+def named(name: str) -> Problem:
+    """Return the problem of that name."""
+    return next(one for one in all_of_them() if one.name == name)
+
+
+def least(values: Sequence[float], trials: int) -> Curve:
+    """Return the least value after each trial; a search that has ended keeps what it found."""
+    curve = list(itertools.accumulate(values, min))
+    return curve + curve[-1:] * (trials - len(curve))
 
 
 def _double(name: str, low: float, high: float, distribution: str = "") -> Parameter:

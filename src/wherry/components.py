@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from wherry.controller.component import Component
+from wherry.pipelines import component as pipelines
 from wherry.training import component as training
 from wherry.tuning import component as tuning
 
-ALL: tuple[Component, ...] = (training.COMPONENT, tuning.COMPONENT)
+ALL: tuple[Component, ...] = (training.COMPONENT, tuning.COMPONENT, pipelines.COMPONENT)
 
 
 def named(names: Sequence[str]) -> tuple[Component, ...]:

@@ -332,7 +332,9 @@ async def test_an_owner_goes_when_the_last_child_it_waits_for_has_another(world:
     await world.delete(kinds.CONFIG_MAPS, "going", "Foreground")
     await world.until_gone(kinds.CONFIG_MAPS, "going")
     shared = await world.get(kinds.CONFIG_MAPS, "shared")
-    assert metadata.owner_references(shared) == [metadata.owner_reference(staying, controller=False)]
+    assert metadata.owner_references(shared) == [
+        metadata.owner_reference(staying, controller=False)
+    ]
 
 
 async def test_a_circle_of_owners_can_be_deleted(world: Any) -> None:

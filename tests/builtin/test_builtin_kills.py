@@ -43,8 +43,11 @@ async def test_jobs_survive(bare: Any, make: Any, seed: int) -> None:
         assert not job["status"].get("failed")
     broken = await bare.get(kinds.JOBS, "broken")
     assert broken["status"]["failed"] == runs["broken", -1]
-    pods = await bare.list(kinds.PODS)
-    assert not any(map(job_counting.is_tracked, pods))
+
+    async def released() -> bool:
+        return not any(map(job_counting.is_tracked, await bare.list(kinds.PODS)))
+
+    await bare.until(released, "pods are let go")
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from wherry.cli import documents, manifests
+from wherry.cli import manifests
 from wherry.cli.failures import CommandError
+from wherry.objects import documents
 
 
 def read(text: str) -> list[object]:

@@ -1,14 +1,10 @@
 """Others' clients, unchanged: each runs in an environment of its own, as on its user's machine."""
 
 import dataclasses
-import fcntl
-import hashlib
 import itertools
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ from wherry.client.client import Client
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
-from wherry.testing import builders
+from wherry.testing import builders, environments
 from wherry.testing.fixtures import shared_platform
 from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.kubectl import Following
@@ -62,32 +58,9 @@ CRD: Object = {
 }
 
 
-def _made(folder: Path, pins: Path) -> None:
-    """Make an environment of clients; what is half made has another name."""
-    uv = str(Path(sys.executable).with_name("uv"))
-    draft = folder.with_suffix(".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    python = draft / "bin" / "python"
-    install = [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes"]
-    for command in (
-        [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(draft)],
-        [*install, "-r", str(pins)],
-    ):
-        subprocess.run(command, check=True, timeout=300)
-    draft.rename(folder)
-
-
 def _environment(pins: Path) -> Path:
     """Return the folder of an environment; made once for each state of its pins."""
-    state = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    parent = ROOT / "build" / "clients"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = parent / state
-    with (parent / "lock").open("w") as lock:  # another process of the run may want it too
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _made(folder, pins)
-    return folder
+    return environments.environment(pins, ROOT / "build" / "clients")
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +73,18 @@ def environment() -> Path:
 def training_environment() -> Path:
     """Give the folder of the environment with the SDK of training-operator."""
     return _environment(ROOT / "requirements" / "clients-training.txt")
+
+
+@pytest.fixture(scope="session")
+def tuning_environment() -> Path:
+    """Give the folder of the environment with Katib's SDK."""
+    return _environment(ROOT / "requirements" / "clients-tuning.txt")
+
+
+@pytest.fixture(scope="session")
+def kubeflow_environment() -> Path:
+    """Give the folder of the environment with Kubeflow's SDK."""
+    return _environment(ROOT / "requirements" / "kubeflow.txt")
 
 
 @pytest.fixture
@@ -216,6 +201,20 @@ def training_programs(
     training_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
 ) -> Programs:
     return Programs(training_environment, shared_platform.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def tuning_programs(
+    tuning_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
+) -> Programs:
+    return Programs(tuning_environment, shared_platform.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def kubeflow_programs(
+    kubeflow_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
+) -> Programs:
+    return Programs(kubeflow_environment, shared_platform.kubeconfig, namespace, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from wherry.testing.waiting import eventually
 from wherry.training import frameworks
 from wherry.training.frameworks.torch import Torch
 from wherry.training.sdk.starting import attach, train
-from wherry.training.trainer.kinds import TRAIN_JOBS
+from wherry.training.trainer.kinds import RUNTIMES, STEP, TRAIN_JOBS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -40,6 +40,18 @@ def wait_for(path):
     while not pathlib.Path(path).exists():
         time.sleep(0.05)
     return os.environ["WORLD_SIZE"]
+"""
+
+TELLS = """
+import json, os, pathlib, ssl, time, urllib.request
+
+status = {"progressPercentage": 42, "lastUpdatedTime": "2026-06-12T03:00:00Z"}
+body = json.dumps({"trainerStatus": status}).encode()
+token = pathlib.Path(os.environ["KUBEFLOW_TRAINER_SERVER_TOKEN"]).read_text()
+trusted = ssl.create_default_context(cafile=os.environ["KUBEFLOW_TRAINER_SERVER_CA_CERT"])
+head = {"Authorization": "Bearer " + token}
+asked = urllib.request.Request(os.environ["KUBEFLOW_TRAINER_SERVER_URL"], body, head)
+urllib.request.urlopen(asked, context=trusted, timeout=30)
 """
 
 
@@ -98,6 +110,7 @@ def replica(cluster: Cluster, name: str) -> Iterator[Replica]:
     words += ["--webhook-listen", "127.0.0.1:0", "--lease-duration", "3"]
     words += ["--renew-deadline", "2", "--retry-period", "0.3"]
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    kept["WHERRY_TRAINING_STATUS_ADDRESS"] = "127.0.0.1:0"
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "wherry.cli", *words],
@@ -221,6 +234,23 @@ def test_a_train_job_is_checked_against_its_runtime_by_the_webhook(cluster, repl
     obj["spec"] = {"runtimeRef": {"name": "torch-distributed"}, "trainer": trainer}
     with pytest.raises(errors.InvalidError, match=r"spec\.trainer\.env\[0\]\.name"):
         cluster.create(TRAIN_JOBS, obj)
+
+
+def test_a_train_job_tells_the_controllers_how_far_it_is(cluster, replicas):
+    container = {"name": "node", "image": "python:3", "command": ["python", "-c", TELLS]}
+    pod = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+    step = {"metadata": {"labels": {STEP: "trainer"}}, "spec": {"template": pod}}
+    template = {"spec": {"replicatedJobs": [{"name": "node", "template": step}]}}
+    for resource, name, spec in (
+        (RUNTIMES, "own", {"template": template}),
+        (TRAIN_JOBS, "telling", {"runtimeRef": {"name": "own", "kind": RUNTIMES.kind}}),
+    ):
+        metadata = {"name": name, "namespace": "default"}
+        head = {"apiVersion": resource.api_version, "kind": resource.kind}
+        cluster.create(resource, {**head, "metadata": metadata, "spec": spec})
+    eventually(lambda: cluster.is_true("telling", "Complete", TRAIN_JOBS), 60)
+    told = cluster.get(TRAIN_JOBS, "telling")["status"]["trainerStatus"]
+    assert (told["progressPercentage"], told["lastUpdatedTime"]) == (42, "2026-06-12T03:00:00Z")
 
 
 @pytest.mark.parametrize("framework", frameworks.ALL, ids=lambda each: each.container)

@@ -89,3 +89,11 @@ async def test_what_cannot_be_looked_up_refuses_nothing():
         assert await refused(nowhere, "none") == ""
     finally:
         await nowhere.close()
+
+
+async def test_metrics_are_told_beside_the_webhooks(client):
+    app = webhooks.application([], client, lambda: ["# TYPE a counter", "a 1"])
+    async with TestClient(TestServer(app)) as http:
+        answer = await http.get("/metrics")
+        assert await answer.text() == "# TYPE a counter\na 1\n"
+        assert answer.content_type == "text/plain"

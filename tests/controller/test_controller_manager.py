@@ -99,6 +99,32 @@ async def test_children_and_watched_objects_are_mapped(
         assert cache.list("other") == []
 
 
+async def test_what_controllers_use_is_closed_after_them(
+    api: Any, client: Client, eventually: Eventually
+) -> None:
+    told: list[str] = []
+
+    async def slow(_: Request) -> Result | None:
+        await asyncio.sleep(0.3)
+        told.append("reconciled")
+        return None
+
+    async def fail() -> None:
+        raise ValueError("no such file")
+
+    async def close() -> None:
+        told.append("closed")
+
+    api.put(kinds.CONFIG_MAPS, config_map("a"))
+    doing, manager = Doing(slow), Manager(client)
+    manager.add(controller(doing))
+    manager.afterwards(fail)
+    manager.afterwards(close)
+    async with running(manager):
+        await eventually(lambda: doing.seen)
+    assert told == ["reconciled", "closed"]
+
+
 async def test_failures_are_retried_and_told_once(
     api: Any, client: Client, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -136,6 +136,16 @@ def test_an_annotation_lists_packages_by_lines_and_commas() -> None:
     assert requirements.of_annotation(" \n") == ()
 
 
+def test_a_pod_may_say_where_its_packages_come_from() -> None:
+    text = "--index-url https://one.example/simple\n--extra-index-url https://two.example\nnumpy"
+    assert requirements.of_annotation(text) == ("numpy",)
+    assert requirements.indexes(text) == requirements.Indexes(
+        "https://one.example/simple", ("https://two.example",)
+    )
+    # PyPI is what the node's default stands for, which may be a mirror.
+    assert requirements.indexes("--index-url https://pypi.org/simple/") == requirements.Indexes()
+
+
 @pytest.mark.parametrize(
     "text",
     [

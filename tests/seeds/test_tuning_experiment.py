@@ -5,6 +5,7 @@ takes the same options, trains on real images of digits, and prints the same met
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -182,7 +183,18 @@ def test_the_experiment_of_the_guide_finds_the_best_of_thirty_trials(platform, k
     }
     spread = {each["value"] for trial in trials for each in trial["spec"]["parameterAssignments"]}
     assert len(spread) == 60
-    table = kubectl("get", "experiment,suggestion,trial")
-    assert table.count("Succeeded") >= 31
+    age = r"\S*\d[smh]"
+    header, row = kubectl("get", "experiment").splitlines()
+    assert header.split() == ["NAME", "TYPE", "STATUS", "AGE"]
+    assert re.fullmatch(rf"handson-experiment-1 +Succeeded +True +{age}", row)
+    header, row = kubectl("get", "suggestion").splitlines()
+    assert header.split() == ["NAME", "TYPE", "STATUS", "REQUESTED", "ASSIGNED", "AGE"]
+    # The old default is that a search can go on.
+    assert re.fullmatch(rf"handson-experiment-1 +Running +True +30 +30 +{age}", row)
+    header, *rows = kubectl("get", "trial").splitlines()
+    assert header.split() == ["NAME", "TYPE", "STATUS", "AGE"]
+    assert {row.split()[0] for row in rows} == {metadata.name(trial) for trial in trials}
+    for row in rows:
+        assert re.fullmatch(rf"handson-experiment-1-[0-9a-f]{{8}} +Succeeded +True +{age}", row)
     jobs = platform.call(platform.client.list(kinds.JOBS, "kubeflow")).items
     assert not [job for job in jobs if not metadata.is_deleting(job)], "retain is off"

@@ -308,3 +308,57 @@ def test_pods_of_a_group_start_together(scheduler):
     assert group["spec"] == {"minMember": 3, "minResources": {"cpu": "1500m"}, **more}
     marks = made.step("trainer")["template"]["spec"]["template"]["metadata"]
     assert groups.LABEL in (marks.get("labels") or {}) or groups.ANNOTATION in marks["annotations"]
+
+
+MPI = {
+    "OpenMPI": {
+        "OMPI_MCA_orte_default_hostfile": "/etc/mpi/hostfile",
+        "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
+        "OMPI_MCA_orte_set_default_slots": "2",
+        "OMPI_MCA_plm_rsh_args": "-o ConnectionAttempts=10",
+    },
+    "MPICH": {
+        "HYDRA_HOST_FILE": "/etc/mpi/hostfile.hydra",
+        "HYDRA_LAUNCH_EXTRA_ARGS": "-o ConnectionAttempts=10",
+    },
+    "Intel": {
+        "I_MPI_HYDRA_HOST_FILE": "/etc/mpi/hostfile.hydra",
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "-o ConnectionAttempts=10",
+        "I_MPI_PERHOST": "2",
+    },
+}
+"""Of upstream, which knows the first; the others are mpi-operator's."""
+OWN = {
+    "OpenMPI": {
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_btl_tcp_if_exclude": "lo,docker0",
+        "OMPI_MCA_plm_rsh_agent": "/etc/mpi/kubexec.sh",
+        "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
+        "PRTE_ALLOW_RUN_AS_ROOT": "1",
+        "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "PRTE_MCA_plm_ssh_agent": "/etc/mpi/kubexec.sh",
+        "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
+        "PRTE_MCA_prte_default_hostfile": "/etc/mpi/hostfile",
+        "PRTE_MCA_prte_keep_fqdn_hostnames": "true",
+    },
+    "MPICH": {"HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXEC": "/etc/mpi/kubexec.sh"},
+    "Intel": {
+        "I_MPI_HYDRA_BOOTSTRAP": "rsh",
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC": "/etc/mpi/kubexec.sh",
+    },
+}
+
+
+@pytest.mark.parametrize("implementation", MPI)
+def test_mpi(implementation):
+    own = copy.deepcopy(SHIPPED["mlx-distributed"])
+    own["spec"]["mlPolicy"]["mpi"]["mpiImplementation"] = implementation
+    made = draft(own, {"numNodes": 2, "numProcPerNode": 2})
+    found = {
+        "WHERRY_MPI_SELECTOR": "wherry.dev/mpi-workers-of=j",
+        "WHERRY_MPI_CONTAINER": "node",
+    }
+    assert env(made) == {**MPI[implementation], **OWN[implementation], **found}
+    (waiting,) = containers_of(made.called("node"))
+    assert "env" not in waiting

@@ -77,6 +77,51 @@ def test_pytorch_elastic():
     }
 
 
+def test_pytorch_without_master_and_rendezvous():
+    told = {"PYTHONUNBUFFERED": "1", "PET_NPROC_PER_NODE": "auto", "PET_NNODES": "2"}
+    assert env(Torch(), {"Worker": 2}) == {"j-worker-0": told, "j-worker-1": told}
+
+
+@pytest.mark.parametrize(("processes", "size"), [("auto", "2"), ("gpu", "2"), ("4", "8")])
+def test_pytorch_counts_ranks_where_their_number_is_known(processes, size):
+    found = env(Torch(), {"Master": 1, "Worker": 1}, nprocPerNode=processes)
+    assert found["j-worker-0"]["WORLD_SIZE"] == size
+    assert found["j-worker-0"]["PET_NPROC_PER_NODE"] == processes
+
+
+def test_pytorch_meets_where_the_job_says():
+    policy = {
+        "minReplicas": 1,
+        "maxReplicas": 3,
+        "rdzvBackend": "etcd-v2",
+        "rdzvHost": "meet",
+        "rdzvPort": 7,
+        "rdzvId": "own",
+        "rdzvConf": [{"key": "a", "value": "b"}, {"key": "c", "value": "d"}],
+        "standalone": True,
+        "nProcPerNode": 2,
+    }
+    assert env(Torch(), {"Worker": 2}, elasticPolicy=policy)["j-worker-0"] == {
+        "PYTHONUNBUFFERED": "1",
+        "PET_NPROC_PER_NODE": "2",
+        "PET_NNODES": "1:3",
+        "PET_RDZV_ENDPOINT": "meet:7",
+        "PET_RDZV_BACKEND": "etcd-v2",
+        "PET_RDZV_ID": "own",
+        "PET_RDZV_CONF": "a=b,c=d",
+        "PET_STANDALONE": "",
+    }
+
+
+@pytest.mark.parametrize("framework", [Torch(), XGBoost(), Paddle(), MXNet()])
+def test_every_container_is_told(framework):
+    types = ("Scheduler", "Worker") if isinstance(framework, MXNet) else ("Master", "Worker")
+    made = job(framework, dict.fromkeys(types, 1))
+    made.replicas["Worker"].template["spec"]["containers"].append({"name": "side", "image": "i"})
+    main, side = build.pod(framework, next(made.of("Worker")))["spec"]["containers"]
+    assert main["env"] == side["env"]
+
+
 def test_tensorflow_tells_all_of_all():
     found = env(TensorFlow(), {"Worker": 2, "PS": 1, "Evaluator": 1})
     assert json.loads(found["j-worker-1"]["TF_CONFIG"]) == {
@@ -134,6 +179,18 @@ def test_xgboost():
     assert found["j-worker-1"] == {**common, "RANK": "2"}
 
 
+def test_xgboost_alone_is_told_of_no_workers():
+    assert env(XGBoost(), {"Master": 1}) == {
+        "j-master-0": {
+            "MASTER_PORT": "9999",
+            "MASTER_ADDR": "j-master-0",
+            "WORLD_SIZE": "1",
+            "RANK": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+    }
+
+
 def test_jax():
     assert env(JAX(), {"Worker": 2})["j-worker-1"] == {
         "PYTHONUNBUFFERED": "1",
@@ -157,14 +214,26 @@ def test_paddle_collective():
 
 def test_paddle_with_parameter_servers():
     found = env(Paddle(), {"Master": 1, "Worker": 1})
-    assert found["j-master-0"]["PADDLE_SERVER_NUM"] == "1"
-    assert found["j-worker-0"]["PADDLE_TRAINER_NUM"] == "1"
-    assert found["j-worker-0"]["PADDLE_MASTER"] == "j-master-0:36543"
+    common = {"PYTHONUNBUFFERED": "1", "PADDLE_JOB_ID": "j", "PADDLE_NNODES": "2"}
+    assert found == {
+        "j-master-0": {
+            "POD_IP_DUMMY": {"fieldRef": {"fieldPath": "status.podIP"}},
+            **common,
+            "PADDLE_MASTER": "$(POD_IP_DUMMY):36543",
+            "PADDLE_SERVER_NUM": "1",
+        },
+        "j-worker-0": {
+            **common,
+            "PADDLE_MASTER": "j-master-0:36543",
+            "PADDLE_TRAINER_NUM": "1",
+        },
+    }
 
 
 def test_paddle_elastic():
-    found = env(Paddle(), {"Worker": 2}, elasticPolicy={"minReplicas": 1, "maxReplicas": 4})
-    assert found["j-worker-1"]["PADDLE_NNODES"] == "1:4"
+    policy = {"minReplicas": 1, "maxReplicas": 4, "maxRestarts": 3}
+    found = env(Paddle(), {"Worker": 2}, elasticPolicy=policy)["j-worker-1"]
+    assert (found["PADDLE_NNODES"], found["PADDLE_MAX_RESTARTS"]) == ("1:4", "3")
 
 
 def test_mxnet_trains_with_a_parameter_server():
@@ -195,8 +264,18 @@ def test_mxnet_trains_with_a_parameter_server():
 
 
 def test_mxnet_tunes():
-    found = env(MXNet(), {"TunerTracker": 1, "Tuner": 1}, jobMode="MXTune")
-    assert list(found["j-tuner-0"]) == ["MX_CONFIG"]
+    replicas = {"TunerTracker": 1, "TunerServer": 1, "Tuner": 1}
+    found = env(MXNet(), replicas, jobMode="MXTune")["j-tuner-0"]
+    assert list(found) == ["MX_CONFIG"]
+    assert json.loads(found["MX_CONFIG"]) == {
+        "cluster": {
+            "tunertracker": [{"url": "j-tunertracker-0", "port": 9091}],
+            "tunerserver": [{"url": "j-tunerserver-0", "port": 9091}],
+            "tuner": [{"url": "j-tuner-0", "port": 9091}],
+        },
+        "labels": {"tunertracker": "", "tunerserver": "", "tuner": ""},
+        "task": {"type": "tuner", "index": 0},
+    }
 
 
 @pytest.mark.parametrize("framework", [Torch(), XGBoost()])

@@ -1,5 +1,7 @@
 """Jobs through the API: conditions, restarts, ends and what is cleaned up."""
 
+import asyncio
+
 import pytest
 
 from wherry.objects import conditions, errors, kinds
@@ -44,6 +46,17 @@ async def replaced(world, name, before, *, step=0):
         return pod if pod["status"]["phase"] == "Running" else None
 
     return await world.until(new, f"a new {name}")
+
+
+async def start_with(world, patch):
+    """Patch the job, and start the controllers.
+
+    Where they are processes nobody answers for the kind until they run.
+    """
+    patching = asyncio.ensure_future(world.patch(JOBS, "j", patch))
+    await asyncio.wait({patching}, timeout=1)
+    await world.start()
+    await patching
 
 
 async def test_a_job_runs_and_succeeds(world, events, start):
@@ -303,6 +316,17 @@ async def test_suspend_and_resume(world, start):
     assert obj["status"]["startTime"] > began
 
 
+async def test_a_suspension_that_was_cut_off_leaves_no_services(world, start):
+    await start({"Master": 1, "Worker": 1})
+    await world.kill()
+    for name in PAIR:
+        await world.delete(kinds.PODS, name)
+    await world.until_names(kinds.PODS, ())
+    await start_with(world, {"spec": {"runPolicy": {"suspend": True}}})
+    await world.until_condition(JOBS, "j", "Suspended")
+    await world.until_names(kinds.SERVICES, ())
+
+
 async def test_a_job_may_be_created_suspended(world, make):
     await world.create(JOBS, make(Torch(), {"Master": 1}, runPolicy={"suspend": True}))
     obj = await world.until_condition(JOBS, "j", "Suspended")
@@ -354,6 +378,23 @@ async def test_controllers_that_die_go_on_where_the_objects_say(world, start):
     await replaced(world, "j-worker-0", worker)
     obj = await world.until_condition(JOBS, "j", "Running")
     assert restarts.remembered(obj)["j-worker-0"].count == 1
+
+
+async def test_a_restart_that_was_cut_off_is_told_by_who_comes_after(world, start):
+    obj = await start({"Master": {"restartPolicy": "ExitCode"}})
+    await world.kill()
+    world.kubelet.playing.clear()
+    # As far as it came: the restart is counted, and the pod on its way out.
+    await world.kubelet.finish("j-master-0", code=128)
+    counted = {"j-master-0": restarts.Remembered(await uid(world, "j-master-0"), 1)}
+    annotations = {restarts.ANNOTATION: restarts.written(counted)}
+    await world.delete(kinds.PODS, "j-master-0")
+    await start_with(world, {"metadata": {"annotations": annotations}})
+    obj = await world.until_condition(JOBS, "j", "Restarting", "PyTorchJobRestarting")
+    assert "Running" not in held(obj)
+    world.kubelet.playing.set()
+    obj = await world.until_condition(JOBS, "j", "Running", "PyTorchJobRunning")
+    assert "Restarting" not in held(obj)
 
 
 # Scale

@@ -51,6 +51,7 @@ async def test_v1_launcher_knows_its_workers_and_may_reach_them_alone(world, mak
     launcher = await world.get(kinds.PODS, "j-launcher-0")
     assert launcher["spec"]["serviceAccountName"] == "j-launcher"
     assert launcher["metadata"]["labels"]["training.kubeflow.org/job-role"] == "master"
+    assert launcher["metadata"]["labels"]["mpi-job-role"] == "launcher", "experiments look for it"
     env = variables(launcher)
     assert env["OMPI_MCA_plm_rsh_agent"] == "/etc/mpi/kubexec.sh"
     assert env["PRTE_MCA_plm_ssh_agent"] == "/etc/mpi/kubexec.sh"

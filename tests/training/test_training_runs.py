@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from wherry.training.frameworks.mxnet import MXNet
 from wherry.training.frameworks.torch import Torch
 from wherry.training.policies import restarts
 
@@ -66,3 +67,35 @@ def test_elastic_pytorch_survives_kill_9(runs, tmp_path, policy, victim):
     assert restarts.remembered(job)[victim].count >= 1
     # Where codes decide all meet anew, under another name: a torchrun may give up on a lost peer.
     assert {told["run"] for name in PAIR for told in runs.told(name) if "run" in told} == {"j-1"}
+
+
+@pytest.mark.slow
+def test_mxnet_tunes_through_its_tracker(runs):
+    requirements = ("apache-tvm==0.27.0.post1", "cloudpickle", "numpy", "psutil", "tornado")
+    image = runs.environment("tvm", *requirements)
+    address = {"fieldRef": {"fieldPath": "status.podIP"}}
+    pod = {
+        "template": runs.pod(MXNet(), image, "tune", env=[{"name": "POD_IP", "valueFrom": address}])
+    }
+    types = ("TunerTracker", "TunerServer", "Tuner")
+    policy = {"cleanPodPolicy": "Running"}
+    runs.start(MXNet(), dict.fromkeys(types, pod), jobMode="MXTune", runPolicy=policy)
+    runs.succeed(MXNet(), 300)
+    (told,) = runs.told("j-tuner-0")
+    assert told["best"] == 1
+
+
+@pytest.mark.slow
+def test_deepspeed_shares_out_its_state(runs):
+    requirements = ("torch==2.13.0", "deepspeed==0.19.8", "scikit-learn", "setuptools")
+    image = runs.environment("deepspeed", *requirements, findLinks=AT_HAND)
+    # What it compiles for the CPU at its start is locked by whoever is first, killed or not.
+    own = [{"name": "TORCH_EXTENSIONS_DIR", "value": "/tmp/extensions"}]
+    template = runs.pod(Torch(), image, "zero", "torchrun", env=own)
+    pod = {"restartPolicy": "Never", "template": template}
+    runs.start(Torch(), {"Master": pod, "Worker": pod}, nprocPerNode="1")
+    runs.succeed(Torch(), 500)
+    (first,), (second,) = runs.told("j-master-0"), runs.told("j-worker-0")
+    assert (first["rank"], second["rank"], first["size"]) == (0, 1, 2)
+    assert first["weights"] == second["weights"]
+    assert first["last"] < first["first"] / 2

@@ -56,7 +56,7 @@ def run(package, folder, **env):
         env={**kept, **first, **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     lines = [frames.read("worker-0", line) for line in done.stdout.splitlines()]

@@ -96,7 +96,7 @@ def place(shared_platform):
 
 def test_a_function_on_three_ranks(code, place, capsys):
     training = train(code.fit, args=[3], workers=3, **place)
-    assert training.follow(timeout=30) == {"total": 6, "by": (1, 2)}
+    assert training.follow(timeout=90) == {"total": 6, "by": (1, 2)}
     printed = capsys.readouterr().out
     for rank in ("master-0", "worker-0", "worker-1"):
         assert f"[{rank}] step 3" in printed
@@ -108,21 +108,21 @@ def test_a_function_on_three_ranks(code, place, capsys):
     assert {each["rank"] for each in told} == {"master-0", "worker-0", "worker-1"}
     again = attach(training.name, **place)
     assert again.kind == "PyTorchJob"
-    assert again.result(timeout=20) == {"total": 6, "by": (1, 2)}
+    assert again.result(timeout=90) == {"total": 6, "by": (1, 2)}
     assert len(list(again.logs(follow=False))) == 9
 
 
 def test_the_traceback_of_a_rank_is_raised(code, place):
     training = train("sdk_code:unhappy", workers=2, **place)
     with pytest.raises(FailedError, match="failed in worker-0") as caught:
-        training.result(timeout=30)
+        training.result(timeout=90)
     assert "ValueError: rank one is unhappy" in str(caught.value)
     assert list(caught.value.tracebacks) == ["worker-0"]
 
 
 def test_within_an_event_loop(code, place):
     async def notebook():
-        return train(code.fit, args=[1], workers=1, **place).result(timeout=30)
+        return train(code.fit, args=[1], workers=1, **place).result(timeout=90)
 
     assert asyncio.run(notebook())["total"] == 1
 
@@ -141,7 +141,7 @@ def test_packages_are_in_the_environment_of_all_ranks(code, place, shared_platfo
     assert "/site-packages/" in file
     assert not [line for line in training.logs(follow=False) if "installing" in str(line)]
     again = train(code.with_package, workers=1, packages=["tabulate==0.9.0"], **place)
-    assert again.result(timeout=30) == (version, file)
+    assert again.result(timeout=90) == (version, file)
 
 
 @pytest.mark.slow
@@ -159,13 +159,13 @@ def test_a_package_that_does_not_exist_is_told(code, place):
 
 def test_a_killed_rank_is_started_again(code, place, tmp_path):
     training = train(code.killed_once, args=[str(tmp_path / "mark")], workers=1, **place)
-    assert training.result(timeout=40) == "second time"
+    assert training.result(timeout=90) == "second time"
     (tmp_path / "mark").rmdir()
     training = train(
         code.killed_once, args=[str(tmp_path / "mark")], workers=1, restarts=0, **place
     )
     with pytest.raises(FailedError, match="backoffLimit"):
-        training.result(timeout=40)
+        training.result(timeout=90)
 
 
 def test_stopped_resumed_and_deleted_with_its_code(code, place, shared_platform):

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from wherry.testing.fixtures import platform, running, shared_platform
 from wherry.testing.played import World
 from wherry.training import component as training
 from wherry.tuning import component as tuning
+
+# As in the worker: algorithms have small matrices, and threads that spin take the cores from the tests.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __all__ = ["platform", "running", "shared_platform"]
 

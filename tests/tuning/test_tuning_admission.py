@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from wherry.objects import kinds
+from wherry.objects.declared.kind import Reference
 from wherry.tuning import admission, defaults, related
 from wherry.tuning.kinds import NAMESPACE
 
@@ -77,9 +79,15 @@ def _with(**changes: Any) -> dict[str, Any]:
     return made
 
 
+_NO_OTHERS = {Reference(kinds.CONFIG_MAPS, "katib-config", NAMESPACE): None}
+"""There is no configuration that names services of others."""
+
+
 def _causes(obj: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, str]:
     filled = None if old is None else defaults.default(old)
-    return {c.field: c.message for c in admission.validate(defaults.default(obj), filled)}
+    made = defaults.default(obj)
+    found = admission.validate(made, filled) or related.validate(made, filled, _NO_OTHERS)
+    return {c.field: c.message for c in found}
 
 
 def test_a_good_experiment_has_nothing_wrong():
@@ -104,6 +112,12 @@ def test_defaults_are_filled_in_once():
     assert spec["trialTemplate"]["successCondition"] == condition
     assert spec["metricsCollectorSpec"]["collector"] == {"kind": "StdOut"}
     assert defaults.default(filled) == filled
+
+
+def test_a_list_may_stand_where_katibs_sdk_puts_it():
+    given = _with(spec__parameters__1__feasibleSpace={"distribution": ["a", 2]})
+    made = defaults.default(given)["spec"]["parameters"][1]
+    assert made["feasibleSpace"] == {"list": ["a", "2"]}
 
 
 @pytest.mark.parametrize(
@@ -225,6 +239,11 @@ _WRONG = [
         {"spec__trialTemplate__successCondition": 'status.#(type=="a'},
         f"{_TEMPLATE}.successCondition",
         "no GJSON expression",
+    ),
+    (
+        {"spec__trialTemplate__successCondition": 'status.#(type%"*a*a*a*a*a*a*a*b")'},
+        f"{_TEMPLATE}.successCondition",
+        "it may have 2 wildcards (*), not more",
     ),
     (
         {"spec__trialTemplate__trialSpec__metadata": {"name": "x"}},

@@ -1,10 +1,16 @@
 """Every search algorithm keeps to the contract."""
 
+import inspect
+import os
+import subprocess
+import sys
 from typing import ClassVar
 
+import pytest
+
 from wherry.testing.contracts import AlgorithmContract
-from wherry.tuning import algorithms
-from wherry.tuning.algorithm import Parameter
+from wherry.tuning import algorithms, wire
+from wherry.tuning.algorithm import Parameter, Question
 
 BUDGET = {"r_l": "9", "resource_name": "width"}
 
@@ -93,3 +99,32 @@ class TestGrid(AlgorithmContract):
 
     def search(self, **changes):
         return super().search(**({"max_trials": 400} | changes))
+
+
+@pytest.mark.timeout(300)
+def test_every_algorithm_goes_on_in_a_new_process_as_if_nothing_had_happened():
+    contracts: list[AlgorithmContract] = [
+        one()
+        for one in globals().values()
+        if inspect.isclass(one)
+        and issubclass(one, AlgorithmContract)
+        and one.__module__ == __name__
+    ]
+    found = {one.algorithm.name: one for one in contracts}
+    assert set(found) == {one.name for one in algorithms.ALL if not one.architectures}
+    questions, answers = b"", []
+    for name, contract in found.items():
+        search = contract.search()
+        question = Question(search=search, trials=tuple(contract.run(search, 13)), wanted=2)
+        questions += wire.propose(name, question)
+        answers.append(contract.algorithm.propose(question))
+    done = subprocess.run(
+        [sys.executable, "-m", "wherry.tuning.worker"],
+        # Digits of sums depend on how they are divided.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        input=questions,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=250,
+    )
+    assert [wire.answer(line) for line in done.stdout.splitlines(keepends=True)] == answers

@@ -221,6 +221,21 @@ def test_nobody_answers():
         asyncio.run(foreign.propose("random", Question(search=Search(name="e"))))
 
 
+async def test_who_no_longer_waits_for_an_answer_is_not_held_up():
+    foreign = ForeignAsker("127.0.0.1:1", deadline_seconds=600)
+    question = Question(search=Search(name="e"))
+    asked = [asyncio.ensure_future(foreign.propose("random", question)) for _ in range(40)]
+    await asyncio.sleep(0)
+    assert await asyncio.to_thread(len, asked) == 40, "they take nobody's threads"
+    for each in asked:
+        each.cancel()
+    assert all(isinstance(each, asyncio.CancelledError) for each in await _results(asked))
+
+
+async def _results(asked):
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
 def test_questions_survive_the_way():
     search = Search(
         name="e",

@@ -1,6 +1,7 @@
 """Algorithms are asked in a process of their own, which may die at any time."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from wherry.testing.waiting import eventually
 from wherry.tuning import wire
 from wherry.tuning.algorithm import Objective, Parameter, PastTrial, Question, Search
 from wherry.tuning.asking import Asker, AskError
+from wherry.tuning.retelling import ForgottenError, Listener, Teller
 
 SEARCH = Search(
     name="asked",
@@ -95,6 +97,18 @@ async def test_a_question_that_is_given_up_leaves_no_answer_behind():
         assert len((await asker.propose("random", question())).proposals) == 1
 
 
+async def test_questions_that_wait_fail_when_it_is_closed():
+    async with Asker() as asker:
+        await asker.propose("random", question())
+        slow = question(300)
+        asked = [asyncio.ensure_future(asker.propose("tpe", slow)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asker.close()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(each) for each in told] == [AskError] * 3
+        assert asker.worker_pid is None, "none was started for them"
+
+
 async def test_a_worker_that_nobody_asks_leaves():
     async with Asker(idle_seconds=0.05) as asker:
         await asker.propose("random", question())
@@ -110,6 +124,39 @@ def test_everything_travels():
     assert wire.asked(wire.propose("random", asked)).question == asked
     there = wire.asked(wire.propose("random", Question(search=SEARCH, trials=(bad,)))).question
     assert str(there.trials[0].metrics["loss"]) == "nan"
+
+
+def test_a_question_tells_only_what_is_new_and_asks_the_same():
+    teller, listener = Teller(), Listener()
+    first = question(200)
+    long = wire.propose("random", first, teller)
+    assert wire.asked(long, listener).question == first
+    ended = dataclasses.replace(first.trials[150], state="Failed", metrics={})
+    more = question(201).trials[200:]
+    later = (*first.trials[:150], ended, *first.trials[151:], *more)
+    asked = dataclasses.replace(first, trials=later)
+    short = wire.propose("random", asked, teller)
+    assert len(short) < len(long) / 20
+    assert wire.asked(short, listener).question == asked
+    fewer = dataclasses.replace(first, trials=later[3:])
+    assert wire.asked(wire.propose("random", fewer, teller), listener).question == fewer
+
+
+def test_a_worker_that_has_not_heard_the_beginning_says_so():
+    teller = Teller()
+    wire.propose("random", question(3), teller)
+    with pytest.raises(ForgottenError):
+        wire.asked(wire.propose("random", question(3), teller), Listener())
+
+
+def test_not_more_is_remembered_than_fits(monkeypatch):
+    monkeypatch.setattr("wherry.tuning.retelling._MOST_TRIALS", 50)
+    teller, listener = Teller(), Listener()
+    for _ in range(2):
+        for name in ("a", "b", "c"):
+            asked = dataclasses.replace(question(30), search=dataclasses.replace(SEARCH, name=name))
+            assert wire.asked(wire.propose("tpe", asked, teller), listener).question == asked
+    assert len(listener._held) == 1
 
 
 @pytest.mark.parametrize("name", ["asking", "admission", "algorithms", "stoppers", "worker"])

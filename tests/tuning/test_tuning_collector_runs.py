@@ -110,6 +110,20 @@ def test_a_trial_without_metrics_says_so(shared_platform):
     assert "hello" in trial["status"]["conditions"][-1]["message"]
 
 
+@pytest.mark.timeout(120)
+def test_an_expression_without_end_harms_nobody_but_its_trial(shared_platform):
+    source = {"filter": {"metricsFormat": [r"((\w+)+)=(\d+)$"]}}
+    program = "print('a' * 60)"
+    trial = _run(
+        shared_platform,
+        "by-catastrophe",
+        {"collector": {"kind": "StdOut"}, "source": source},
+        program,
+    )
+    assert conditions.is_true(trial, "MetricsUnavailable")
+    assert "takes too long" in trial["status"]["conditions"][-1]["message"]
+
+
 def _container(name, program):
     # Pods have the packages of this test rather than an environment that has to be built.
     paths = ":".join(str(Path(str(each.__file__)).parents[1]) for each in (grpc, wherry))

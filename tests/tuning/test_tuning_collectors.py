@@ -4,10 +4,11 @@ import struct
 from typing import ClassVar
 
 import pytest
+from hypothesis import given, strategies
 
 from wherry.testing import builders
 from wherry.testing.contracts import CollectorContract
-from wherry.tuning import collectors
+from wherry.tuning import collectors, expressions
 from wherry.tuning.collector import Collector, Wanted
 from wherry.tuning.collectors import (
     file,
@@ -42,15 +43,20 @@ def the_collector(kind: str) -> Collector:
     ],
 )
 def test_default_format(line, found):
-    assert list(text.Lines().metrics(line)) == found
+    assert expressions.usual(line) == found
 
 
-def test_own_formats_take_the_first_two_groups():
-    lines = text.Lines([r"([\w-]+)=(Genotype.*)", r"{metricName: ([\w|-]+), metricValue: (\d+)}"])
-    assert list(lines.metrics("Best-Genotype=Genotype(a=[1])")) == [
-        ("Best-Genotype", "Genotype(a=[1])")
-    ]
-    assert list(lines.metrics("{metricName: loss, metricValue: 3}")) == [("loss", "3")]
+@given(strategies.text(alphabet="ab|- =.5e+\té\x1f", max_size=40))
+def test_the_default_format_finds_what_its_expression_finds(line):
+    assert expressions.usual(line) == expressions.given(
+        [expressions.compiled(expressions.DEFAULT)], line
+    )
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("line", ["a" * 65536, "a = " * 16384, " " * 65535 + "=", "=" * 65536])
+def test_the_default_format_takes_its_time_by_the_length_of_a_line(line):
+    assert expressions.usual(line) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Experiments: which trials are made, how they are counted, when a search ends and goes on."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -308,6 +309,35 @@ async def test_architectures_are_searched_as_katib_hands_them_out(world):
     architecture, config = world.kubelet.started[0]["spec"]["containers"][0]["args"]
     assert architecture.startswith("--a=[[")
     assert "'num_layers': 2" in config
+
+
+async def test_a_template_that_goes_is_waited_for(world):
+    given = experiment()
+    template = given["spec"]["trialTemplate"]
+    job = template.pop("trialSpec")
+    held_in = {"configMapName": "t", "configMapNamespace": "default", "templatePath": "job.yaml"}
+    template["configMap"] = held_in
+    config = {"metadata": {"name": "t"}, "data": {"job.yaml": json.dumps(job)}}
+    job["spec"]["template"]["metadata"]["annotations"][PLAY] = "run"
+    await world.create(kinds.CONFIG_MAPS, config | {"data": {"job.yaml": json.dumps(job)}})
+    await world.create(EXPERIMENTS, given)
+    await world.until_status(EXPERIMENTS, "e", trialsRunning=2)
+    await world.delete(kinds.CONFIG_MAPS, "t")
+    for pod in await world.list(kinds.PODS):
+        await world.kubelet.finish(metadata.name(pod))
+
+    async def told() -> Any:
+        found = condition(await world.get(EXPERIMENTS, "e"), "Running")
+        return found if found["reason"] == "TrialTemplateMissing" else None
+
+    assert "there is no ConfigMap default/t" in (await world.until(told))["message"]
+    await world.advance(60)
+    found = await world.get(EXPERIMENTS, "e")
+    assert not conditions.is_true(found, "Failed")
+    assert "TrialTemplateMissing" in await world.events("e")
+    await world.create(kinds.CONFIG_MAPS, config)
+    found = await ended(world)
+    assert found["status"]["trialsSucceeded"] == 4
 
 
 async def test_a_suggestion_of_before_a_crash_is_gone_on_with(world):

@@ -79,3 +79,14 @@ def test_slow_trials_are_stopped_early(run):
     assert best == max(slopes, key=slopes.__getitem__)
     assert best not in stopped
     assert status["trials"] == len(trials) == 5
+
+
+def test_a_population_goes_on_from_checkpoints(run):
+    experiment, trials = run("population")
+    assert experiment["status"]["trialsSucceeded"] == len(trials) == 10
+    scores = {metadata.name(one): _value(one["status"], "score") for one in trials}
+    parents = {metadata.name(one): metadata.annotations(one) for one in trials}
+    told = {name: each.get("wherry.dev/resumes") for name, each in parents.items()}
+    assert sum(each is not None for each in told.values()) == 5
+    for name, parent in told.items():
+        assert 0.5 <= scores[name] - (scores[parent] if parent else 0) <= 1

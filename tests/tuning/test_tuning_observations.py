@@ -1,67 +1,34 @@
-"""The database of reported values: SQLite here, PostgreSQL where a server and a driver are there."""
+"""The database of reported values: SQLite, and PostgreSQL and MariaDB where server and driver are there."""
 
 import asyncio
-import os
-import pwd
-import shutil
 import sqlite3
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from wherry.embedded.settings import Settings
+from wherry.metadata.errors import DatabaseError
+from wherry.objects import metadata
+from wherry.testing import builders
+from wherry.testing.databases import mariadb, mariadb_server, postgresql, postgresql_server
+from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.waiting import eventually
+from wherry.tuning.kinds import EXPERIMENTS, TRIALS
 from wherry.tuning.observations import record
-from wherry.tuning.observations.database import Database, DatabaseError
+from wherry.tuning.observations.database import Database
 from wherry.tuning.observations.record import Owner, Record
 from wherry.tuning.observations.store import Observations, ObservationsError
 from wherry.tuning.observations.summary import Tally
 
-_SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+__all__ = ["mariadb", "mariadb_server", "postgresql", "postgresql_server"]
+
+_SLOWLY = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def postgresql(tmp_path_factory) -> Iterator[str]:
-    """Give the URL of a server of the test's own, on a socket in a folder."""
-    pytest.importorskip("psycopg")
-    if not _SERVERS:
-        pytest.skip("no PostgreSQL server is installed")
-    tools = _SERVERS[-1].parent
-    folder = tmp_path_factory.mktemp("postgresql", numbered=True)
-    # The server does not run as root, and sockets have short names.
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if user else []
-    place = Path("/tmp", f"wherry-pg-{os.getpid()}")
-    place.mkdir(mode=0o700)
-    if user:
-        os.chown(place, user.pw_uid, user.pw_gid)
-    data = place / "data"
-    subprocess.run(
-        [*as_user, tools / "initdb", "-D", data, "-A", "trust"],
-        check=True,
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-    )
-    arguments = ["-D", data, "-k", place, "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        command = [*as_user, str(tools / "postgres"), *map(str, arguments)]
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
-    try:
-        eventually((place / ".s.PGSQL.5432").exists, 30)
-        who = "postgres" if user else pwd.getpwuid(os.getuid()).pw_name
-        yield f"postgresql+psycopg://{who}@/postgres?host={place}"
-    finally:
-        server.terminate()
-        server.wait(30)
-        shutil.rmtree(place)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=_SLOWLY)])
 def where(request, tmp_path):
     if request.param == "sqlite":
         return tmp_path / "observations.db"
-    return request.getfixturevalue("postgresql")
+    return request.getfixturevalue(request.param)
 
 
 _ONE = Owner("ns", "one", "uid-1")
@@ -90,6 +57,53 @@ def test_values_come_back_as_they_were_stored(where):
     database.delete(_ONE)
     assert [each.value for each in database.of(_AGAIN)] == ["9"]
     database.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_search_keeps_its_values_in_a_server(request, server, tmp_path):
+    url = request.getfixturevalue(server)
+    options = {"tuning-database": url}
+    platform = InProcessPlatform(Settings(directory=tmp_path / "p", port=0, options=options))
+    platform.start()
+    try:
+        call, client = platform.call, platform.client
+        script = "for epoch in range(3): print(f'loss={${trialParameters.x} + epoch}')"
+        pod = {"containers": [builders.container("main", python=script)]}
+        job = builders.job("x", template=pod, backoffLimit=0)
+        del job["metadata"]
+        space = {"min": "5", "max": "9"}
+        spec = {
+            "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+            "algorithm": {"algorithmName": "random"},
+            "maxTrialCount": 1,
+            "parallelTrialCount": 1,
+            "parameters": [{"name": "x", "parameterType": "int", "feasibleSpace": space}],
+            "trialTemplate": {
+                "primaryContainerName": "main",
+                "trialParameters": [{"name": "x", "reference": "x"}],
+                "trialSpec": job,
+            },
+        }
+        made = {"metadata": {"name": "kept", "namespace": "default"}, "spec": spec}
+        call(client.create(EXPERIMENTS, made))
+
+        def ended():
+            found = call(client.get(EXPERIMENTS, "kept", "default"))
+            return found.get("status", {}).get("completionTime")
+
+        eventually(ended, 120)
+        (trial,) = call(client.list(TRIALS, "default"))
+        owner = Owner("default", metadata.name(trial), metadata.uid(trial))
+        x = int(trial["spec"]["parameterAssignments"][0]["value"])
+        database = Database(url)
+        assert [int(each.value) for each in database.of(owner)] == [x, x + 1, x + 2]
+        call(client.delete(EXPERIMENTS, "kept", "default"))
+        eventually(lambda: not database.of(owner), 60)
+        database.close()
+    finally:
+        platform.stop()
 
 
 async def test_many_at_once_are_all_there(where):

@@ -1,6 +1,7 @@
 """`wherry.tune` against a real platform: functions, their best parameters, tables, figures, stopping."""
 
 import importlib.util
+import io
 import json
 import re
 import sys
@@ -11,6 +12,7 @@ import wherry
 from wherry.cli import main
 from wherry.testing.waiting import eventually
 from wherry.tuning.sdk import plots, results, space
+from wherry.tuning.sdk import search as searching
 from wherry.tuning.sdk import settings as setting
 from wherry.tuning.sdk.errors import TuningError
 from wherry.tuning.sdk.results import Trial
@@ -302,3 +304,30 @@ def test_figures_that_cannot_be_drawn():
     if importlib.util.find_spec("matplotlib") is None:
         with pytest.raises(ImportError, match="pip install matplotlib"):
             plots.draw("history", experiment, trials)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_one_line_with_the_best_so_far(monkeypatch):
+    def status(**counts):
+        metric = {"name": "loss", "min": "0.5", "max": "2", "latest": "1"}
+        status = {**counts, "currentOptimalTrial": {"observation": {"metrics": [metric]}}}
+        spec = {
+            "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+            "maxTrialCount": 4,
+        }
+        return results.progress({"spec": spec, "status": status})
+
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    display = searching.Display()
+    display.show(status(trialsRunning=2, trialsSucceeded=1))
+    display.show(status(trialsSucceeded=4))
+    display.close()
+    first, second = terminal.getvalue().removesuffix("\n").split("\r")[1:]
+    assert first == "1/4 |#####...............| 2 running 1 succeeded best loss=0.5"
+    assert second.rstrip() == "4/4 |####################| 4 succeeded best loss=0.5"
+    assert len(second) == len(first), "nothing is left of the longer line"

@@ -102,6 +102,19 @@ def test_asha_raises_without_waiting():
     assert (new.labels[brackets.RUNG], new.assignments["epochs"]) == ("0", "1")
 
 
+@pytest.mark.parametrize("name", ["hyperband", "asha", "bohb"])
+def test_halving_ends_when_a_finite_space_has_been_tried(name):
+    side = Parameter(name="x", type="int", min="1", max="7")
+    given = search(side, EPOCHS, settings=HYPERBAND, max_trials=1000)
+    trials: list[PastTrial] = []
+    while new := asked(name, given, trials, 4):
+        trials += [scored(one, float(one.assignments["x"])) for one in new]
+    points = [tuple(sorted(one.assignments.items())) for one in trials]
+    assert {one.assignments["x"] for one in trials} == set("1234567")
+    assert len(set(points)) == len(points)
+    assert algorithms.get(name).propose(Question(search=given, trials=trials)).ended
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [
@@ -176,6 +189,12 @@ def test_a_front_is_what_nothing_beats():
     assert fronts.front(losses) == [0, 1, 2, 4]
     assert set(fronts.ranked(losses, 4)) == {0, 1, 2, 4}
     assert fronts.ranked(losses, 6)[-1] == 5
+
+
+def test_a_front_may_have_losses_without_bounds():
+    losses = [(2.0, math.inf), (1.0, math.inf), (math.inf, math.inf)]
+    assert fronts.front(losses) == [1]
+    assert fronts.ranked(losses, 3) == [1, 0, 2]
 
 
 def test_nsga2_finds_the_front_between_two_objectives():

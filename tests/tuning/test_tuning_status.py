@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import random
 from typing import Any
 
 import pytest
@@ -9,9 +10,8 @@ import pytest
 from wherry.objects import conditions
 from wherry.testing.played import condition
 from wherry.tuning import status, suggestions, tally, trial_status
-from wherry.tuning.algorithm import Answer, Proposal
+from wherry.tuning.algorithm import Answer, Objective, Proposal
 from wherry.tuning.kinds import INDEX_LABEL
-from wherry.tuning.tally import Digests
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -49,13 +49,13 @@ def experiment(held: list[dict[str, Any]] | None = None, **spec: Any) -> dict[st
 
 
 def counted(trials: list[dict[str, Any]], *types: str) -> tally.Tally:
-    chosen = types or ("minimize",)
-    return tally.tally(Digests().of(trials, ["loss", "speed"][: len(chosen)]), chosen)
+    metrics = zip(("loss", "speed"), types or ("minimize",), strict=False)
+    return tally.tally(trials, [Objective(metric=each, type=type_) for each, type_ in metrics])
 
 
 def written(obj: dict[str, Any], trials: list[dict[str, Any]], end: Any = None) -> dict[str, Any]:
     named = {one["metadata"]["name"]: one for one in trials}
-    return status.of(obj, counted(trials), trials=named, end=end, now=NOW)
+    return status.of(obj, counted(trials), trials=named.get, end=end, now=NOW)
 
 
 def test_each_trial_is_counted_once():
@@ -186,7 +186,7 @@ def test_nothing_new_is_nothing_to_write():
     obj["status"] = written(obj, [trial(0)])
     later = NOW + datetime.timedelta(hours=1)
     found = counted([trial(0)])
-    assert status.of(obj, found, trials={"e-0": trial(0)}, end=None, now=later) == obj["status"]
+    assert status.of(obj, found, trials={"e-0": trial(0)}.get, end=None, now=later) == obj["status"]
 
 
 def test_a_restart_takes_the_end_back_and_says_so():
@@ -209,6 +209,34 @@ def test_the_newest_unfinished_trials_are_too_many():
     assert counted(trials).surplus(3) == []
 
 
+@pytest.mark.parametrize("types", [("minimize",), ("maximize",), ("minimize", "maximize")])
+def test_a_tally_that_is_kept_up_to_date_is_one_made_anew(types: tuple[str, ...]):
+    rng, held = random.Random(7), dict[str, dict[str, Any]]()
+    objectives = [
+        Objective(metric=metric, type=each)
+        for metric, each in zip(("loss", "speed"), types, strict=False)
+    ]
+    kept = tally.Tally(types)
+    states = ("Created", "Running", "Succeeded", "Succeeded", "EarlyStopped", "Failed", "Killed")
+    for _ in range(600):
+        index = rng.randrange(40)
+        name = f"e-{index}"
+        if rng.random() < 0.2:
+            held.pop(name, None)
+            kept.drop(name)
+        else:
+            values = [str(rng.choice([0.5, 1, 2, 3, 4])) for _ in range(2)]
+            more = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if rng.random() < 0.1 else {}
+            held[name] = trial(index, rng.choice(states), *values)
+            held[name]["metadata"] |= more
+            kept.put(tally.digest(held[name], objectives))
+        anew = tally.tally(held.values(), objectives)
+        assert all([*kept.names(each)] == [*anew.names(each)] for each in states)
+        assert (kept.best, kept.front) == (anew.best, anew.front)
+        assert (len(kept), kept.active, kept.completed) == (len(anew), anew.active, anew.completed)
+        assert kept.surplus(1) == anew.surplus(1)
+
+
 def test_the_status_stays_small_however_many_trials_there_are():
     trials = [trial(index, "Succeeded", str(index)) for index in range(5_000)]
     found = written(experiment(), trials)
@@ -224,26 +252,39 @@ def test_a_suggestion_keeps_what_is_no_trial_yet_and_the_latest():
     for _ in range(50):
         proposals = tuple(Proposal(assignments={"x": "1"}) for _ in range(20))
         obj["status"] = suggestions.answered(
-            experiment(), obj, Answer(proposals=proposals), rules=(), trials=made, now=NOW
+            experiment(),
+            obj,
+            Answer(proposals=proposals),
+            rules=(),
+            is_made=made.__contains__,
+            now=NOW,
         )
-        unmade = suggestions.unmade(obj, made)
+        unmade = suggestions.unmade(obj, made.__contains__)
         made |= {one["name"] for one in unmade[:18]}
     told = obj["status"]
     assert (told["suggestionCount"], told["proposed"]) == (1000, 1000)
-    assert len(suggestions.unmade(obj, made)) == 100, "two of each twenty are still to be made"
+    assert len(suggestions.unmade(obj, made.__contains__)) == 100, (
+        "two of each twenty are still to be made"
+    )
     assert len(told["suggestions"]) < 250
     assert len({one["name"] for one in told["suggestions"]}) == len(told["suggestions"])
+
+
+def _answered(obj: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    return suggestions.answered(
+        experiment(), obj, answer, rules=(), is_made=lambda _: False, now=NOW
+    )
 
 
 def test_what_is_withdrawn_is_asked_for_again_under_another_name():
     obj: dict[str, Any] = {"metadata": {"name": "e"}, "spec": {"requests": 2}}
     answer = Answer(proposals=(Proposal(assignments={}), Proposal(assignments={})))
-    obj["status"] = suggestions.answered(experiment(), obj, answer, rules=(), trials=(), now=NOW)
+    obj["status"] = _answered(obj, answer)
     first, second = (one["name"] for one in obj["status"]["suggestions"])
     obj["status"] = suggestions.trimmed(obj, {second}, NOW)
     assert suggestions.wanted(obj) == 1
     answer = Answer(proposals=(Proposal(assignments={}),))
-    obj["status"] = suggestions.answered(experiment(), obj, answer, rules=(), trials=(), now=NOW)
+    obj["status"] = _answered(obj, answer)
     names = [one["name"] for one in obj["status"]["suggestions"]]
     assert names[0] == first
     assert names[1] not in {first, second}

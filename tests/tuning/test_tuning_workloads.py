@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wherry.objects import conditions, kinds, metadata
+from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.resources import Resource
 from wherry.testing.played import PLAY, condition
 from wherry.testing.played_logs import SAYS
@@ -203,7 +203,7 @@ spec:
     assert found["status"]["trialsSucceeded"] == 2
 
 
-async def test_a_config_map_that_goes_away_ends_the_search_with_its_name(world):
+async def test_a_config_map_that_goes_away_before_the_first_trial_is_named(world):
     text = "apiVersion: batch/v1\nkind: Job\nspec: {x: '${trialParameters.x}'}"
     await world.create(kinds.CONFIG_MAPS, {"metadata": {"name": "t"}, "data": {"job.yaml": text}})
     await world.kill()
@@ -211,8 +211,10 @@ async def test_a_config_map_that_goes_away_ends_the_search_with_its_name(world):
     await world.create(EXPERIMENTS, experiment({"configMap": place}))
     await world.delete(kinds.CONFIG_MAPS, "t")
     await world.start()
-    found = await world.until_condition(EXPERIMENTS, "e", "Failed")
-    assert "there is no ConfigMap default/t" in condition(found, "Failed")["message"]
+    found = await world.until_condition(EXPERIMENTS, "e", "Running")
+    told = condition(found, "Running")
+    assert told["reason"] == "TrialTemplateMissing"
+    assert "there is no ConfigMap default/t" in told["message"]
 
 
 async def test_what_the_api_refuses_fails_the_trial_with_its_words(world):
@@ -255,3 +257,27 @@ async def test_what_comes_to_nothing_is_stopped_while_it_runs(world, algorithm):
     (stopped,) = status["earlyStoppedTrialList"]
     trial = await world.get(TRIALS, stopped)
     assert trial["status"]["observation"]["metrics"][0]["max"] == "0.1"
+
+
+@pytest.mark.parametrize("kind", ["ClusterRoleBinding", "RoleBinding"])
+async def test_a_trial_gives_nobody_rights(world, kind):
+    run = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}],
+    }
+    spec = {"primaryContainerName": "main", "runSpec": run}
+    made = await world.create(TRIALS, {"metadata": {"name": "t"}, "spec": spec})
+    ended = await world.until_condition(TRIALS, "t", "Failed")
+    assert kind in condition(ended, "Failed")["message"]
+    wanted = experiment({"trialSpec": run})
+    with pytest.raises(errors.InvalidError, match=f"trialSpec.kind.*{kind}"):
+        await world.create(EXPERIMENTS, wanted)
+    resource = kinds.by_kind(run["apiVersion"], kind)
+    owners = [metadata.controller_of(each) or {} for each in await world.list(resource)]
+    assert metadata.uid(made) not in {each.get("uid") for each in owners}

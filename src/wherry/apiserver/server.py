@@ -26,9 +26,11 @@ from wherry.apiserver.inprocess import InProcessTransport
 from wherry.apiserver.pod_streams import PodConnections, PodStreams
 from wherry.apiserver.registry import Registry
 from wherry.apiserver.resources import ResourceMap
+from wherry.apiserver.strategies import pod_hooks, pods
 from wherry.apiserver.strategy import Strategy
 from wherry.apiserver.virtual import Virtuals
 from wherry.objects import kinds
+from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
 from wherry.store import Store
 
@@ -44,6 +46,7 @@ class Extensions:
         strategies: By resource key; for custom resources whose kinds are known here.
         hooks: By resource key, e.g. ``experiments.kubeflow.org``: defaults, rules and conversions of
             custom kinds as pure functions. A kind with a strategy has none.
+        pod_hooks: What products change in new pods.
         virtuals: Handlers of access reviews, token requests and their like.
         computed: What can be read and is not stored.
         checks: Health checks by name.
@@ -57,6 +60,7 @@ class Extensions:
 
     strategies: Mapping[str, Strategy] = field(default_factory=dict)
     hooks: Mapping[str, Hooks] = field(default_factory=dict)
+    pod_hooks: Sequence[PodHook] = ()
     virtuals: Virtuals = field(default_factory=dict)
     computed: Sequence[computing.Computed] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
@@ -107,6 +111,7 @@ class ApiServer:
         definitions = DefinitionStrategy()
         strategies = {
             **builtin_strategies.BUILTIN,
+            kinds.PODS.key: pod_hooks.hooked(pods.RULES, extensions.pod_hooks),
             **extensions.strategies,
             kinds.CUSTOM_RESOURCE_DEFINITIONS.key: definitions,
         }

@@ -1,6 +1,9 @@
 """update: the optimistic lock, what a writer may not touch, and the generation."""
 
+from collections.abc import Collection
 from typing import Any, Final
+
+import orjson
 
 from wherry.apiserver import admitting, converting, intake, managed_fields, object_meta, writing
 from wherry.apiserver.answers import One
@@ -15,6 +18,7 @@ from wherry.store import Record
 
 _SPEC_PARTS: Final = {"finalize": "finalizers", "ephemeralcontainers": "ephemeralContainers"}
 """Subresources that stand for one field of the spec."""
+_READ_ALWAYS: Final = frozenset({"apiVersion", "kind", "metadata"})
 _APART = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -58,10 +62,10 @@ async def replace(
     old = await converting.complete(lambda: served.from_storage(record.value()))
     _check_same(served, obj["metadata"], record, old)
     sent = managed_fields.taken(obj)
-    intake.decode(served, call, obj)
+    obj, as_stored = _decoded(served, call, obj, old)
     obj = _confined(served, call.request.subresource, obj, old)
     object_meta.keep_owned(obj, old)
-    writing.shape(served, obj, old)
+    writing.shape(served, obj, old, as_stored=as_stored)
     if managers is None:
         await managed_fields.track_update(write, obj, old, sent)
     else:
@@ -119,6 +123,41 @@ def _check_same(served: Served, metadata: dict[str, Any], record: Record, old: O
             f"UID in object meta: {old['metadata'].get('uid')}"
         )
         raise errors.conflict(resource.plural, record.key.name, why, resource.group)
+
+
+def _decoded(
+    served: Served, call: Call, obj: Object, old: Object
+) -> tuple[Object, Collection[str]]:
+    """Return an object decoded, and which of its parts are as they are stored.
+
+    These have been decoded and checked before; mostly they are all but a status.
+    """
+    same = _as_stored(served, call.request.subresource, obj, old)
+    read = {name: part for name, part in obj.items() if name not in same}
+    intake.decode(served, call, read)
+    found = {
+        name: obj[name] if name in same else read[name]
+        for name in obj
+        if name in same or name in read
+    }
+    return found, same
+
+
+def _as_stored(served: Served, subresource: str | None, obj: Object, old: Object) -> set[str]:
+    names = (obj.keys() & old.keys()) - _READ_ALWAYS
+    if served.custom:
+        # Only what the request may not change: the definition may be another by now.
+        kept = {"status"} if served.strategy.has_status(served.resource) else set()
+        names = names & kept if subresource is None else names - {"status"}
+    return {name for name in names if _same(obj[name], old[name])}
+
+
+def _same(one: Any, other: Any) -> bool:
+    # Not `==`, to which `true` and 1 are the same.
+    try:
+        return orjson.dumps(one) == orjson.dumps(other)
+    except TypeError:  # an integer of more than 64 bits
+        return False
 
 
 def _confined(served: Served, subresource: str | None, obj: Object, old: Object) -> Object:

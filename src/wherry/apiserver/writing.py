@@ -4,6 +4,7 @@ Between reading `head` and handing the new state to the store nothing waits, so 
 come between: an update needs no retry. A conflict is always one that the client asked to be told of.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,13 +23,16 @@ from wherry.objects.schemas import Schema
 from wherry.store import Record
 
 
-def shape(served: Served, obj: Object, old: Object | None) -> None:
+def shape(
+    served: Served, obj: Object, old: Object | None, *, as_stored: Collection[str] = ()
+) -> None:
     """Apply the defaults of schema and kind, in place, to an object that the schema allows.
 
     Args:
         served: What the object is.
         obj: The object, decoded.
         old: What it replaces, if anything.
+        as_stored: Its parts that are those of ``old``, which the schema has allowed.
 
     Raises:
         InvalidError: Schema or metadata break a rule.
@@ -37,7 +41,7 @@ def shape(served: Served, obj: Object, old: Object | None) -> None:
     if obj.get("spec") is None and not served.custom and _always_has_spec(schema):
         obj["spec"] = {}
     schema.default(obj)
-    causes = schema.check(obj)
+    causes = schema.check(obj, apart=as_stored)
     if causes and old is not None and served.structural is not None:
         causes = ratcheting.remaining(causes, obj, old, served.structural())
     causes = object_meta.check(obj, served.resource) + causes

@@ -141,7 +141,11 @@ class JobReconciler:
                 job, tally, count, lambda name: self._pods.get(namespace, name) is not None
             )
         refused = await self._control.create(job, fresh)
-        return AFTER_REFUSAL_SECONDS if refused is not None else wait
+        if refused is not None:
+            return AFTER_REFUSAL_SECONDS
+        # They are active from now on: the status need not be written again to say so.
+        tally.active += fresh
+        return wait
 
     async def _withdraw(self, job: Object, pods: list[Object]) -> None:
         """Delete pods that are not wanted any more: that is no failure, so they are not counted."""

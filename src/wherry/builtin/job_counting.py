@@ -2,7 +2,8 @@
 
 Every pod carries the finalizer ``batch.kubernetes.io/job-tracking``, so it cannot vanish uncounted.
 A finished pod's uid is first written to `status.uncountedTerminatedPods`; then its finalizer goes;
-then the uid moves into the counters. A succeeded index needs no uid: a set counts it once anyway.
+then the uid moves into the counters. A succeeded index needs no uid: a set counts it once anyway;
+nor do the pods that a Job's end counts, because nobody counts after it.
 Source: `pkg/controller/job` of Kubernetes (KEP-2307).
 """
 
@@ -50,7 +51,6 @@ class Tally:
         failures: When each counted failure ended that pods still tell of, RFC 3339.
         last_success: When the latest success ended, RFC 3339; empty where there is none.
         release: Pods whose finalizer may go once the status is written.
-        uncounted: Whether pods are noted that have not moved into the counters.
         status: The counting part of the new status.
     """
 
@@ -65,7 +65,6 @@ class Tally:
     failures: list[str] = dataclasses.field(default_factory=list)
     last_success: str = ""
     release: list[Object] = dataclasses.field(default_factory=list)
-    uncounted: bool = False
     status: Object = dataclasses.field(default_factory=dict)
 
 
@@ -122,7 +121,6 @@ def tally(job: Object, pods: Sequence[Object]) -> Tally:
         counts["succeeded"] = len(result.completed)
     result.succeeded = counts["succeeded"] + len(waiting["succeeded"])
     result.failed = counts["failed"] + len(waiting["failed"])
-    result.uncounted = any(waiting.values())
     result.status = _counting_status(job, counts, waiting, result)
     return result
 

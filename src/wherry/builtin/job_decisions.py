@@ -277,7 +277,10 @@ def status(job: Object, tally: Tally, end: Verdict | None, now: datetime.datetim
     if before.get("completionTime"):
         result["completionTime"] = before["completionTime"]
     if end is not None:
-        _set_end(listed, result, tally, end, now=now)
+        _put(listed, end.condition, end, now)
+        # The last word is said when nothing runs any more.
+        if not tally.active and not tally.terminating:
+            _finish(listed, result, tally, end, now=now)
     if listed:
         result["conditions"] = listed
     if tally.active:
@@ -299,13 +302,15 @@ def _set_suspended(listed: list[Object], *, suspended: bool, now: datetime.datet
         )
 
 
-def _set_end(
+def _finish(
     listed: list[Object], result: Object, tally: Tally, end: Verdict, *, now: datetime.datetime
 ) -> None:
-    _put(listed, end.condition, end, now)
-    # The last word is said when nothing runs any more and everything is counted.
-    if tally.active or tally.terminating or tally.release or tally.uncounted:
-        return
+    # Nobody counts after this: what waits to be counted is counted with it, in the same write, and
+    # pods are let go afterwards.
+    for kind, count in (("succeeded", tally.succeeded), ("failed", tally.failed)):
+        if count:
+            result[kind] = count
+    result["uncountedTerminatedPods"] = {}
     if end.condition == SUCCESS_MET:
         _put(listed, COMPLETE, end, now)
         result.setdefault("completionTime", metadata.format_time(now))

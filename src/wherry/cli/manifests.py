@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wherry.cli import documents
 from wherry.cli.failures import CommandError
+from wherry.objects import documents
 from wherry.objects.requests import Object
 
 _SUFFIXES = (".yaml", ".yml", ".json")

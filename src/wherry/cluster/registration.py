@@ -56,9 +56,10 @@ def _definition(kind: Kind, endpoint: Endpoint | None) -> Object:
 
 
 def webhooks(components: Sequence[Component], endpoint: Endpoint) -> list[Object]:
-    """Return the two webhook configurations that cover all kinds."""
+    """Return the two webhook configurations that cover all kinds, and pods that products change."""
     declared = [kind for component in components for kind in component.kinds]
     defaulting = [_webhook(kind, "default", endpoint) for kind in declared if kind.default]
+    defaulting += [each for component in components for each in _pod_webhooks(component, endpoint)]
     checking = [
         _webhook(kind, "validate", endpoint)
         for kind in declared
@@ -99,6 +100,33 @@ def _webhook(kind: Kind, path: str, endpoint: Endpoint) -> Object:
         "matchPolicy": "Equivalent",
         "timeoutSeconds": _TIMEOUT_SECONDS,
     }
+
+
+def _pod_webhooks(component: Component, endpoint: Endpoint) -> list[Object]:
+    """Return the webhooks for pods; one for each way in which they are chosen."""
+    if component.pods is None:
+        return []
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "resources": ["pods"],
+        "operations": ["CREATE"],
+        "scope": "Namespaced",
+    }
+    return [
+        {
+            "name": f"{number}.pods.{component.name}.wherry.dev",
+            "rules": [rule],
+            "clientConfig": endpoint.client_config(f"/pods/{component.name}"),
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            # Pods are chosen widely: those that are not ours must be made while we are away.
+            "failurePolicy": "Ignore",
+            "timeoutSeconds": _TIMEOUT_SECONDS,
+            **selector,
+        }
+        for number, selector in enumerate(component.pods.selectors())
+    ]
 
 
 def rules(components: Sequence[Component]) -> list[Object]:

@@ -1,25 +1,26 @@
 """Runs the products' controllers and webhooks against an API, until cancelled."""
 
 import asyncio
-import base64
 import contextlib
-import datetime
 import logging
 import urllib.parse
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiohttp import web
+
 from wherry.client.client import Client
-from wherry.cluster import certificates, listening, registration, webhooks
+from wherry.cluster import registration, webhooks
 from wherry.controller import installing
 from wherry.controller.clock import Clock, SystemClock
 from wherry.controller.component import Component
 from wherry.controller.leader import LeaderElection
 from wherry.controller.manager import Manager
+from wherry.controller.serving import listening
+from wherry.controller.serving.keeping import Keeping
 from wherry.controller.surroundings import Surroundings
-from wherry.objects import errors, kinds
-from wherry.objects.requests import Object
+from wherry.objects import kinds
 
 _LOG = logging.getLogger("wherry.cluster")
 _SECRET = f"{registration.NAME}-webhooks"
@@ -97,16 +98,17 @@ async def run(client: Client, components: Sequence[Component], settings: Setting
         ApiError: the API refused what has to be installed; the message names the missing right.
         OSError: the webhooks' port is taken.
     """
-    async with _serving(client, components, settings) as endpoint:
+    manager = Manager(
+        client,
+        clock=settings.clock,
+        leader_election=settings.election(),
+        surroundings=settings.surroundings,
+    )
+    app = webhooks.application(components, client, manager.metrics)
+    async with _serving(client, app, settings) as endpoint:
         await installing.define(client, registration.definitions(components, None))
         for component in components:
             await installing.make_objects(client, component)
-        manager = Manager(
-            client,
-            clock=settings.clock,
-            leader_election=settings.election(),
-            surroundings=settings.surroundings,
-        )
         for component in components:
             for controller in component.controllers(manager):
                 manager.add(controller)
@@ -144,62 +146,17 @@ async def _register(
 
 @contextlib.asynccontextmanager
 async def _serving(
-    client: Client, components: Sequence[Component], settings: Settings
+    client: Client, app: web.Application, settings: Settings
 ) -> AsyncIterator[registration.Endpoint | None]:
     """Serve the webhooks while the block runs, and give where."""
     wanted = settings.webhooks
     if wanted is None:
         yield None
         return
-    pair = await _certificate(client, settings.namespace, wanted.names())
-    app = webhooks.application(components, client)
+    pair = await Keeping(settings.namespace, _SECRET).pair(client, wanted.names())
     async with listening.listening(app, wanted.host, wanted.port, pair.ssl_context()) as place:
         host, port = place
         _LOG.info("webhooks at %s:%s", host, port)
         shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
         url = wanted.url or f"https://{shown}:{port}"
         yield registration.Endpoint(url, wanted.service, pair.certificate)
-
-
-async def _certificate(client: Client, namespace: str, names: Sequence[str]) -> certificates.Pair:
-    """Return the pair that all replicas share: of the Secret, or new where that has none for us."""
-    while True:
-        now = datetime.datetime.now(datetime.UTC)
-        try:
-            secret = await client.get(kinds.SECRETS, _SECRET, namespace)
-        except errors.NotFoundError:
-            secret = None
-        held = _pair(secret) if secret is not None else None
-        if held is not None and held.covers(names, now):
-            return held
-        pair = await asyncio.to_thread(certificates.make, names, now)
-        with contextlib.suppress(errors.AlreadyExistsError, errors.ConflictError):
-            await _keep(client, namespace, pair, secret)
-            return pair
-        # Another replica was quicker: its pair will do.
-
-
-def _pair(secret: Object) -> certificates.Pair:
-    data = secret.get("data") or {}
-    certificate, key = (base64.b64decode(data.get(name, "")) for name in ("tls.crt", "tls.key"))
-    return certificates.Pair(certificate, key)
-
-
-async def _keep(
-    client: Client, namespace: str, pair: certificates.Pair, before: Object | None
-) -> None:
-    data = {
-        "tls.crt": base64.b64encode(pair.certificate).decode(),
-        "tls.key": base64.b64encode(pair.key).decode(),
-    }
-    if before is not None:
-        await client.update(kinds.SECRETS, {**before, "data": data})
-        return
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": _SECRET, "namespace": namespace},
-        "type": "kubernetes.io/tls",
-        "data": data,
-    }
-    await client.create(kinds.SECRETS, secret)

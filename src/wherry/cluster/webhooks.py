@@ -8,8 +8,8 @@ import asyncio
 import base64
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jsonpatch
 import orjson
@@ -19,6 +19,7 @@ from wherry.client.client import Client
 from wherry.controller.component import Component
 from wherry.objects import errors
 from wherry.objects.declared.kind import Kind, Reference, Seen
+from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
 
 _LOG = logging.getLogger("wherry.cluster.webhooks")
@@ -28,15 +29,21 @@ _MAX_BYTES = 32 * 1024 * 1024
 _LOOK_UP_SECONDS = 5.0
 """Less than an API server waits for the answer."""
 
+T = TypeVar("T")
 _Answer = Callable[[Kind, Object, Seen], Object]
 
 
-def application(components: Sequence[Component], client: Client) -> web.Application:
+def application(
+    components: Sequence[Component], client: Client, metrics: Callable[[], Iterable[str]] = tuple
+) -> web.Application:
     """Return the server's routes: ``/default``, ``/validate`` and ``/convert``, then ``/PLURAL.GROUP``.
+
+    And ``/pods/PRODUCT`` for pods that a product changes.
 
     Args:
         components: Whose kinds.
         client: Looks up what objects are checked against.
+        metrics: Yields what ``/metrics`` tells, in Prometheus' text format.
     """
     known = {kind.resource.key: kind for component in components for kind in component.kinds}
     app = web.Application(client_max_size=_MAX_BYTES)
@@ -46,8 +53,21 @@ def application(components: Sequence[Component], client: Client) -> web.Applicat
         ("convert", _convert),
     ):
         app.router.add_post(f"/{path}/{{key}}", _handler(known, answer, client))
+    hooks = {each.name: each.pods for each in components if each.pods is not None}
+    app.router.add_post("/pods/{key}", _pod_handler(hooks, client))
     app.router.add_get("/healthz", _healthy)
+    app.router.add_get("/metrics", _telling(metrics))
     return app
+
+
+def _telling(
+    metrics: Callable[[], Iterable[str]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def tell(_: web.Request) -> web.Response:
+        text = "".join(f"{line}\n" for line in metrics())
+        return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    return tell
 
 
 async def _healthy(_: web.Request) -> web.Response:
@@ -57,16 +77,27 @@ async def _healthy(_: web.Request) -> web.Response:
 def _handler(
     known: Mapping[str, Kind], answer: _Answer, client: Client
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answered(kind: Kind, asked: Object) -> Object:
+        seen = await _look_up(client, kind, asked) if answer is _validate else {}
+        # A page of a list takes a while; health checks must not wait for it.
+        return await asyncio.to_thread(answer, kind, asked, seen)
+
+    return _answering(known, answered)
+
+
+def _answering(
+    known: Mapping[str, T], answer: Callable[[T, Object], Awaitable[Object]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return what answers reviews about things that a path names."""
+
     async def handle(request: web.Request) -> web.Response:
-        kind = known.get(request.match_info["key"])
-        if kind is None:
-            return web.Response(status=404, text=f"no kind {request.match_info['key']!r}")
+        thing = known.get(request.match_info["key"])
+        if thing is None:
+            return web.Response(status=404, text=f"nothing is called {request.match_info['key']!r}")
         try:
             review = orjson.loads(await request.read())
             asked = review["request"]
-            seen = await _look_up(client, kind, asked) if answer is _validate else {}
-            # A page of a list takes a while; health checks must not wait for it.
-            response = await asyncio.to_thread(answer, kind, asked, seen)
+            response = await answer(thing, asked)
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             return web.Response(status=400, text=f"not a review: {error!r}")
         body = {
@@ -79,12 +110,29 @@ def _handler(
     return handle
 
 
+def _pod_handler(
+    hooks: Mapping[str, PodHook], client: Client
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(hook: PodHook, asked: Object) -> Object:
+        # A pod is reviewed before its namespace is written into it.
+        pod = {**asked["object"]}
+        pod["metadata"] = {**pod["metadata"], "namespace": asked["namespace"]}
+        seen = await _found(client, hook.references(pod))
+        return _patched(pod, hook.change(pod, seen)) if any(seen.values()) else {"allowed": True}
+
+    return _answering(hooks, answer)
+
+
 async def _look_up(client: Client, kind: Kind, asked: Object) -> Seen:
     """Return what an object is checked against, as far as it can be had."""
     if kind.related is None:
         return {}
+    return await _found(client, kind.related.references(asked["object"], asked.get("oldObject")))
+
+
+async def _found(client: Client, references: Sequence[Reference]) -> Seen:
     seen: dict[Reference, Object | None] = {}
-    for each in kind.related.references(asked["object"], asked.get("oldObject")):
+    for each in references:
         try:
             async with asyncio.timeout(_LOOK_UP_SECONDS):
                 seen[each] = await client.get(each.resource, each.name, each.namespace or None)
@@ -97,7 +145,10 @@ async def _look_up(client: Client, kind: Kind, asked: Object) -> Seen:
 
 def _default(kind: Kind, asked: Object, _: Seen) -> Object:
     before = asked["object"]
-    after = kind.default(copy.deepcopy(before)) if kind.default else before
+    return _patched(before, kind.default(copy.deepcopy(before)) if kind.default else before)
+
+
+def _patched(before: Object, after: Object) -> Object:
     operations = jsonpatch.make_patch(before, after).patch
     if not operations:
         return {"allowed": True}

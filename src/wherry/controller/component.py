@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from wherry.controller.controller import Controller
 from wherry.controller.manager import Manager
 from wherry.objects.declared.kind import Kind
+from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
 
 
@@ -30,6 +31,7 @@ class Component:
             are added.
         objects: Makes the objects that there are from the start, such as runtimes; what a user has
             changed in them stays.
+        pods: What it changes in pods that others make; None: nothing.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Component:
     controllers: Callable[[Manager], Sequence[Controller]]
     rules: tuple[Object, ...] = ()
     objects: Callable[[], Sequence[Object]] = _none
+    pods: PodHook | None = None

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from typing import Any
 
 from wherry.client.client import Client
-from wherry.controller import writes
+from wherry.controller import metrics, writes
 from wherry.controller.cache import Cache
 from wherry.controller.clock import Clock, SystemClock
 from wherry.controller.controller import Controller, Watch
@@ -76,6 +76,8 @@ class Manager:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beside: dict[str, Beside] = {}
         self._besides: set[asyncio.Task[None]] = set()
+        self._afterwards: list[Beside] = []
+        self._measured: list[Callable[[], Iterable[str]]] = []
         self._starting: set[str] = set()
         self._caches: dict[str, list[Cache]] = {}
         self._running = False
@@ -119,6 +121,10 @@ class Manager:
         if self._working:
             self._start_beside(name)
 
+    def afterwards(self, work: Beside) -> None:
+        """Have something done each time that the controllers have ended: closing what they used."""
+        self._afterwards.append(work)
+
     def request(self, controller: str, request: Request) -> None:
         """Have a controller look at an object for a reason that no watch tells.
 
@@ -147,6 +153,20 @@ class Manager:
         informer = self._informer(watch.resource)
         if name in self._workers:
             informer.add_handler(self._workers[name].handler(watch))
+
+    def listen(self, resource: Resource, handler: Handler) -> None:
+        """Tell ``handler`` of every change of a resource, on replicas that do not lead too."""
+        self._informer(resource).add_handler(handler)
+
+    def measure(self, source: Callable[[], Iterable[str]]) -> None:
+        """Have `metrics` tell what ``source`` yields, too."""
+        self._measured.append(source)
+
+    def metrics(self) -> Iterator[str]:
+        """Yield what is told of the controllers and of their objects, in Prometheus' text format."""
+        yield from metrics.lines(self.queues())
+        for source in self._measured:
+            yield from source()
 
     async def run(self) -> None:
         """Run until `stop`, or until cancelled: then it stops before the cancellation goes on.
@@ -295,8 +315,15 @@ class Manager:
         for workers in self._workers.values():
             workers.queue.close()
         self._workers.clear()
-        if not tasks:
-            return
+        if tasks:
+            await self._end_tasks(tasks, seconds)
+        for work in self._afterwards:
+            try:
+                await work()
+            except Exception:  # what is left is to be done all the same
+                logger.exception("%s has failed", work.__qualname__)
+
+    async def _end_tasks(self, tasks: set[asyncio.Task[None]], seconds: float) -> None:
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
             logger.warning("%s did not finish within %g s; cancelled", task.get_name(), seconds)

@@ -17,10 +17,13 @@ class Surroundings:
             beyond the life of the process.
         options: Settings of products by name, such as ``tuning-database``; a product knows its own
             and leaves the others alone.
+        local: Whether pods are processes of this machine, and reach what listens on its loopback
+            address.
     """
 
     home: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    local: bool = False
 
     def folder(self, product: str) -> Path | None:
         """Return a product's folder, made with mode 0700; None where nothing is kept.

@@ -4,7 +4,7 @@ It is the real one: schemas, admission, watches and all. Only what is written is
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class _AllowAll:
 
 @contextlib.asynccontextmanager
 async def api(
-    components: Iterable[Component] = (),
+    components: Sequence[Component] = (),
     extensions: Extensions | None = None,
     logs: PodStreams | None = None,
 ) -> AsyncIterator[ApiServer]:
@@ -51,7 +51,11 @@ async def api(
         extensions: What else is added to the server; in place of the products'.
         logs: Where the logs of pods are read.
     """
-    added = extensions or Extensions(hooks=products.hooks(components), pod_streams=logs)
+    added = extensions or Extensions(
+        hooks=products.hooks(components),
+        pod_hooks=products.pod_hooks(components),
+        pod_streams=logs,
+    )
     async with Store.in_memory() as store:
         server = ApiServer(
             store, authenticator=_NobodyByHttp(), authorizer=_AllowAll(), extensions=added
@@ -65,7 +69,7 @@ async def api(
 
 @contextlib.asynccontextmanager
 async def served(
-    directory: Path, components: Iterable[Component] = ()
+    directory: Path, components: Sequence[Component] = ()
 ) -> AsyncIterator[tuple[ApiServer, Identity]]:
     """Run an API in memory that is reached over HTTPS, with users and their rights.
 
@@ -84,6 +88,7 @@ async def served(
                 strategies=identity.strategies,
                 virtuals=identity.virtuals,
                 hooks=products.hooks(components),
+                pod_hooks=products.pod_hooks(components),
             ),
         )
         await server.start(HOST)

@@ -34,7 +34,6 @@ from wherry.builtin.settings import BuiltinSettings
 from wherry.client import kubeconfig
 from wherry.client.client import Client
 from wherry.client.connections import Connection
-from wherry.controller import metrics as queue_metrics
 from wherry.controller.component import Component
 from wherry.controller.manager import Manager
 from wherry.controller.surroundings import Surroundings
@@ -168,6 +167,7 @@ class Platform:
             extensions=Extensions(
                 strategies=self._identity.strategies,
                 hooks=products.hooks(self._components),
+                pod_hooks=products.pod_hooks(self._components),
                 virtuals=self._identity.virtuals,
                 computed=self._usage,
                 checks={"informer-sync": self._unsynced},
@@ -207,7 +207,7 @@ class Platform:
 
     async def _start_controllers(self) -> Manager:
         settings = self.settings
-        around = Surroundings(home=settings.products, options=settings.options)
+        around = Surroundings(home=settings.products, options=settings.options, local=True)
         manager = Manager(self.client, surroundings=around)
         settings.volumes.mkdir(mode=0o700, exist_ok=True)
         builtin = BuiltinSettings(
@@ -251,7 +251,7 @@ class Platform:
         self._run(GarbageCollector(manager).run(), "garbage collector")
         self._run(manager.run(), "manager")
         self._manager = manager
-        self.server.metrics.sources.append(lambda: queue_metrics.lines(manager.queues()))
+        self.server.metrics.sources.append(manager.metrics)
         self._stack.push_async_callback(manager.stop)
         return manager
 

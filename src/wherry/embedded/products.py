@@ -1,11 +1,12 @@
 """The products in the embedded platform: their functions instead of webhooks, their controllers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from wherry.apiserver.crds.hooks import Hooks
 from wherry.controller import installing
 from wherry.controller.component import Component
 from wherry.controller.manager import Manager
+from wherry.objects.declared.pods import PodHook
 
 
 def hooks(components: Iterable[Component]) -> Mapping[str, Hooks]:
@@ -21,6 +22,11 @@ def hooks(components: Iterable[Component]) -> Mapping[str, Hooks]:
         for component in components
         for kind in component.kinds
     }
+
+
+def pod_hooks(components: Iterable[Component]) -> Sequence[PodHook]:
+    """Return what the products change in new pods."""
+    return [component.pods for component in components if component.pods is not None]
 
 
 async def add(components: Iterable[Component], manager: Manager) -> None:

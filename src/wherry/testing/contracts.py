@@ -186,6 +186,22 @@ class AlgorithmContract:
             parent="opt",
             parent_values=("sgd",),
         ),
+        Parameter(
+            name="warm",
+            type="int",
+            min="1",
+            max="9",
+            step="2",
+            parent="batch",
+            parent_values=("16", "64"),
+        ),
+        Parameter(
+            name="shape",
+            type="categorical",
+            values=("line", "cosine"),
+            parent="warm",
+            parent_values=("3", "7"),
+        ),
     )
     """A space that it can search."""
     free: ClassVar[frozenset[str]] = frozenset()
@@ -294,6 +310,33 @@ class AlgorithmContract:
         again = self.algorithm.propose(Question(search=search, trials=tuple(trials)))
         assert again.ended
         assert again.proposals == ()
+
+    def test_a_finite_space_with_conditions_is_gone_through_once(self) -> None:
+        """What is switched off makes no points of its own."""
+        if not self.ends:
+            pytest.skip("points are repeated on purpose")
+        small = (
+            Parameter(name="a", type="int", min="1", max="4"),
+            Parameter(
+                name="b",
+                type="double",
+                min="0.01",
+                max="1",
+                step="0.33",
+                parent="a",
+                parent_values=("2", "4"),
+            ),
+        )
+        trials = self.run(self.search(parameters=small, max_trials=None), 100)
+        assert len({tuple(trial.assignments.items()) for trial in trials}) == 10 == len(trials)
+
+    def test_a_scale_is_heeded_before_anything_is_known(self) -> None:
+        """On a logarithmic scale values below a hundredth of the largest are no exception."""
+        if all(one.name != "lr" for one in self.parameters):
+            pytest.skip("it takes no continuum")
+        trials = self.run(self.search(), 24)
+        small = sum(float(trial.assignments["lr"]) < 1e-2 for trial in trials[:12])
+        assert 1 <= small <= 11
 
     def test_labels_can_be_labels(self) -> None:
         """What it marks trials with is what Kubernetes takes."""

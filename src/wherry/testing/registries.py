@@ -28,7 +28,11 @@ _PACKAGES = {
     "docker": "docker.io",
     "dockerd": "docker.io",
     "podman": "podman",
+    "initdb": "postgresql",
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
 }
+_FOLDERS = ("usr/sbin", "usr/bin", "usr/local/bin", "usr/lib/postgresql/*/bin")
 _PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/ls", "/bin/sleep", "/usr/bin/id", "/bin/hostname")
 _PROGRAMS_MORE = ("/usr/bin/touch", "/usr/bin/env", "/usr/bin/python3.11", "/bin/sync")
 
@@ -36,17 +40,23 @@ _PROGRAMS_MORE = ("/usr/bin/touch", "/usr/bin/env", "/usr/bin/python3.11", "/bin
 @functools.cache
 def installed(program: str) -> str:
     """Return the file of a program, got by apt-get if need and right be; else skip the test."""
-    found = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/bin")
+    found = _found(program)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         command = ["apt-get", "install", "-y", "--no-install-recommends", _PACKAGES[program]]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(  # noqa: S603 - a package of the table above
             command, env=environment, capture_output=True, timeout=300, check=False
         )
-        found = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/bin")
+        found = _found(program)
     if found is None:
-        pytest.skip(f"{program} is not installed, and cannot be: apt-get install {program}")
+        package = _PACKAGES[program]
+        pytest.skip(f"{program} is not installed, and cannot be: apt-get install {package}")
     return found
+
+
+def _found(program: str) -> str | None:
+    folders = [str(folder) for pattern in _FOLDERS for folder in sorted(Path("/").glob(pattern))]
+    return shutil.which(program, path=os.pathsep.join(folders))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ from wherry.training.launched import mpi_job
 from wherry.training.policies import gangs
 from wherry.training.trainer import component as trainer
 from wherry.training.trainer import controller as trainer_controller
-from wherry.training.trainer import launchers, runtimes
+from wherry.training.trainer import launchers, receiving, runtimes
+from wherry.training.trainer.endpoint import Endpoint
 
 _ALL_VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 _RULES: tuple[Object, ...] = (
@@ -87,11 +88,13 @@ def _with_sets(jobs: Component) -> Component:
     """Return a product with ChainerJob, JobSet and Trainer v2 beside the jobs of a framework."""
 
     def controllers(manager: Manager) -> list[Controller]:
+        endpoint = Endpoint(manager)
+        receiving.serve(manager, endpoint)
         return [
             *jobs.controllers(manager),
             chainer_controller.controller(manager),
             jobset_controller.controller(manager),
-            trainer_controller.controller(manager),
+            trainer_controller.controller(manager, endpoint),
             launchers.controller(manager),
         ]
 

@@ -87,7 +87,9 @@ class JobReconciler:
     async def _suspend(
         self, stored: Object, job: Job, tally: Tally, pods: Sequence[Object]
     ) -> None:
-        await self._remove(job, pods)
+        # All of them: one may have lost its pod, or never have had one, when we were cut off.
+        await self._remove_services(job, self._services.owned_by(metadata.uid(stored)))
+        await self._delete_pods(job, pods)
         await self._drop(job, gangs.group(job))
         after = status.suspended(job, tally, self._clock.now())
         await self._write(stored, after)
@@ -244,9 +246,10 @@ class JobReconciler:
     async def _remove(self, job: Job, pods: Iterable[Object]) -> None:
         """Delete pods, and the Services that bear their names."""
         doomed = list(pods)
-        await self._delete_pods(job, doomed)
+        # The Services first: who is cut off in between finds them by the pods.
         named = (self._services.get(*metadata.namespaced_name(pod)) for pod in doomed)
         await self._remove_services(job, [each for each in named if each is not None])
+        await self._delete_pods(job, doomed)
 
     async def _remove_services(self, job: Job, services: Iterable[Object]) -> None:
         for service in services:

@@ -6,7 +6,7 @@ the end Running becomes False; what has failed stays so.
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -174,17 +174,32 @@ def after(
     if end is not None:
         _finish(made, end, now)
     elif tally.retried:
-        names = ", ".join(metadata.name(pod) for pod in tally.retried)
-        message = f"{job.kind} {job.name} is restarting because {names} failed."
-        _drop(made, kinds.RUNNING)
-        _set(
-            made, kinds.RESTARTING, "True", reason=f"{job.kind}Restarting", message=message, now=now
-        )
+        _restarting(made, job, names=[metadata.name(pod) for pod in tally.retried], now=now)
     elif framework.running(job, tally.counts):
         message = f"{job.kind} {job.name} is running."
         _drop(made, kinds.RESTARTING)
         _set(made, kinds.RUNNING, "True", reason=f"{job.kind}Running", message=message, now=now)
+    elif conditions.is_true(job.obj, kinds.RUNNING) and (names := _away(job, tally)):
+        # Whoever made room for their successors was cut off before it could say so.
+        _restarting(made, job, names=names, now=now)
     return _stamped(job, made, now)
+
+
+def _restarting(
+    status: dict[str, Any], job: Job, *, names: Sequence[str], now: datetime.datetime
+) -> None:
+    message = f"{job.kind} {job.name} is restarting because {', '.join(names)} failed."
+    _drop(status, kinds.RUNNING)
+    reason = f"{job.kind}Restarting"
+    _set(status, kinds.RESTARTING, "True", reason=reason, message=message, now=now)
+
+
+def _away(job: Job, tally: Tally) -> list[str]:
+    """Return the replicas that have failed before and have no pod that runs."""
+    noted = restarts.remembered(job.obj)
+    phases = {name: (pod.get("status") or {}).get("phase") for name, pod in tally.pods.items()}
+    wanted = (replica.name for replica in job.all())
+    return [name for name in wanted if name in noted and phases.get(name, "Pending") == "Pending"]
 
 
 def _begun(job: Job, now: datetime.datetime) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from wherry.client.client import Client
 from wherry.client.functions import in_pod
 from wherry.objects import errors, metadata
 from wherry.objects.requests import Object
+from wherry.tuning.matching import Matcher
 
 LAST_LINES: Final = 10
 LAST_LINE_CHARACTERS: Final = 300
 _LONGEST_LINE: Final = 1024 * 1024
+_TOGETHER: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +36,21 @@ class Access:
     """The way to the pods of one trial.
 
     Attributes:
+        matcher: Finds metrics in lines by users' expressions.
         last_lines: The last lines that were read, cut.
         is_over: Tells whether a pod's primary container has ended for good.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, matcher: Matcher) -> None:
         self._client = client
+        self.matcher = matcher
         self.is_over: Callable[[Object], bool] = lambda _: False
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
 
-    async def lines(self, pod: Object, container: str) -> AsyncIterator[Line]:
+    async def lines(self, pod: Object, container: str) -> AsyncIterator[list[Line]]:
         """Yield the lines of a container's present run from the first one, until it has ended.
+
+        Those that come together are yielded together.
 
         Args:
             pod: The pod.
@@ -65,15 +71,14 @@ class Access:
         async with aclosing(chunks):
             async for chunk in chunks:
                 *whole, left = (left + chunk).split(b"\n") if left else chunk.split(b"\n")
-                for raw in whole:
-                    yield self._line(raw)
                 if len(left) > _LONGEST_LINE:
-                    yield self._line(left)
-                    left = b""
+                    whole, left = [*whole, left], b""
+                for begin in range(0, len(whole), _TOGETHER):
+                    yield [self._line(raw) for raw in whole[begin : begin + _TOGETHER]]
                 # The log of an eager trial must not keep out everything else.
                 await asyncio.sleep(0)
         if left:
-            yield self._line(left)
+            yield [self._line(left)]
 
     async def tail(self, pod: Object, container: str) -> None:
         """Fill `last_lines` with the end of a log that nobody has followed, if there is one."""

@@ -14,6 +14,7 @@ from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.tuning import algorithms as all_algorithms
 from wherry.tuning import (
+    checkpoints,
     collectors,
     defaults,
     kinds,
@@ -228,14 +229,16 @@ def _algorithm(obj: Object) -> Sequence[Cause]:
     name = str((spec.get("algorithm") or {}).get("algorithmName") or "")
     if not name:
         return [Cause(field, "must be given", REQUIRED)]
-    try:
-        algorithm = all_algorithms.get(name)
-    except LookupError:
-        known = ", ".join(sorted(one.name for one in all_algorithms.ALL))
-        return [Cause(field, f'"{name}": want one of {known}', UNSUPPORTED)]
+    algorithm = all_algorithms.find(name)
+    if algorithm is None:
+        return _twice(spec, "algorithm")  # another's: `related` knows whether there is one
     described = search.of(obj)
     unfit = list(_unfit(algorithm, described))
-    return unfit or [*_twice(spec, "algorithm"), *algorithm.validate(described)]
+    return unfit or [
+        *_twice(spec, "algorithm"),
+        *algorithm.validate(described),
+        *checkpoints.check(spec),
+    ]
 
 
 def _unfit(algorithm: Algorithm, described: Search) -> Iterator[Cause]:
@@ -256,26 +259,24 @@ def _stopper(spec: _Part) -> Sequence[Cause]:
     chosen = spec.get("earlyStopping")
     if not chosen:
         return []
-    field = "spec.earlyStopping.algorithmName"
     name = str(chosen.get("algorithmName") or "")
-    try:
-        stopper = all_stoppers.get(name)
-    except LookupError:
-        known = ", ".join(sorted(one.name for one in all_stoppers.ALL))
-        return [Cause(field, f'"{name}": want one of {known}', UNSUPPORTED)]
+    if not name:
+        return [Cause("spec.earlyStopping.algorithmName", "must be given", REQUIRED)]
     collector = collectors.get(str(spec["metricsCollectorSpec"]["collector"]["kind"]))
     if collector is None or not collector.streams:
         able = ", ".join(one.kind for one in collectors.ALL if one.streams)
         message = f"needs metrics while a trial runs; want one of the collectors {able}"
         return [Cause("spec.earlyStopping", message, FORBIDDEN)]
-    return [*_twice(spec, "earlyStopping"), *stopper.validate(search.settings(chosen))]
+    stopper, twice = all_stoppers.find(name), _twice(spec, "earlyStopping")
+    return twice if stopper is None else [*twice, *stopper.validate(search.settings(chosen))]
 
 
-def _twice(spec: _Part, part: str) -> Iterator[Cause]:
-    seen = set()
+def _twice(spec: _Part, part: str) -> list[Cause]:
+    seen, causes = set(), []
     for index, each in enumerate((spec.get(part) or {}).get("algorithmSettings") or ()):
         name = each.get("name")
         if name in seen:
             field = f"spec.{part}.algorithmSettings[{index}].name"
-            yield Cause(field, f'"{name}" is there twice', DUPLICATE)
+            causes.append(Cause(field, f'"{name}" is there twice', DUPLICATE))
         seen.add(name)
+    return causes

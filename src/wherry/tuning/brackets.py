@@ -33,8 +33,10 @@ RESOURCE = (
     Option(name="r_l", required=True, above=0),
     Option(name="resource_name", required=True, text=True),
     Option(name="eta", default="3", above=1, most=1000),
+    Option(name="suggestion_trial_dir", text=True),
 )
-"""Katib's settings: the most resource for one trial, the parameter that it is, and the factor."""
+"""Katib's settings: the most resource for one trial, the parameter that it is, and the factor; and where
+trials keep the state that those with more of the resource go on from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from wherry.tuning.live.curves import Curves
 from wherry.tuning.live.following import Following
 from wherry.tuning.live.judging import Judge
 from wherry.tuning.live.ledger import Ledger
+from wherry.tuning.matching import Matcher
 from wherry.tuning.observations.record import Owner
 from wherry.tuning.observations.store import Observations, ObservationsError
 from wherry.tuning.observations.summary import Summary, Tally
@@ -96,6 +97,7 @@ class Collecting:
         observations = Observations(where)
         self.database = _url(where)
         self._observations = observations
+        self._matcher = Matcher()
         self._notify = notify
         self._entries: dict[str, _Entry] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -184,7 +186,11 @@ class Collecting:
                 entry.task.cancel()
             tasks = (*(entry.task for entry in entries), *self._leaving)
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._observations.close()
+            await self._matcher.close()
+
+    async def close(self) -> None:
+        """Close what values are kept in; whoever asks for some opens it again."""
+        await self._observations.close()
 
     def _leave(self, trial: Object) -> asyncio.Task[None] | None:
         entry = self._entries.pop(metadata.uid(trial), None)
@@ -213,7 +219,7 @@ class Collecting:
             judge=Judge(trial, self._experiment(trial), lambda: self._others(trial)),
             changed=lambda: self._news(trial),
         )
-        following = Following(wanted, collector, ledger, Access(self._client))
+        following = Following(wanted, collector, ledger, Access(self._client, self._matcher))
         deadline = float(spec.get("deadlineSeconds") or DEADLINE_SECONDS)
         task = asyncio.get_running_loop().create_task(
             following.run(deadline), name=f"metrics of {metadata.name(trial)}"
@@ -277,6 +283,8 @@ def of(manager: Manager, notify: Callable[[Request], None]) -> Collecting:
     )
     made = Collecting(manager, where, notify)
     manager.beside("metrics of trials", made.run)
+    # Controllers that are ending still ask for values, and delete them.
+    manager.afterwards(made.close)
     return made
 
 

@@ -1,6 +1,5 @@
 """Tuning as those who run it see it."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,7 +9,17 @@ from wherry.controller.manager import Manager
 from wherry.objects.declared.kind import Column, Kind, Version
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
-from wherry.tuning import admission, collecting, defaults, kinds, related, settings, v1alpha3
+from wherry.tuning import (
+    admission,
+    collecting,
+    defaults,
+    kinds,
+    measuring,
+    pods,
+    related,
+    settings,
+    v1alpha3,
+)
 from wherry.tuning.api import address
 from wherry.tuning.asking import Asker
 from wherry.tuning.controller import experiment, suggestion, trial
@@ -25,8 +34,14 @@ _RULES: Final[tuple[Object, ...]] = (
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "patch", "watch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
-    # The API of Katib's database, under its name.
-    {"apiGroups": [""], "resources": ["services"], "verbs": ["create", "get", "patch", "update"]},
+    # The API of Katib's database, under its name; and algorithms that are others' services.
+    {"apiGroups": [""], "resources": ["services"], "verbs": _ALL_VERBS},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": _ALL_VERBS},
+    {
+        "apiGroups": [""],
+        "resources": ["persistentvolumeclaims", "persistentvolumes"],
+        "verbs": ["create", "get"],
+    },
     {
         "apiGroups": ["discovery.k8s.io"],
         "resources": ["endpointslices"],
@@ -93,14 +108,9 @@ _KINDS: Final = (
 
 def _controllers(manager: Manager) -> Sequence[Controller]:
     asker = Asker()
-
-    async def ask() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asker.close()
-
-    manager.beside("search algorithms", ask)
+    # Controllers that are ending still ask.
+    manager.afterwards(asker.close)
+    measuring.measure(manager)
     metrics = collecting.of(manager, lambda request: manager.request(TRIAL_CONTROLLER, request))
     address.serve(manager, metrics)
     return (
@@ -116,4 +126,5 @@ COMPONENT: Final = Component(
     controllers=_controllers,
     rules=_RULES,
     objects=settings.objects,
+    pods=pods.HOOK,
 )

@@ -14,13 +14,12 @@ STDOUT: Final = "StdOut"
 
 
 def default(obj: Object) -> Object:
-    """Return an Experiment with what its user left out.
+    """Return an Experiment with what its user left out; all but its spec is shared with ``obj``.
 
     Args:
         obj: As the user wrote it, in v1beta1; not changed.
     """
-    made = copied(obj)
-    spec = made.setdefault("spec", {})
+    spec = copied(obj.get("spec") or {})
     if spec.get("parallelTrialCount") is None:
         spec["parallelTrialCount"] = PARALLEL
     if not spec.get("resumePolicy"):
@@ -33,7 +32,7 @@ def default(obj: Object) -> Object:
         _parameters(operation.get("parameters"))
     _template(spec.get("trialTemplate"))
     _collector(spec)
-    return made
+    return {**obj, "spec": spec}
 
 
 def _strategies(objective: dict[str, Any] | None) -> None:
@@ -66,6 +65,9 @@ def _parameters(parameters: list[Object] | None) -> None:
     for parameter in parameters or ():
         space = parameter.get("feasibleSpace")
         if space is not None:
+            if isinstance(space.get("distribution"), list) and not space.get("list"):
+                # Where `search.categorical` of Katib's SDK 0.18 and 0.19 puts the values.
+                space["list"] = space.pop("distribution")
             for field in ("min", "max", "step"):
                 if field in space:
                     space[field] = search.text(space[field])

@@ -44,17 +44,19 @@ class Dimension:
         name: Of the parameter.
         count: How many values it has; None: a continuum.
         ordered: Whether its values have an order: all but categories.
+        ranged: Whether its values are numbers between bounds.
+        logarithmic: Whether positions lie on a logarithmic scale.
     """
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
         self.name = parameter.name
-        self._ranged = parameter.type in {DOUBLE, INT}
+        self.ranged = parameter.type in {DOUBLE, INT}
         self.ordered = parameter.type != CATEGORICAL
         self.count: int | None
-        self._log = self._ranged and parameter.distribution in LOGARITHMIC
-        self._bell = self._ranged and parameter.distribution in BELL
-        if self._ranged:
+        self.logarithmic = self.ranged and parameter.distribution in LOGARITHMIC
+        self._bell = self.ranged and parameter.distribution in BELL
+        if self.ranged:
             self._low, self._high = Decimal(parameter.min), Decimal(parameter.max)
             self._step = _step(parameter)
             if self._low == self._high:
@@ -72,7 +74,7 @@ class Dimension:
 
     def at(self, rank: int) -> str:
         """Return a value by its place in the order of values, from 0; only where it is `count`ed."""
-        if not self._ranged:
+        if not self.ranged:
             return self._values[rank]
         assert self._step is not None
         number = self._low + rank * self._step
@@ -81,7 +83,7 @@ class Dimension:
 
     def rank(self, text: str) -> int:
         """Return the place of the value that is nearest to a text; only where it is `count`ed."""
-        if self._ranged:
+        if self.ranged:
             return self._rank(Decimal(text))
         if text in self._places:
             return self._places[text]
@@ -92,7 +94,7 @@ class Dimension:
 
     def holds(self, text: str) -> bool:
         """Tell whether a text is one of the values, in whatever way the number is written."""
-        if not self._ranged:
+        if not self.ranged:
             return text in self._places or self._numbered(text)
         if not _is_number(text) or not self._low <= Decimal(text) <= self._high:
             return False
@@ -114,9 +116,9 @@ class Dimension:
         Args:
             fraction: From 0 to 1.
         """
-        if not self._ranged:
+        if not self.ranged:
             return self._values[min(int(fraction * len(self._values)), len(self._values) - 1)]
-        if self.count is not None and not self._log and not self._bell:
+        if self.count is not None and not self.logarithmic and not self._bell:
             # Each as likely as the others; cells around the ends would be but half as wide.
             return self.at(min(int(fraction * self.count), self.count - 1))
         return self.nearest(self._unscaled(self._bent(fraction)))
@@ -128,7 +130,7 @@ class Dimension:
             return self.quantile(position)
         if self.count == 1:
             return self.at(0)
-        if not self._ranged:
+        if not self.ranged:
             return self._values[round(position * (len(self._values) - 1))]
         return self.nearest(self._unscaled(position))
 
@@ -144,13 +146,14 @@ class Dimension:
             return 0.5
         if self.parameter.type == CATEGORICAL:
             return (self.rank(text) + 0.5) / len(self._values)
-        if not self._ranged:
+        if not self.ranged:
             return self.rank(text) / (len(self._values) - 1)
-        low, high = self._edges
+        low, high = self.edges
         return min(max((self._scaled(float(text)) - low) / (high - low), 0.0), 1.0)
 
     @functools.cached_property
-    def _edges(self) -> tuple[float, float]:
+    def edges(self) -> tuple[float, float]:
+        """The bounds on the parameter's scale."""
         return self._scaled(float(self._low)), self._scaled(float(self._high))
 
     @functools.cached_property
@@ -162,13 +165,13 @@ class Dimension:
         return [float(text) for text in self._values]
 
     def _scaled(self, number: float) -> float:
-        return math.log(max(number, 5e-324)) if self._log else number
+        return math.log(max(number, 5e-324)) if self.logarithmic else number
 
     def _unscaled(self, position: float) -> float:
-        low, high = self._edges
+        low, high = self.edges
         place = low + position * (high - low)
         return min(
-            max(math.exp(place) if self._log else place, float(self._low)), float(self._high)
+            max(math.exp(place) if self.logarithmic else place, float(self._low)), float(self._high)
         )
 
     def _bent(self, fraction: float) -> float:

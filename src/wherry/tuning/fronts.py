@@ -4,9 +4,11 @@ Source: Deb et al. 2002, "A fast and elitist multiobjective genetic algorithm: N
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Losses = Sequence[float]
+
+_PAIR = 2
 
 
 def dominates(one: Losses, other: Losses) -> bool:
@@ -18,6 +20,8 @@ def front(losses: Sequence[Losses]) -> list[int]:
     """Return the places of those that none dominates, in their order."""
     # After sorting only those before one can dominate it.
     order = sorted(range(len(losses)), key=lambda place: (tuple(losses[place]), place))
+    if losses and len(losses[0]) == _PAIR:
+        return sorted(_front_of_pairs(losses, order))
     found: list[int] = []
     for place in order:
         if not any(dominates(losses[kept], losses[place]) for kept in found):
@@ -25,9 +29,20 @@ def front(losses: Sequence[Losses]) -> list[int]:
     return sorted(found)
 
 
+def _front_of_pairs(losses: Sequence[Losses], order: Sequence[int]) -> Iterator[int]:
+    """Those of two losses: in order of the first, the second has to fall."""
+    latest = losses[order[0]]
+    for place in order:
+        if losses[place][1] < latest[1] or list(losses[place]) == list(latest):
+            latest = losses[place]
+            yield place
+
+
 def ranked(losses: Sequence[Losses], most: int) -> list[int]:
     """Return the best places, so many: front by front, within one those with the most room first."""
     left = list(range(len(losses)))
+    if losses and len(losses[0]) == 1:
+        return sorted(left, key=lambda place: (losses[place][0], place))[:most]
     found: list[int] = []
     while left and len(found) < most:
         places = [left[at] for at in front([losses[place] for place in left])]

@@ -97,7 +97,7 @@ class FeasibleSpace:
     max: Any = about("Largest value of a number, inclusive.", "")
     step: Any = about("Distance between the values that are tried, from min.", "")
     list: tuple[Any, ...] = about("Values of a discrete or categorical parameter.", ())
-    distribution: str = about(
+    distribution: Any = about(
         "How values of a number are drawn: uniform, logUniform, normal or logNormal.", ""
     )
 
@@ -463,7 +463,7 @@ class SuggestionStatus:
     proposed: int | None = about("How many it has ever proposed.")
     ended: bool | None = about("Whether there is nothing more to try.")
     suggestions: tuple[Proposed, ...] = about(
-        "Those that are no Trials yet, and the latest 100.", ()
+        "Those that are no Trials yet, and the latest 32.", ()
     )
 
 

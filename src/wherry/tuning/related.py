@@ -1,4 +1,4 @@
-"""What is wrong with an Experiment as far as the ConfigMap of its template tells. Pure.
+"""What is wrong with an Experiment as far as ConfigMaps tell: its template's, and katib-config. Pure.
 
 The controller looks again when it makes trials: ConfigMaps come, go and change.
 """
@@ -11,9 +11,10 @@ from wherry.objects import metadata
 from wherry.objects.declared.kind import Reference, Related, Seen
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.tuning import defaults, template_checks, templates
+from wherry.tuning import defaults, kinds, services, settings, template_checks, templates
 
 _FIELD: Final = "spec.trialTemplate"
+_CONFIG: Final = Reference(core.CONFIG_MAPS, settings.NAME, kinds.NAMESPACE)
 
 
 def _reference(obj: Object) -> Reference | None:
@@ -25,9 +26,12 @@ def _reference(obj: Object) -> Reference | None:
 
 
 def references(obj: Object, old: Object | None) -> Sequence[Reference]:
-    """Return the ConfigMap of an Experiment's template; nothing where it is not new."""
-    wanted = _reference(obj)
-    return () if old is not None or wanted is None else (wanted,)
+    """Return the ConfigMaps that an Experiment needs; nothing where it is not new."""
+    if old is not None:
+        return ()
+    needed = any(services.wanted(obj.get("spec") or {}))
+    wanted = (_reference(obj), _CONFIG if needed else None)
+    return [each for each in wanted if each is not None]
 
 
 def validate(obj: Object, old: Object | None, seen: Seen) -> list[Cause]:
@@ -38,10 +42,23 @@ def validate(obj: Object, old: Object | None, seen: Seen) -> list[Cause]:
         old: As it was before; None: it is new.
         seen: What `references` names, as far as it could be looked up.
     """
-    wanted = _reference(obj)
-    if old is not None or wanted is None or wanted not in seen:
+    if old is not None:
         return []
-    return list(_causes(defaults.default(obj), wanted, seen[wanted]))
+    causes = list(_names(obj, seen[_CONFIG])) if _CONFIG in seen else []
+    wanted = _reference(obj)
+    if wanted is not None and wanted in seen:
+        causes += _causes(defaults.default(obj), wanted, seen[wanted])
+    return causes
+
+
+def _names(obj: Object, config: Object | None) -> Iterator[Cause]:
+    """Yield that nobody has an algorithm or a stopper of a name."""
+    spec = obj["spec"]
+    for part in ("algorithm", "earlyStopping"):
+        try:
+            services.find({part: spec.get(part)}, config)
+        except services.ConfigError as error:
+            yield Cause(f"spec.{part}.algorithmName", str(error), "FieldValueNotSupported")
 
 
 def _causes(obj: Object, wanted: Reference, found: Object | None) -> Iterator[Cause]:

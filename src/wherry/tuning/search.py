@@ -151,7 +151,7 @@ class Pasts:
     """One search's trials as algorithms see them, each made once for a version of its trial."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, PastTrial]] = {}
+        self._held: dict[int, tuple[Object, PastTrial]] = {}
 
     def of(
         self, trials: Iterable[Object], curves: Mapping[str, Sequence[float]]
@@ -159,17 +159,18 @@ class Pasts:
         """Return all trials of a search.
 
         Args:
-            trials: All of them: what is held of others is dropped.
+            trials: All of them, out of a cache: what is the same object has not changed. What is held
+                of others is dropped.
             curves: What is known of the course of their objective, by name.
         """
         held, made = {}, []
         for trial in trials:
-            uid, version = trial["metadata"]["uid"], trial["metadata"]["resourceVersion"]
-            curve = curves.get(metadata.name(trial), ())
-            before = self._held.get(uid)
-            if before is None or before[0] != version or before[1].curve != tuple(curve):
-                before = (version, past(trial, curve))
-            held[uid] = before
+            curve = tuple(curves.get(metadata.name(trial), ())) if curves else ()
+            # Held with its trial, so that no other can have its id.
+            before = self._held.get(id(trial))
+            if before is None or before[1].curve != curve:
+                before = (trial, past(trial, curve))
+            held[id(trial)] = before
             made.append(before[1])
         self._held = held
         return made

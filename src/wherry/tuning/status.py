@@ -5,7 +5,7 @@ which ends are looked for) and ``pkg/apis/controller/experiments/v1beta1/util.go
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ GOAL_REACHED: Final = "ExperimentGoalReached"
 MAX_TRIALS_REACHED: Final = "ExperimentMaxTrialsReached"
 SUGGESTION_ENDED: Final = "ExperimentSuggestionEndReached"
 EXPERIMENT_FAILED: Final = "ExperimentFailed"
+TEMPLATE_MISSING: Final = "TrialTemplateMissing"
+"""Reason of Running: there is nothing that further trials could be made from, for now."""
 
 _COUNTERS: Final = (
     ("trialsSucceeded", "succeededTrialList", kinds.SUCCEEDED),
@@ -32,6 +34,8 @@ _COUNTERS: Final = (
 _RESUMABLE: Final = frozenset({kinds.LONG_RUNNING, kinds.FROM_VOLUME})
 
 _Part = Mapping[str, Any]
+Trials = Callable[[str], Object | None]
+"""Gives a trial by its name; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,11 @@ def _by_suggestion(suggestion: Object, tally: Tally) -> Verdict | None:
     if failed is not None and failed["status"] == "True":
         message = f"Suggestion has failed: {failed.get('message', '')}"
         return Verdict(kinds.FAILED, EXPERIMENT_FAILED, message)
-    known = {digest.name for digest in tally.digests}
-    waiting = any(each.get("name") not in known for each in told.get("suggestions") or ())
+    waiting = any(each.get("name") not in tally for each in told.get("suggestions") or ())
     if told.get("ended") and not waiting and not tally.active:
         message = (
             "Experiment has succeeded because the search algorithm has nothing more to try "
-            f"after {len(tally.digests)} trials"
+            f"after {len(tally)} trials"
         )
         return Verdict(kinds.SUCCEEDED, SUGGESTION_ENDED, message)
     return None
@@ -119,25 +122,27 @@ def may_restart(experiment: Object, tally: Tally | None = None) -> bool:
         return False
     done = (experiment.get("status") or {}).get("trials") or 0
     most = experiment["spec"].get("maxTrialCount")
-    return most is None or most > (done if tally is None else len(tally.digests))
+    return most is None or most > (done if tally is None else len(tally))
 
 
 def of(
     experiment: Object,
     tally: Tally,
     *,
-    trials: Mapping[str, Object],
+    trials: Trials,
     end: Verdict | None,
     now: datetime.datetime,
+    waiting: str = "",
 ) -> dict[str, Any]:
     """Return the status of an Experiment.
 
     Args:
         experiment: As it is stored.
         tally: Its trials.
-        trials: By name, those that the tally's best ones are among.
+        trials: Gives those that the tally's best ones are among.
         end: How it ends; None while it goes on.
         now: Aware.
+        waiting: What is missing of the template of its trials; empty: nothing.
     """
     made: dict[str, Any] = copied(experiment.get("status") or {})
     held = made.setdefault("conditions", [])
@@ -155,12 +160,12 @@ def of(
         return stamped(experiment, made, now)
     if end is not None:
         finish(made, end, now)
-    elif tally.digests:
+    elif len(tally) or waiting:
         put(
             held,
             kinds.RUNNING,
-            reason="ExperimentRunning",
-            message="Experiment is running",
+            reason=TEMPLATE_MISSING if waiting else "ExperimentRunning",
+            message=waiting or "Experiment is running",
             now=now,
         )
     return stamped(experiment, made, now)
@@ -200,15 +205,15 @@ def finish(status: dict[str, Any], end: Verdict, now: datetime.datetime) -> None
     status["completionTime"] = metadata.format_time(now)
 
 
-def _count(status: dict[str, Any], tally: Tally, trials: Mapping[str, Object]) -> None:
-    status["trials"] = len(tally.digests)
+def _count(status: dict[str, Any], tally: Tally, trials: Trials) -> None:
+    status["trials"] = len(tally)
     for counter, names, state in _COUNTERS:
-        found = tally.names.get(state, ())
+        found = tally.names(state)
         _set(status, counter, len(found))
         _set(status, names, list(found[-kinds.MAX_NAMES :]))
-    best = trials.get(tally.best[0]) if tally.best is not None else None
+    best = trials(tally.best[0]) if tally.best is not None else None
     _set(status, "currentOptimalTrial", optimum.optimal(best) if best is not None else None)
-    front = [trials[name] for name in tally.front if name in trials]
+    front = [trial for name in tally.front if (trial := trials(name)) is not None]
     _set(status, "optimalTrials", [optimum.optimal(each) for each in front])
 
 

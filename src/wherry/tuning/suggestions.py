@@ -5,7 +5,7 @@ killed at any time, and the next one makes those that are missing, under the sam
 """
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from wherry.objects import metadata
@@ -16,10 +16,16 @@ from wherry.tuning.algorithm import Answer, Proposal
 from wherry.tuning.status import Verdict
 from wherry.tuning.stopping import Rule
 
-KEPT: Final = 100
-"""So many of the latest proposals stay in the status when they have become trials."""
+KEPT: Final = 32
+"""So many of the latest proposals stay in the status when they have become trials.
+
+Each further proposal costs a write of all that is held: with a hundred that was a tenth of a trial.
+"""
+
+_READY: Final = "DeploymentReady"
 
 _Part = Mapping[str, Any]
+Made = Callable[[str], bool]
 
 
 def made_for(experiment: Object, requests: int) -> Object:
@@ -63,15 +69,15 @@ def wanted(suggestion: Object) -> int:
     return max(0, ((suggestion.get("spec") or {}).get("requests") or 0) - count(suggestion))
 
 
-def unmade(suggestion: Object, trials: Collection[str]) -> list[Object]:
+def unmade(suggestion: Object, is_made: Made) -> list[Object]:
     """Return the proposals of which there is no trial, in their order.
 
     Args:
         suggestion: With its status.
-        trials: Names of all trials that there are.
+        is_made: Tells whether there is a trial of a name.
     """
     held = (suggestion.get("status") or {}).get("suggestions") or ()
-    return [each for each in held if each.get("name") not in trials]
+    return [each for each in held if not is_made(str(each.get("name", "")))]
 
 
 def begun(suggestion: Object, now: datetime.datetime) -> dict[str, Any]:
@@ -81,11 +87,22 @@ def begun(suggestion: Object, now: datetime.datetime) -> dict[str, Any]:
     made.setdefault("startTime", metadata.format_time(now))
     for type_, reason, message in (
         (kinds.CREATED, "SuggestionCreated", "Suggestion is created"),
-        ("DeploymentReady", "DeploymentReady", "Deployment is ready"),
+        (_READY, _READY, "Deployment is ready"),
         (kinds.RUNNING, "SuggestionRunning", "Suggestion is running"),
     ):
         status.put(held, type_, reason=reason, message=message, now=now)
     return made
+
+
+def waiting(suggestion: Object, why: str, now: datetime.datetime) -> dict[str, Any]:
+    """Return the status of a Suggestion whose service cannot be asked yet."""
+    made: dict[str, Any] = copied(suggestion.get("status") or {})
+    held = made.setdefault("conditions", [])
+    made.setdefault("startTime", metadata.format_time(now))
+    message = "Suggestion is created"
+    status.put(held, kinds.CREATED, reason="SuggestionCreated", message=message, now=now)
+    status.put(held, _READY, status="False", reason="DeploymentNotReady", message=why, now=now)
+    return status.stamped(suggestion, made, now)
 
 
 def answered(
@@ -94,7 +111,7 @@ def answered(
     answer: Answer,
     *,
     rules: Sequence[Rule],
-    trials: Collection[str],
+    is_made: Made,
     now: datetime.datetime,
 ) -> dict[str, Any]:
     """Return the status of a Suggestion whose algorithm has answered.
@@ -104,7 +121,7 @@ def answered(
         suggestion: As it was when the algorithm was asked.
         answer: What it says.
         rules: When the trials of these proposals are stopped early.
-        trials: Names of all trials that there are.
+        is_made: Tells whether there is a trial of a name.
         now: Aware.
     """
     made = begun(suggestion, now)
@@ -113,7 +130,7 @@ def answered(
         _written(experiment, proposal, first + place, rules)
         for place, proposal in enumerate(answer.proposals)
     ]
-    made["suggestions"] = [*_kept(made.get("suggestions") or (), trials), *new]
+    made["suggestions"] = [*_kept(made.get("suggestions") or (), is_made), *new]
     made["suggestionCount"] = count(suggestion) + len(new)
     made["proposed"] = first + len(new)
     if answer.ended:
@@ -125,10 +142,12 @@ def answered(
     return status.stamped(suggestion, made, now)
 
 
-def _kept(held: Sequence[Object], trials: Collection[str]) -> Iterable[Object]:
+def _kept(held: Sequence[Object], is_made: Made) -> Iterable[Object]:
     last = len(held) - KEPT
     return [
-        each for place, each in enumerate(held) if place >= last or each.get("name") not in trials
+        each
+        for place, each in enumerate(held)
+        if place >= last or not is_made(str(each.get("name", "")))
     ]
 
 

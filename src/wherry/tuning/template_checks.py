@@ -6,6 +6,7 @@ Source: kubeflow/katib 0.19, ``pkg/webhook/v1beta1/experiment/validator`` (valid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
@@ -111,6 +112,9 @@ def check_run(template: _Part, run: Object, field: str) -> Iterator[Cause]:
     for name in ("apiVersion", "kind"):
         if not run.get(name):
             yield Cause(f"{field}.{name}", "must be given", _REQUIRED)
+    builtin = core.by_kind(str(run.get("apiVersion")), str(run.get("kind")))
+    if builtin is not None and (why := workloads.unfit(builtin)):
+        yield Cause(f"{field}.kind", why, _FORBIDDEN)
     fields = run.get("metadata") or {}
     for name in ("name", "namespace"):
         if fields.get(name):

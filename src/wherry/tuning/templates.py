@@ -31,6 +31,10 @@ class TemplateError(Exception):
     """A template cannot be used; the message says which part of it, and why."""
 
 
+class MissingTemplateError(TemplateError):
+    """A template is not there; it may come, or come back."""
+
+
 def source(template: _Part) -> _Part | None:
     """Return where a template is that stands in a ConfigMap; None where it stands in the experiment.
 

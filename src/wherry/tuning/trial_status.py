@@ -18,6 +18,10 @@ from wherry.tuning.status import Verdict
 
 LIVE_SECONDS: Final = 5.0
 """How often the observation of a trial that runs is written at most."""
+WAITING_SECONDS: Final = 2.0
+"""How old a trial is before it is worth saying that its work has not begun."""
+FIRST_SECONDS: Final = 1.0
+"""How long after its last change the status of a running trial gets its first observation."""
 
 _MESSAGE_LENGTH: Final = 4000
 
@@ -123,10 +127,20 @@ def _observe(made: dict[str, Any], observation: Object | None) -> None:
 def seconds_to_observation(trial: Object, now: datetime.datetime) -> float:
     """Return how long a running trial's status has to wait for its next observation; 0: not at all."""
     told: Mapping[str, Any] = trial.get("status") or {}
-    if "observation" not in told or not told.get("lastReconcileTime"):
+    if not told.get("lastReconcileTime"):
         return 0.0
     since = now - metadata.parse_time(str(told["lastReconcileTime"]))
-    return max(0.0, LIVE_SECONDS - since.total_seconds())
+    # Of a short trial the first one comes with its end.
+    wait = LIVE_SECONDS if "observation" in told else FIRST_SECONDS
+    return max(0.0, wait - since.total_seconds())
+
+
+def seconds_to_waiting(trial: Object, now: datetime.datetime) -> float:
+    """Return how long a trial whose work has not begun needs no status; 0: it does."""
+    if (trial.get("status") or {}).get("conditions"):
+        return 0.0
+    age = now - metadata.parse_time(str(trial["metadata"]["creationTimestamp"]))
+    return max(0.0, WAITING_SECONDS - age.total_seconds())
 
 
 def is_finished(trial: Object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from wherry.objects import metadata
 from wherry.objects.requests import Object
-from wherry.tuning import defaults, kinds, templates, workloads
+from wherry.tuning import checkpoints, defaults, kinds, templates, workloads
 
 FINALIZER: Final = "clean-metrics-in-db"
 """Holds a Trial's deletion until what it has reported is deleted."""
@@ -74,6 +74,9 @@ def _metadata(experiment: Object, proposal: _Part) -> Object:
         "ownerReferences": [metadata.owner_reference(experiment)],
         "finalizers": [FINALIZER],
     }
+    told = checkpoints.annotations(experiment)
     if proposal.get("resumes"):
-        made["annotations"] = {kinds.RESUMES: proposal["resumes"]}
+        told[kinds.RESUMES] = proposal["resumes"]
+    if told:
+        made["annotations"] = told
     return made

@@ -19,6 +19,7 @@ from wherry.tuning.algorithm import (
     Question,
     Search,
 )
+from wherry.tuning.retelling import Listener, Teller
 
 _PROPOSE = "propose"
 
@@ -32,21 +33,47 @@ class Asked:
     proposes: bool
 
 
-def propose(algorithm: str, question: Question) -> bytes:
-    """Return the line that asks for proposals."""
-    return _line({"algorithm": algorithm, "verb": _PROPOSE, "question": question})
+def propose(algorithm: str, question: Question, teller: Teller | None = None) -> bytes:
+    """Return the line that asks for proposals.
+
+    Args:
+        algorithm: Its name.
+        question: What it is asked.
+        teller: Knows what the worker was told before; None: nothing.
+    """
+    return _asking(algorithm, _PROPOSE, question, teller or Teller())
 
 
 def validate(algorithm: str, search: Search) -> bytes:
     """Return the line that asks what is wrong with a search."""
-    return _line({"algorithm": algorithm, "verb": "validate", "question": Question(search=search)})
+    return _asking(algorithm, "validate", Question(search=search), Teller())
 
 
-def asked(line: bytes) -> Asked:
-    """Return what a line asks."""
+def _asking(algorithm: str, verb: str, question: Question, teller: Teller) -> bytes:
+    asked = {
+        "search": question.search,
+        "trials": teller.told(question.search, question.trials),
+        "wanted": question.wanted,
+        "state": question.state,
+    }
+    return _line({"algorithm": algorithm, "verb": verb, "question": asked})
+
+
+def asked(line: bytes, listener: Listener | None = None) -> Asked:
+    """Return what a line asks.
+
+    Args:
+        line: As `propose` or `validate` made it.
+        listener: Has what was told before; None: nothing was.
+
+    Raises:
+        ForgottenError: the line builds on what the listener does not have.
+    """
     given = orjson.loads(line)
-    question = _question(given["question"])
-    return Asked(given["algorithm"], question, given["verb"] == _PROPOSE)
+    proposes = given["verb"] == _PROPOSE
+    # A check says nothing of trials, nor does it change what is known of them.
+    heard = (listener if proposes else None) or Listener()
+    return Asked(given["algorithm"], _question(given["question"], heard), proposes)
 
 
 def said(result: Answer | Sequence[Cause]) -> bytes:
@@ -54,6 +81,16 @@ def said(result: Answer | Sequence[Cause]) -> bytes:
     if isinstance(result, Answer):
         return _line({"answer": result})
     return _line({"causes": list(result)})
+
+
+def forgotten() -> bytes:
+    """Return the line that says that a question builds on what is not known here."""
+    return _line({"forgotten": True})
+
+
+def is_forgotten(line: bytes) -> bool:
+    """Return whether a line says so."""
+    return line == forgotten()
 
 
 def failed(message: str) -> bytes:
@@ -91,8 +128,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot travel to a search algorithm")
 
 
-def _question(given: dict[str, Any]) -> Question:
-    search, trials = _search(given.pop("search")), tuple(map(_trial, given.pop("trials")))
+def _question(given: dict[str, Any], listener: Listener) -> Question:
+    search, trials = _search(given.pop("search")), listener.trials(given.pop("trials"), _trial)
     return Question(search=search, trials=trials, **given)
 
 

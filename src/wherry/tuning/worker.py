@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from wherry.tuning import algorithms, wire
 from wherry.tuning.algorithm import Answer
+from wherry.tuning.retelling import ForgottenError, Listener
 
 _LONGEST_MESSAGE = 500
 
@@ -34,18 +35,21 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
         questions: Lines of `wire`.
         answers: Written to as soon as an answer is known.
     """
+    listener = Listener()
     for line in questions:
-        answers.write(_answered(line))
+        answers.write(_answered(line, listener))
         answers.flush()
 
 
-def _answered(line: bytes) -> bytes:
+def _answered(line: bytes, listener: Listener) -> bytes:
     try:
-        asked = wire.asked(line)
+        asked = wire.asked(line, listener)
         algorithm = algorithms.get(asked.algorithm)
         if asked.proposes:
             return wire.said(_bounded(algorithm.propose(asked.question), asked.question.wanted))
         return wire.said(algorithm.validate(asked.question.search))
+    except ForgottenError:
+        return wire.forgotten()
     # Whatever goes wrong in an algorithm is told to who asked; the next question is another.
     except Exception as error:  # noqa: BLE001 - as said
         return wire.failed(f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE])

@@ -14,16 +14,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.copies import copied
 from wherry.objects.requests import Object
+from wherry.objects.resources import Resource
 from wherry.tuning import kinds
 
 TRIAL_NAME: Final = "KATIB_TRIAL_NAME"
 """Variable of the primary container."""
 
+_WORK_GROUPS: Final = frozenset({"apps", "batch"})
 _MESSAGE_LENGTH: Final = 1000
 _USUAL: Final = re.compile(r'status\.conditions\.#\(type=="(\w+)"\)#\|#\(status=="True"\)#')
+_MOST_WILDCARDS: Final = 2
+"""In an expression: the time to find nothing is multiplied by a text's length with each more."""
 _SYNTAX: Final = ("Unbalanced", "Invalid query", "Unknown modifier", "Queries")
 
 _Part = Mapping[str, Any]
@@ -111,6 +116,21 @@ def known(api_version: str, kind: str) -> Known | None:
     return _KNOWN.get((group, kind))
 
 
+def unfit(resource: Resource) -> str:
+    """Return why no trial may run a kind; empty: it may.
+
+    Trials are made with the rights of the controllers, whoever asks for them: what gives rights, or
+    concerns others, is not for them.
+    """
+    if not resource.namespaced:
+        return f"{resource.kind} is in no namespace"
+    builtin = core.by_kind(resource.api_version, resource.kind) is not None
+    if builtin and resource.group not in _WORK_GROUPS and resource != core.PODS:
+        told = f"{resource.api_version} {resource.kind}"
+        return f"{told} is no work: want a kind of batch/v1 or apps/v1, a Pod, or a custom kind"
+    return ""
+
+
 def primary_container(obj: Object) -> str:
     """Return the container whose metrics count where nobody says so: the first of the first pod."""
     for template in pod_templates(obj):
@@ -146,25 +166,35 @@ def made_ready(trial: Object, run: Object) -> Object:
         run: ``spec.runSpec``.
     """
     made = copied(run)
-    name = metadata.name(trial)
+    fields = made.setdefault("metadata", {})
+    fields |= {"name": metadata.name(trial), "namespace": metadata.namespace(trial)}
+    label(trial, made)
+    fields["ownerReferences"] = [metadata.owner_reference(trial)]
+    for template in pod_templates(made):
+        label(trial, template)
+        tell(trial, template)
+    if made.get("kind") == "TrainJob":
+        _tell_trainer(made, metadata.name(trial))
+    return made
+
+
+def label(trial: Object, obj: Object) -> None:
+    """Give what a trial runs its labels, in place."""
     # Labels that people give an experiment go along, so that they find all that belongs to it.
     inherited = {k: v for k, v in metadata.labels(trial).items() if k != kinds.INDEX_LABEL}
-    fields = made.setdefault("metadata", {})
-    fields |= {"name": name, "namespace": metadata.namespace(trial)}
-    fields["labels"] = {**(fields.get("labels") or {}), **inherited, kinds.TRIAL_LABEL: name}
-    fields["ownerReferences"] = [metadata.owner_reference(trial)]
+    fields = obj.setdefault("metadata", {})
+    own = fields.get("labels") or {}
+    fields["labels"] = {**own, **inherited, kinds.TRIAL_LABEL: metadata.name(trial)}
+
+
+def tell(trial: Object, pod: Object) -> None:
+    """Tell the primary container of a pod, or of its template, whose it is, in place."""
     main = str(trial["spec"].get("primaryContainerName") or "")
-    for template in pod_templates(made):
-        own = template.setdefault("metadata", {})
-        own["labels"] = {**(own.get("labels") or {}), **inherited, kinds.TRIAL_LABEL: name}
-        for container in template["spec"]["containers"]:
-            # So that a trial that fails can say what its program said last.
-            container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
-            if container.get("name") == main:
-                _tell(container, name)
-    if made.get("kind") == "TrainJob":
-        _tell_trainer(made, name)
-    return made
+    for container in pod["spec"]["containers"]:
+        # So that a trial that fails can say what its program said last.
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+        if container.get("name") == main:
+            _tell(container, metadata.name(trial))
 
 
 def _tell(container: Object, trial: str) -> None:
@@ -217,6 +247,8 @@ def _condition(run: Object, type_: str) -> _Part | None:
 
 def query(obj: Object, expression: str) -> Any:
     """Return what a GJSON expression finds; None where it finds nothing."""
+    if expression.count("*") > _MOST_WILDCARDS:
+        return None  # as below
     try:
         return _gjson().get(obj, expression, quiet=True)
     except (re.error, ValueError, IndexError):
@@ -225,6 +257,8 @@ def query(obj: Object, expression: str) -> Any:
 
 def syntax_problem(expression: str) -> str:
     """Return what is wrong with a GJSON expression; empty: nothing."""
+    if expression.count("*") > _MOST_WILDCARDS:
+        return f"it may have {_MOST_WILDCARDS} wildcards (*), not more"
     gjson = _gjson()
     try:
         gjson.get({}, expression)

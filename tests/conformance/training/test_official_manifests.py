@@ -167,7 +167,7 @@ async def test_the_manifest_is_taken_and_comes_to_its_end(world, project, name):
             obj = await world.client.get(resource, metadata.name(made), namespace)
             return any(conditions.is_true(obj, type_) for type_ in ("Succeeded", "Complete"))
 
-        await world.until(ended, f"{made['kind']} {metadata.name(made)} succeeded", 20)
+        await world.until(ended, f"{made['kind']} {metadata.name(made)} succeeded", 60)
 
 
 @pytest.mark.parametrize("project", list(CHECKOUTS))

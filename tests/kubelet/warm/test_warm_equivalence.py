@@ -53,6 +53,7 @@ def _programs() -> list[dict[str, Any]]:
         "command",
         "exit-7",
         "traceback",
+        "names-at-the-end",
         "interrupt",
         "signal-term",
         "syntax-error",

@@ -115,16 +115,17 @@ def _warn_template(obj: Object) -> list[str]:
     return warnings.of(obj.get("template") or {}, "template.")
 
 
+RULES = Rules(
+    on_default=_default,
+    on_create=_create,
+    on_update=_update,
+    on_validate=_validate,
+    on_warn=warnings.of,
+    on_grace=_grace,
+    fields=_fields,
+)
 STRATEGIES = {
-    "pods": Rules(
-        on_default=_default,
-        on_create=_create,
-        on_update=_update,
-        on_validate=_validate,
-        on_warn=warnings.of,
-        on_grace=_grace,
-        fields=_fields,
-    ),
+    "pods": RULES,
     "podtemplates": Rules(
         on_default=_default_template, on_validate=_validate_template, on_warn=_warn_template
     ),

@@ -13,7 +13,9 @@ what several ranks do, as with MPI, ``rank`` as well:
 - ``error``: ``{"type", "message", "traceback"}``, of what the code raised.
 """
 
+import atexit
 import base64
+import contextlib
 import json
 import math
 import os
@@ -38,12 +40,17 @@ _MOST_ERROR_CHARACTERS = 60000
 _PART = 3000
 """Characters of a piece: whole lines below 4096 bytes are never torn apart by other processes."""
 _LOCK = threading.Lock()
+_STATUS_SECONDS = 5.0
+"""How long writing a TrainJob's status may take, and how long it rests in between."""
+_MOST_METRICS, _LONGEST_METRIC = 256, 64
+_RANKS = ("RANK", "LOCAL_RANK", "JOB_COMPLETION_INDEX")
 
 
 def report(**values: Any) -> None:
     """Tell how the training is going; the values are shown, and kept in the log.
 
     With ``step`` and ``steps`` (or ``epoch`` and ``epochs``), whoever follows sees how far it is.
+    Within a TrainJob, what the first rank tells is also written into the job's status.
 
     Args:
         **values: Numbers, texts and truth values by name, such as ``step=3, loss=0.25``; scalars of
@@ -52,7 +59,117 @@ def report(**values: Any) -> None:
     Raises:
         TypeError: a value is none of these.
     """
-    _say("report", {name: _plain(name, value) for name, value in values.items()})
+    plain = {name: _plain(name, value) for name, value in values.items()}
+    _say("report", plain)
+    if _STATUS.is_wanted():
+        _STATUS.tell(plain)
+
+
+class _Status:
+    """Writes what is reported into the status of the TrainJob that this pod is of, now and then.
+
+    The training does not wait for it, and does not fail where nobody answers.
+    """
+
+    def __init__(self) -> None:
+        self._latest: Any = None
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._thread: Any = None
+        self._began: Any = None
+        self._complained = False
+
+    @staticmethod
+    def is_wanted() -> bool:
+        """Return whether there is such a job, and this is its first rank."""
+        rank = _mpi_rank()
+        ranks = [os.environ.get(name, "0") for name in _RANKS] if rank is None else [str(rank)]
+        return "KUBEFLOW_TRAINER_SERVER_URL" in os.environ and set(ranks) == {"0"}
+
+    def tell(self, values: "dict[str, Any]") -> None:
+        """Have the values written soon, unless later ones take their place."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+            atexit.register(self._end)
+        told = {**self._progress(values), "metrics": _metrics(values)}
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with _LOCK:
+            self._latest = {**told, "lastUpdatedTime": when}
+        self._news.set()
+
+    def _progress(self, values: "dict[str, Any]") -> "dict[str, int]":
+        for counter, total in (("step", "steps"), ("epoch", "epochs")):
+            done, end = values.get(counter), values.get(total)
+            if isinstance(done, (int, float)) and isinstance(end, (int, float)) and end > 0:
+                break
+        else:
+            return {}
+        done, now = min(max(done, 0), end), time.monotonic()
+        if self._began is None:
+            self._began = done, now
+        progress = {"progressPercentage": int(100 * done / end)}
+        first, since = self._began
+        if done > first:
+            left = (now - since) / (done - first) * (end - done)
+            progress["estimatedRemainingSeconds"] = round(left)
+        return progress
+
+    def _run(self) -> None:
+        over = False
+        while not over:
+            self._news.wait()
+            self._news.clear()
+            over = self._over.is_set()
+            with _LOCK:
+                latest, self._latest = self._latest, None
+            if latest is not None:
+                self._complain(_send(latest))
+            self._over.wait(_STATUS_SECONDS)
+
+    def _complain(self, problem: str) -> None:
+        # Once: it is asked every few seconds.
+        if problem and not self._complained:
+            self._complained = True
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"the status of the TrainJob is not written: {problem}\n")
+
+    def _end(self) -> None:
+        self._over.set()
+        self._news.set()
+        self._thread.join(_STATUS_SECONDS)
+
+
+_STATUS = _Status()
+
+
+def _metrics(values: "dict[str, Any]") -> "list[dict[str, str]]":
+    told = {name[:_LONGEST_METRIC]: str(value)[:_LONGEST_METRIC] for name, value in values.items()}
+    return [{"name": name, "value": told[name]} for name in told if told[name]][:_MOST_METRICS]
+
+
+def _send(status: "dict[str, Any]") -> str:
+    """Send it; return what went wrong."""
+    # Only who is in a TrainJob pays for these.
+    request: Any = import_module("urllib.request")
+    ssl: Any = import_module("ssl")
+    try:
+        token = (
+            Path(os.environ["KUBEFLOW_TRAINER_SERVER_TOKEN"]).read_text(encoding="utf-8").strip()
+        )
+        asked = request.Request(
+            os.environ["KUBEFLOW_TRAINER_SERVER_URL"],
+            data=json.dumps({"trainerStatus": status}).encode(),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        trusted = ssl.create_default_context(cafile=os.environ["KUBEFLOW_TRAINER_SERVER_CA_CERT"])
+        opener = request.build_opener(
+            request.ProxyHandler({}), request.HTTPSHandler(context=trusted)
+        )
+        opener.open(asked, timeout=_STATUS_SECONDS).close()
+    except (OSError, KeyError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.kubelet import images
-from wherry.kubelet.environments import catalogue, interpreters, kinds, recipe
+from wherry.kubelet.environments import catalogue, interpreters, kinds, recipe, requirements
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 
@@ -44,14 +44,16 @@ class Choice:
         """Whether the warning is of more than the interpreter's version."""
         return self.entry is not None and self.entry.name != "python"
 
-    def layered(self, lines: tuple[str, ...]) -> "Choice":
-        """Return the same with packages on top."""
+    def layered(
+        self, lines: tuple[str, ...], indexes: requirements.Indexes | None = None
+    ) -> "Choice":
+        """Return the same with packages on top, from other indexes where some are named."""
         if not lines:
             return self
         return dataclasses.replace(
             self,
-            recipe=self.recipe.layered(lines),
-            fallback=self.fallback.layered(lines) if self.fallback is not None else None,
+            recipe=self.recipe.layered(lines, indexes),
+            fallback=self.fallback.layered(lines, indexes) if self.fallback is not None else None,
         )
 
 

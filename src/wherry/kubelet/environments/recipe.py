@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from wherry.kubelet.environments import kinds, requirements
 from wherry.kubelet.environments.interpreters import Interpreter
+from wherry.kubelet.environments.requirements import Indexes
 
 _FORMAT = 2
 """Raised when builds of the same content come out differently, so that old ones are not used."""
@@ -79,14 +80,20 @@ class Recipe:
         """Whether the lock is a `pylock.toml`, which names its version at the top."""
         return "lock-version" in self.lock
 
-    def layered(self, lines: tuple[str, ...]) -> "Recipe":
-        """Return what has packages on top of this."""
+    def layered(self, lines: tuple[str, ...], indexes: Indexes | None = None) -> "Recipe":
+        """Return what has packages on top of this, from other indexes where some are named."""
+        found = indexes or Indexes()
+        sources = dataclasses.replace(
+            self.sources,
+            index=found.default or self.sources.index,
+            extra_indexes=(*found.extra, *self.sources.extra_indexes),
+        )
         return Recipe(
             self.interpreter,
             lines,
             self.files,
             constraints=self.constraints,
-            sources=self.sources,
+            sources=sources,
             base=self,
         )
 

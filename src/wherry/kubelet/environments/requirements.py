@@ -1,10 +1,12 @@
 """Requirement lines: which are allowed, how a pod's annotation lists them, and what may be shown. Pure.
 
 What a pod asks for comes from whoever may create pods, so it is held to a stricter form than an
-Environment's own list: names and addresses, no paths of this machine and no options.
+Environment's own list: names and addresses, no paths of this machine, and no options but those that say
+where packages come from.
 """
 
 import re
+from dataclasses import dataclass
 
 ANNOTATION = "wherry.dev/requirements"
 """Of a pod: packages on top of its images' environments; with ``.<container>`` for one container."""
@@ -21,8 +23,25 @@ _COMMA = re.compile(r",(?![^\[\]]*\])(?=\s*[A-Za-z])")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+_INDEX = re.compile(r"--(?P<option>index-url|extra-index-url) (?P<url>https?://[^\s,]+)")
+_PYPI = "https://pypi.org/simple"
+
+
 class RequirementError(Exception):
     """A line is no requirement; the message says which, and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Where the packages of an annotation come from.
+
+    Attributes:
+        default: Instead of the node's own default; empty: that one.
+        extra: Looked into first, in this order.
+    """
+
+    default: str = ""
+    extra: tuple[str, ...] = ()
 
 
 def of_annotation(text: str) -> tuple[str, ...]:
@@ -33,6 +52,8 @@ def of_annotation(text: str) -> tuple[str, ...]:
     """
     lines: set[str] = set()
     for line in text.splitlines():
+        if _INDEX.fullmatch(line.strip()):
+            continue
         pieces = [line] if " @ " in line else _COMMA.split(line)
         lines |= {piece.strip() for piece in pieces if piece.strip()}
     if len(lines) > _MOST:
@@ -44,6 +65,18 @@ def of_annotation(text: str) -> tuple[str, ...]:
                 "such as numpy>=2 or name @ https://…, one a line or parted by commas"
             )
     return tuple(sorted(lines))
+
+
+def indexes(text: str) -> Indexes:
+    """Return what an annotation says of indexes: lines with ``--index-url`` and ``--extra-index-url``.
+
+    PyPI itself is what the node's default stands for: where that is a mirror, the mirror is asked.
+    """
+    found = [match for line in text.splitlines() if (match := _INDEX.fullmatch(line.strip()))]
+    named = [(match["option"], match["url"]) for match in found]
+    named = [(option, url) for option, url in named if url.rstrip("/") != _PYPI]
+    default = next((url for option, url in named if option == "index-url"), "")
+    return Indexes(default, tuple(url for option, url in named if option == "extra-index-url"))
 
 
 def check(lines: tuple[str, ...], place: str) -> None:

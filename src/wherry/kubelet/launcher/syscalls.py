@@ -139,6 +139,11 @@ def set_process_name(name: bytes) -> None:
     _checked(_libc.prctl(PR_SET_NAME, ctypes.c_char_p(name), zero, zero, zero))
 
 
+def keep(value: object) -> None:
+    """Never let go of a value, though nothing in the interpreter names it."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+
+
 def write_memory(address: int, data: bytes) -> None:
     """Overwrite this process's own memory, which must be mapped and writable there."""
     ctypes.memmove(address, data, len(data))

@@ -200,7 +200,8 @@ class ProcessRuntime:
     def _chosen(self, request: ImageRequest, environments: Iterable[Object]) -> choosing.Choice:
         try:
             choice = choosing.choose(request.name, environments, among=self._installed())
-            return choice.layered(requirements.of_annotation(request.requirements))
+            lines = requirements.of_annotation(request.requirements)
+            return choice.layered(lines, requirements.indexes(request.requirements))
         except choosing.UnknownImageError as error:
             raise NotCoveredError(str(error)) from error
         except (

@@ -26,10 +26,11 @@ del _fresh["sys"]
 _known = set(sys.modules)
 sys.path.insert(0, sys.argv[1])
 from wherry.kubelet.warm import server
-_call, _arguments = server.serve(_fresh, _known, sys.argv[2])
+_program = [*server.serve(_fresh, _known, sys.argv[2])]
 del server
-_call(*_arguments)
+_program.pop(0)(*_program.pop())
 """
+# The names here outlive the program: they must not hold what is its own.
 
 
 def compiled() -> bytes:

@@ -35,6 +35,9 @@ def serve(fresh: dict[str, Any], known: set[str], order: str) -> program.Program
     """
     wanted = json.loads(order)
     control = socket.socket(fileno=wanted["control"])
+    # After an uncaught exception the interpreter takes ``__file__`` out of the names it has begun with, and counts on
+    # ``sys.modules`` for their being there still; a program has others.
+    syscalls.keep(vars(sys.modules["__main__"]))
     _leave_no_trace(known)
     try:
         _check_frames()

@@ -56,6 +56,7 @@ class Frame:
 Run = Callable[[Frame], Any]
 Structs = Mapping[str, frozenset[str] | None]
 NO_STRUCTS: Final[Structs] = {}
+NO_FUNCTIONS: Final[library.Functions] = {}
 
 _ESCAPED: Final = re.compile(r"__(underscores|dot|dash|slash)__")
 _MARKS: Final = {"underscores": "__", "dot": ".", "dash": "-", "slash": "/"}
@@ -80,10 +81,17 @@ class Compiler:
         variables: The names it may use; each has the place of its position.
         structs: The types that it may make objects of, by the first part of their names; with the fields
             that these have, or None where they may have any.
+        functions: What it may call besides the library's, by name and number of arguments.
     """
 
-    def __init__(self, variables: Iterable[str], structs: Structs = NO_STRUCTS) -> None:
+    def __init__(
+        self,
+        variables: Iterable[str],
+        structs: Structs = NO_STRUCTS,
+        functions: library.Functions = NO_FUNCTIONS,
+    ) -> None:
         self._structs = structs
+        self._functions = functions
         self._scope = {name: place for place, name in enumerate(variables)}
         self.size = len(self._scope)
 
@@ -202,9 +210,10 @@ class Compiler:
         return self._method(name, target, args)
 
     def _function(self, name: str, args: Sequence[Node]) -> Run:
-        function = library.FUNCTIONS.get(name, {}).get(len(args))
+        overloads = self._functions.get(name) or library.FUNCTIONS.get(name, {})
+        function = overloads.get(len(args))
         if function is None:
-            known = name in library.FUNCTIONS or name in library.METHODS
+            known = overloads or name in library.METHODS
             raise CelSyntaxError(
                 f"found no matching overload for '{name}' with {len(args)} arguments"
                 if known

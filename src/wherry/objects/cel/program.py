@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wherry.objects.cel import compiling, syntax
+from wherry.objects.cel.library import Functions
 from wherry.objects.cel.values import CelError
 
 
@@ -20,6 +21,7 @@ class Program:
         text: str,
         variables: Sequence[str],
         structs: compiling.Structs = compiling.NO_STRUCTS,
+        functions: Functions = compiling.NO_FUNCTIONS,
     ) -> None:
         """Compile an expression.
 
@@ -27,12 +29,13 @@ class Program:
             text: The expression.
             variables: The names it may use.
             structs: The types that it may make objects of; see `compiling.Compiler`.
+            functions: What it may call besides the library's; see `compiling.Compiler`.
 
         Raises:
             CelSyntaxError: It is no expression, or uses what there is not.
         """
         self.text = text
-        compiler = compiling.Compiler(variables, structs)
+        compiler = compiling.Compiler(variables, structs, functions)
         try:
             self.node = syntax.parse(text)
             self._run = compiler.compile(self.node)

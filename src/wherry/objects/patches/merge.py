@@ -9,7 +9,7 @@ from wherry.objects.schemas.node import refuse_deep
 
 
 def merge_patch(obj: Object, patch: Any) -> Object:
-    """Return ``obj`` with a merge patch done.
+    """Return ``obj`` with a merge patch done. What the patch does not touch is shared with ``obj``.
 
     Args:
         obj: The object; not changed.
@@ -21,12 +21,11 @@ def merge_patch(obj: Object, patch: Any) -> Object:
     if not isinstance(patch, dict):
         raise errors.BadRequestError("a merge patch must be an object")
     refuse_deep(patch)
-    return _merge(copied(obj), patch)
+    return _merge(obj, patch)
 
 
 def _merge(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
-    """Merge into ``target``, which is the caller's own."""
-    merged: dict[str, Any] = target if isinstance(target, dict) else {}
+    merged: dict[str, Any] = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)

@@ -4,7 +4,7 @@ Wording and reasons are those of kube-apiserver's validation of custom resources
 `MAX_CAUSES` causes are given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -35,10 +35,16 @@ class Checker:
         causes: What is wrong so far.
     """
 
-    __slots__ = ("causes",)
+    __slots__ = ("_apart", "causes")
 
-    def __init__(self) -> None:
+    def __init__(self, apart: Collection[str] = ()) -> None:
+        """Begin without any.
+
+        Args:
+            apart: Fields at the top that are left out.
+        """
         self.causes: list[Cause] = []
+        self._apart = apart
 
     def run(self, node: Node, value: Any, path: Path = (), depth: int = 0) -> None:
         """Check a value and all below it.
@@ -79,6 +85,8 @@ class Checker:
                 self.causes.append(Cause(where, "Required value", "FieldValueRequired"))
         known, additional = node.properties, node.additional
         for key, item in value.items():
+            if depth == 0 and key in self._apart:
+                continue
             child = known.get(key) or additional
             if child is not None and child.needs_check:
                 self.run(child, item, (path, key), depth + 1)

@@ -1,6 +1,6 @@
 """The interface to a compiled schema: decode, default, check, in this order."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from wherry.objects.errors import Cause
@@ -96,18 +96,19 @@ class Schema:
         if self.root.needs_default:
             defaulting.apply(self.root, obj)
 
-    def check(self, obj: Any, *, path: str = "") -> list[Cause]:
+    def check(self, obj: Any, *, path: str = "", apart: Collection[str] = ()) -> list[Cause]:
         """Return what is wrong with a decoded object, at most about 100 causes; empty if nothing is.
 
         Args:
             obj: The object, or a part of one.
             path: Where the part stands, e.g. ``spec.template``; empty for a whole object.
+            apart: Fields at its top that are left out.
 
         Raises:
             BadRequestError: the object nests too deep.
         """
         if not self.root.needs_check:
             return []
-        checker = Checker()
+        checker = Checker(apart)
         checker.run(self.root, obj, ((), path) if path else ())
         return checker.causes

@@ -25,8 +25,8 @@ AT_STARTUP, WHEN_READY = "AtStartup", "WaitForWorkersReady"
 WRITTEN_AS: Final = "wherry.dev/written-as"
 """Annotation of jobs: the apiVersion that they were written in."""
 
-# A launcher must not take hold of the devices that its workers compute on.
-_NO_DEVICES = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
+_ROLE: Final = "mpi-job-role"
+"""Label of pods, of mpi-operator when it served this version; experiments know a launcher by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class MPI(Framework):
         reached = self._main(replica.job, WORKER)
         chosen = {parts.CONTAINER: reached} if reached else {}
         open_mpi = {**parts.open_mpi(), **parts.interfaces(container)}
-        return {**open_mpi, **parts.hydra(), **parts.intel(), **chosen, **_NO_DEVICES}
+        devices = {} if _computes(replica.job) else parts.NO_DEVICES
+        return {**open_mpi, **parts.hydra(), **parts.intel(), **chosen, **devices}
 
     def _main(self, job: Job, type_: str) -> str:
         """Return the name of the container that does MPI's work; empty of a type that is not there."""
@@ -117,6 +118,7 @@ class MPI(Framework):
 
     def finish_pod(self, replica: Replica, pod: Object) -> None:
         """Give a launcher the host list; have a worker without a command wait."""
+        pod["metadata"]["labels"][_ROLE] = replica.type.lower()
         spec = pod["spec"]
         main = self._main(replica.job, replica.type)
         own = next(each for each in spec["containers"] if each["name"] == main)
@@ -134,14 +136,25 @@ class MPI(Framework):
         return ready and bool(counts[LAUNCHER].running)
 
 
+def _computes(job: Job) -> bool:
+    """Return whether the launcher is given GPUs: then it computes, too."""
+    return any(
+        "gpu" in name
+        for replica in job.of(LAUNCHER)
+        for container in replica.spec.template["spec"]["containers"]
+        for name in (container.get("resources") or {}).get("limits") or ()
+    )
+
+
 def _cluster(job: Job) -> parts.Cluster:
     workers = [replica.name for replica in job.of(WORKER)]
     launcher = [replica.name for replica in job.of(LAUNCHER)]
+    hosts = [*launcher, *workers] if _computes(job) else workers
     return parts.Cluster(
         owner=job.obj,
         account=f"{job.name}-launcher",
         config=f"{job.name}-config",
         # Without workers the launcher does the work.
-        hosts=dict.fromkeys(workers or launcher, job.spec.slots_per_worker or 1),
+        hosts=dict.fromkeys(hosts or launcher, job.spec.slots_per_worker or 1),
         pods=workers,
     )

@@ -108,7 +108,9 @@ def worker(replica: Replica) -> Object:
     spec["restartPolicy"] = replica.spec.restart_policy
     parts.wait(spec["containers"][0])
     made = head(job, core.PODS, replica.name, template["metadata"]["labels"])
-    made["metadata"]["labels"][build.REPLICA_INDEX] = str(replica.index)
+    # A launcher that is a rank is the first one.
+    index = replica.index + (1 if job.spec.run_launcher_as_worker else 0)
+    made["metadata"]["labels"][build.REPLICA_INDEX] = str(index)
     made["metadata"]["annotations"] = template["metadata"]["annotations"]
     return {**made, "spec": spec}
 
@@ -121,6 +123,8 @@ def launcher(job: Job) -> Object:
     spec["hostname"], spec["subdomain"] = launcher_name(job), job.name
     spec["restartPolicy"] = replica.spec.restart_policy
     spec.setdefault("serviceAccountName", cluster(job).account)
+    if job.spec.run_launcher_as_worker:
+        template["metadata"]["labels"][build.REPLICA_INDEX] = "0"
     policy = job.policy
     limits = {
         "backoffLimit": policy.backoff_limit,
@@ -136,6 +140,8 @@ def _template(replica: Replica, *, role: str) -> Object:
     template = copied(replica.spec.template)
     meta = template.get("metadata") or {}
     spec = template.setdefault("spec", {})
+    if spec.get("hostNetwork"):
+        spec["dnsPolicy"] = "ClusterFirstWithHostNet"
     container = spec["containers"][0]
     parts.mount(cluster(job), spec, container)
     # ssh takes no key that others may read.
@@ -145,6 +151,8 @@ def _template(replica: Replica, *, role: str) -> Object:
     if role == "launcher":
         flavour, slots = job.spec.mpi_implementation, job.spec.slots_per_worker
         variables |= parts.variables(flavour, slots, container)
+        if not job.spec.run_launcher_as_worker:
+            variables |= parts.NO_DEVICES
         workers = job.replicas.get(mpi.WORKER)
         if workers is not None:
             variables[parts.CONTAINER] = workers.template["spec"]["containers"][0]["name"]

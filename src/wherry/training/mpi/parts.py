@@ -40,6 +40,8 @@ container does not hear that it is to end."""
 _AS_ROOT: Final = {
     f"{who}_ALLOW_RUN_AS_ROOT{sure}": "1" for who in ("OMPI", "PRTE") for sure in ("", "_CONFIRM")
 }
+NO_DEVICES: Final = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
+"""Variables of launchers that only launch: they must not take hold of what their workers compute on."""
 _INTERFACES: Final = "btl_tcp_if_"
 _PATIENCE: Final = "-o ConnectionAttempts=10"
 _PROBES: Final = ("readinessProbe", "livenessProbe", "startupProbe")

@@ -36,7 +36,17 @@ KINDS: Final[tuple[Kind, ...]] = (
     _runtime(kinds.CLUSTER_RUNTIMES),
 )
 _VERBS: Final = ["create", "delete", "get", "list", "patch", "update", "watch"]
-RULES: Final[tuple[Object, ...]] = tuple(
-    {"apiGroups": [resource.group], "resources": [resource.plural], "verbs": _VERBS}
-    for resource in (sets.JOB_SETS, POD_GROUPS, VOLCANO_POD_GROUPS)
+RULES: Final[tuple[Object, ...]] = (
+    *(
+        {"apiGroups": [resource.group], "resources": [resource.plural], "verbs": _VERBS}
+        for resource in (sets.JOB_SETS, POD_GROUPS, VOLCANO_POD_GROUPS)
+    ),
+    # The address that jobs send their state to, and whose the tokens are that they show.
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "get"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _VERBS},
+    {
+        "apiGroups": ["authentication.k8s.io"],
+        "resources": ["tokenreviews"],
+        "verbs": ["create"],
+    },
 )

@@ -22,10 +22,12 @@ from wherry.training.trainer import (
     groups,
     kinds,
     policies,
+    reporting,
     status,
     train_job,
 )
 from wherry.training.trainer.draft import Draft
+from wherry.training.trainer.endpoint import Endpoint
 from wherry.training.trainer.policy import Policy
 from wherry.training.trainer.train_job import TrainJob
 
@@ -36,11 +38,17 @@ _REFUSED_SECONDS: Final = 5.0
 class TrainJobReconciler:
     """Takes TrainJobs a step nearer to their end."""
 
-    def __init__(self, manager: Manager) -> None:
-        """Take what it works with: client, caches, clock and recorder of a manager."""
+    def __init__(self, manager: Manager, endpoint: Endpoint) -> None:
+        """Take what it works with: client, caches, clock and recorder of a manager.
+
+        Args:
+            manager: Whose.
+            endpoint: Where jobs send their state.
+        """
         self._client = manager.client
         self._clock = manager.clock
         self._recorder = manager.recorder("trainjob-controller")
+        self._endpoint = endpoint
         self.jobs = manager.cache(kinds.TRAIN_JOBS)
         self.jobs.add_index(_BY_RUNTIME, _runtime_of)
         self._sets = manager.cache(sets.JOB_SETS)
@@ -122,6 +130,12 @@ class TrainJobReconciler:
             await self._fail(job, reason, _text(causes))
             return None
         build.finish(policy, draft)
+        # Pods that are there in name cannot be given another volume.
+        if self._endpoint.is_served if there is None else reporting.is_told(there):
+            reporting.tell(draft)
+        if there is None and self._endpoint.is_served:
+            authority = reporting.config_map(job, (await self._endpoint.pair()).certificate)
+            await apply.create_if_absent(self._client, None, core.CONFIG_MAPS, authority)
         await self._make(policy, draft)
         return ""
 
@@ -193,9 +207,14 @@ def _key(kind: str, runtime: Object) -> str:
     return f"{kind}/{metadata.namespace(runtime)}/{metadata.name(runtime)}"
 
 
-def controller(manager: Manager) -> Controller:
-    """Return the TrainJob controller."""
-    reconciler = TrainJobReconciler(manager)
+def controller(manager: Manager, endpoint: Endpoint) -> Controller:
+    """Return the TrainJob controller.
+
+    Args:
+        manager: Whose.
+        endpoint: Where jobs send their state.
+    """
+    reconciler = TrainJobReconciler(manager, endpoint)
     return Controller(
         name="trainjob",
         resource=kinds.TRAIN_JOBS,

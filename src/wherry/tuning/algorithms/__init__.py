@@ -33,14 +33,19 @@ ALL: tuple[Algorithm, ...] = (
 )
 
 
+def find(name: str) -> Algorithm | None:
+    """Return the algorithm of that name; None: it is none of ours."""
+    return next((each for each in ALL if each.name == name), None)
+
+
 def get(name: str) -> Algorithm:
     """Return the algorithm of that name.
 
     Raises:
         LookupError: there is none; the message names those that are.
     """
-    for algorithm in ALL:
-        if algorithm.name == name:
-            return algorithm
+    found = find(name)
+    if found is not None:
+        return found
     known = ", ".join(sorted(one.name for one in ALL))
     raise LookupError(f"no search algorithm {name!r}; known: {known}")

@@ -19,7 +19,7 @@ _OPTIONS = (
     Option(name="sigma", default="0", least=0, most=10),
     options.RANDOM_STATE,
 )
-_SIGMA = 1 / 5
+_SIGMA = 1 / 6
 """As part of the range; what ``sigma`` 0 stands for."""
 _GENERATION = "wherry.dev/generation"
 _ANEW = 0.3

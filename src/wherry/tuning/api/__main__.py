@@ -10,8 +10,8 @@ import os
 import sys
 import threading
 
+from wherry.metadata.errors import DatabaseError
 from wherry.tuning.api import serving
-from wherry.tuning.observations.database import DatabaseError
 
 _END_SECONDS = 2.0
 

@@ -5,18 +5,19 @@ from typing import Any
 
 import grpc
 
-from wherry.objects.errors import Cause
+from wherry.metadata.errors import DatabaseError
 from wherry.tuning import algorithms, stoppers
 from wherry.tuning.algorithm import Algorithm, PastTrial
-from wherry.tuning.api import messages, translating
+from wherry.tuning.api import messages, translating, wording
 from wherry.tuning.observations import record
-from wherry.tuning.observations.database import Database, DatabaseError
+from wherry.tuning.observations.database import Database
 from wherry.tuning.observations.record import Owner, Record
 from wherry.tuning.observations.summary import number
 from wherry.tuning.stopping import Stopper
 
 _NOW_SERVING = 1
 _STOPPER = "medianstop"
+_CREATED = messages.number("TrialStatus.TrialConditionType", "CREATED")
 
 Told = Callable[[str], None]
 """Is called with a trial's name."""
@@ -110,7 +111,7 @@ class Suggestion:
             causes = algorithm.validate(asked.search)
             if not causes:
                 raise
-        _refuse(context, causes)
+        _fail(context, wording.details(algorithm.name, asked.search.settings, causes))
         return messages.new("GetSuggestionsReply")
 
     def ValidateAlgorithmSettings(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
@@ -118,9 +119,10 @@ class Suggestion:
         name = request.experiment.spec.algorithm.algorithm_name
         algorithm = _algorithm(name or self._default, context)
         if algorithm is not None:
-            causes = algorithm.validate(translating.search(request.experiment))
+            search = translating.search(request.experiment)
+            causes = algorithm.validate(search)
             if causes:
-                _refuse(context, causes)
+                _fail(context, wording.details(algorithm.name, search.settings, causes))
         return messages.new("ValidateAlgorithmSettingsReply")
 
 
@@ -142,9 +144,10 @@ class EarlyStopping:
         given = request.early_stopping
         stopper = _stopper(given.algorithm_name, context)
         if stopper is not None:
-            causes = stopper.validate({each.name: each.value for each in given.algorithm_settings})
+            settings = {each.name: each.value for each in given.algorithm_settings}
+            causes = stopper.validate(settings)
             if causes:
-                _refuse(context, causes)
+                _fail(context, wording.details(stopper.name, settings, causes))
         return messages.new("ValidateEarlyStoppingSettingsReply")
 
     def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
@@ -157,11 +160,20 @@ class EarlyStopping:
         objective = translating.objective(request.experiment.spec.objective)
         trials: list[PastTrial] = []
         for index, each in enumerate(request.trials):
-            curve = self._curves(request.db_manager_address, each.name, objective.metric)
+            curve = self._curve(request.db_manager_address, each, objective.metric, context)
             trials.append(translating.past(each, index, objective.metric, curve))
         settings = {each.name: each.value for each in given.algorithm_settings}
         translating.add_rules(reply, stopper.rules(objective, settings, trials))
         return reply
+
+    def _curve(self, address: str, trial: Any, metric: str, context: Any) -> Sequence[float]:
+        if trial.status.condition == _CREATED:
+            return ()  # it has not run
+        try:
+            return self._curves(address, trial.name, metric)
+        except grpc.RpcError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"database at {address}: {error}")
+            raise
 
     def SetTrialStatus(self, request: Any, context: Any) -> Any:  # noqa: N802 - of the API
         """Note that a trial has been stopped early."""
@@ -207,10 +219,6 @@ def _stopper(name: str, context: Any) -> Stopper | None:
     except LookupError:
         _fail(context, f"unknown algorithm name {name}")
         return None
-
-
-def _refuse(context: Any, causes: Sequence[Cause]) -> None:
-    _fail(context, "; ".join(f"{each.field}: {each.message}" for each in causes))
 
 
 def _fail(context: Any, details: str) -> None:

@@ -151,6 +151,19 @@ def add_rules(made: Any, rules: Iterable[Rule]) -> None:
         )
 
 
+def rules(replied: Any) -> tuple[Rule, ...]:
+    """Return the rules of a reply."""
+    return tuple(
+        Rule(
+            name=each.name,
+            value=each.value,
+            comparison=messages.name("ComparisonType", each.comparison).lower(),
+            start_step=each.start_step,
+        )
+        for each in replied.early_stopping_rules
+    )
+
+
 def experiment(name: str, asked: Search, state: Mapping[str, str]) -> Any:
     """Return a search as an `Experiment` message.
 

@@ -1,5 +1,6 @@
 """The metrics collectors, a file each."""
 
+from wherry.objects.requests import Object
 from wherry.tuning.collector import Collector
 from wherry.tuning.collectors.custom import Custom
 from wherry.tuning.collectors.file import File
@@ -25,3 +26,9 @@ _BY_KIND = {collector.kind: collector for collector in ALL}
 def get(kind: str) -> Collector | None:
     """Return the collector of a kind, as ``collector.kind`` says it; None where there is none."""
     return _BY_KIND.get(kind)
+
+
+def of(trial: Object) -> Collector | None:
+    """Return the collector of a Trial; None where there is none of its kind."""
+    spec = trial["spec"].get("metricsCollector") or {}
+    return get(str((spec.get("collector") or {}).get("kind") or StdOut.kind))

@@ -1,15 +1,18 @@
 """What a trial writes to a file: lines of text, or JSON objects a line each."""
 
+import dataclasses
 import json
 import posixpath
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
+from wherry.objects import metadata
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.tuning.access import Access
 from wherry.tuning.collector import Collector, Metric, Wanted
 from wherry.tuning.collectors import sidecar, text
+from wherry.tuning.expressions import Pairs
 from wherry.tuning.observations import record
 
 DEFAULT_PATH: Final = "/var/log/katib/metrics.log"
@@ -55,22 +58,23 @@ class File(Collector):
     ) -> AsyncIterator[Metric]:
         """Yield what is found in the file."""
         is_json = (wanted.source.get("fileSystemPath") or {}).get("format") == "JSON"
-        lines = text.Lines(text.formats_of(wanted.source))
-        async for line, said in sidecar.told(pods[0], access):
-            content = str(said.get("line", ""))
-            for metric in _of_json(content, wanted) if is_json else _of_text(content, lines):
-                yield Metric(
-                    name=metric.name,
-                    value=metric.value,
-                    time=metric.time or line.time,
-                    step=metric.step,
-                    mark=str(said["at"]),
-                )
+        formats, whose = text.formats_of(wanted.source), metadata.uid(wanted.trial)
+        async for told in sidecar.told(pods[0], access):
+            contents = [str(said.get("line", "")) for _, said in told]
+            if is_json:
+                found = [_of_json(content, wanted) for content in contents]
+            else:
+                pairs = await access.matcher.find(formats, contents, whose=whose)
+                found = [_of_text(*each) for each in zip(contents, pairs, strict=True)]
+            for (line, said), metrics in zip(told, found, strict=True):
+                for metric in metrics:
+                    time = metric.time or line.time
+                    yield dataclasses.replace(metric, time=time, mark=str(said["at"]))
 
 
-def _of_text(content: str, lines: text.Lines) -> Iterator[Metric]:
+def _of_text(content: str, pairs: Pairs) -> Iterator[Metric]:
     time = text.time_of(content)
-    for name, value in lines.metrics(content):
+    for name, value in pairs:
         yield Metric(name=name, value=value, time=time)
 
 

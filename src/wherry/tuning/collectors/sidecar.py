@@ -104,15 +104,18 @@ def primary(wanted: Wanted, spec: dict[str, Any]) -> dict[str, Any]:
     return next((each for each in containers if each["name"] == wanted.container), containers[0])
 
 
-async def told(pod: Object, access: Access) -> AsyncIterator[tuple[Line, dict[str, Any]]]:
-    """Yield what the sidecar says, each with the line that it stood in."""
-    async for line in access.lines(pod, NAME):
-        try:
-            said = json.loads(line.text)
-        except ValueError:
-            continue  # of Python's own, such as a traceback: it is among the last lines
-        if isinstance(said, dict) and "at" in said:
-            yield line, said
+async def told(pod: Object, access: Access) -> AsyncIterator[list[tuple[Line, dict[str, Any]]]]:
+    """Yield what the sidecar says, each with the line that it stood in; together what comes so."""
+    async for lines in access.lines(pod, NAME):
+        yield [(line, said) for line in lines if (said := _said(line.text)) is not None]
+
+
+def _said(line: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None  # of Python's own, such as a traceback: it is among the last lines
+    return said if isinstance(said, dict) and "at" in said else None
 
 
 @functools.cache

@@ -5,12 +5,12 @@ which metric).
 """
 
 import posixpath
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.tuning.access import Access
+from wherry.tuning.access import Access, Line
 from wherry.tuning.collector import Collector, Metric, Wanted
 from wherry.tuning.collectors import sidecar, text
 from wherry.tuning.observations import record
@@ -56,16 +56,22 @@ class TensorFlowEvent(Collector):
         self, wanted: Wanted, pods: Sequence[Object], access: Access
     ) -> AsyncIterator[Metric]:
         """Yield the scalars that are asked for."""
-        async for line, said in sidecar.told(pods[0], access):
-            for name in wanted.metrics:
-                if is_meant(name, str(said.get("folder", "")), str(said.get("tag", ""))):
-                    yield Metric(
-                        name=name,
-                        value=str(said.get("value", "")),
-                        time=_time(said.get("time")) or line.time,
-                        step=said.get("step") if isinstance(said.get("step"), int) else None,
-                        mark=str(said["at"]),
-                    )
+        async for told in sidecar.told(pods[0], access):
+            for line, said in told:
+                for metric in _metrics(line, said, wanted.metrics):
+                    yield metric
+
+
+def _metrics(line: Line, said: Mapping[str, Any], names: Sequence[str]) -> Iterator[Metric]:
+    for name in names:
+        if is_meant(name, str(said.get("folder", "")), str(said.get("tag", ""))):
+            yield Metric(
+                name=name,
+                value=str(said.get("value", "")),
+                time=_time(said.get("time")) or line.time,
+                step=said.get("step") if isinstance(said.get("step"), int) else None,
+                mark=str(said["at"]),
+            )
 
 
 def is_meant(metric: str, folder: str, tag: str) -> bool:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from wherry.controller import apply
+from wherry.controller import apply, finalizers
 from wherry.controller.controller import Controller
 from wherry.controller.errors import ForeignOwnerError
 from wherry.controller.manager import Manager
@@ -16,12 +16,16 @@ from wherry.objects import conditions, errors, metadata
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.tuning import admission, defaults, kinds, search, status, suggestions, templates, trials
+from wherry.tuning.controller.counting import Count, Counts
 from wherry.tuning.status import Verdict
-from wherry.tuning.tally import Digests, Tally, tally
+from wherry.tuning.tally import Tally
 
 STATUS_SECONDS: Final = 0.5
 """How often counts alone are written at most; ends and a better optimum are written at once."""
+KATIBS_FINALIZER: Final = "update-prometheus-metrics"
+"""What comes from a Katib carries it, and could never go."""
 _BATCH: Final = 64
+_MISSING_SECONDS: Final = 2.0
 _SEARCH_ENDED: Final = "SuggestionSucceeded"
 
 
@@ -30,14 +34,12 @@ class _Memory:
     """What saves work; nothing is lost with it.
 
     Attributes:
-        uid: Of the experiment.
-        digests: Of its trials.
+        count: Of its trials.
         written: When its status was written, by the monotonic clock.
         checked: Its generation when nothing was found wrong with it.
     """
 
-    uid: str
-    digests: Digests = field(default_factory=Digests)
+    count: Count
     written: float = float("-inf")
     checked: int = -1
 
@@ -50,17 +52,23 @@ class _View:
         stored: As it is stored.
         obj: With defaults filled in.
         suggestion: None: there is none yet.
-        trials: By name, those on their way out among them.
-        tally: Of the others.
         memory: What is known of it from before.
     """
 
     stored: Object
     obj: Object
     suggestion: Object | None
-    trials: dict[str, Object]
-    tally: Tally
     memory: _Memory
+
+    @property
+    def count(self) -> Count:
+        """Its trials, those on their way out among them."""
+        return self.memory.count
+
+    @property
+    def tally(self) -> Tally:
+        """What its trials come to."""
+        return self.memory.count.tally
 
 
 class ExperimentReconciler:
@@ -78,6 +86,7 @@ class ExperimentReconciler:
         self._experiments = manager.cache(kinds.EXPERIMENTS)
         self._suggestions = manager.cache(kinds.SUGGESTIONS)
         self._trials = manager.cache(kinds.TRIALS)
+        self._counts = Counts(self._trials)
         self._memories: dict[Request, _Memory] = {}
 
     async def reconcile(self, request: Request) -> Result | None:
@@ -85,35 +94,56 @@ class ExperimentReconciler:
         stored = self._experiments.get(*request)
         if stored is None or metadata.is_deleting(stored):
             self._memories.pop(request, None)
+            if stored is not None:
+                await finalizers.remove_finalizer(
+                    self._client, kinds.EXPERIMENTS, stored, KATIBS_FINALIZER
+                )
             return None
-        memory = self._memories.get(request)
-        if memory is None or memory.uid != metadata.uid(stored):
-            memory = self._memories[request] = _Memory(metadata.uid(stored))
-        view = self._view(stored, memory)
+        view = self._view(request, stored)
         if status.is_finished(stored):
             return await self._after_end(view)
-        end = self._refusal(view) or status.verdict(view.obj, view.tally, view.suggestion)
+        end = self._refusal(view) or self._verdict(view)
         if end is None:
             try:
                 await self._work(view)
+            except templates.MissingTemplateError as error:
+                return await self._wait(view, f"spec.trialTemplate: {error}")
             except templates.TemplateError as error:
                 message = f"spec.trialTemplate: {error}"
                 end = Verdict(kinds.FAILED, status.EXPERIMENT_FAILED, message)
         return await self._write(view, end)
 
-    def _view(self, stored: Object, memory: _Memory) -> _View:
+    async def _wait(self, view: _View, message: str) -> Result:
+        """Say what is missing; trials that run do so, and what is missing may come back."""
+        running = conditions.get(view.stored, kinds.RUNNING)
+        if running is None or running.get("reason") != status.TEMPLATE_MISSING:
+            reason = status.TEMPLATE_MISSING
+            await self._recorder.event(view.stored, "Warning", reason, message)
+        await self._write(view, None, message)
+        return Result(requeue_after_seconds=_MISSING_SECONDS)
+
+    def _view(self, request: Request, stored: Object) -> _View:
         obj = defaults.default(stored)
-        owned = self._trials.owned_by(memory.uid)
         objectives = search.objectives(obj["spec"])
-        found = memory.digests.of(owned, [each.metric for each in objectives])
-        counted = tally(
-            (each for each in found if not each.leaving), [each.type for each in objectives]
-        )
+        memory = self._memories.get(request)
+        known = memory.count if memory is not None else None
+        if memory is None or known is None or known.uid != metadata.uid(stored):
+            memory = self._memories[request] = _Memory(self._counts.of(stored, objectives))
+        elif known.objectives != objectives:
+            memory.count = self._counts.of(stored, objectives)
+        else:
+            known.look()
         suggestion = self._suggestions.get(*metadata.namespaced_name(stored))
         if suggestion is not None and not is_controlled_by(suggestion, stored):
             suggestion = None
-        named = {metadata.name(trial): trial for trial in owned}
-        return _View(stored, obj, suggestion, named, counted, memory)
+        return _View(stored, obj, suggestion, memory)
+
+    def _verdict(self, view: _View) -> Verdict | None:
+        """Return how an experiment ends now; None while it goes on."""
+        if status.verdict(view.obj, view.tally, view.suggestion) is None:
+            return None
+        view.count.count_all()
+        return status.verdict(view.obj, view.tally, view.suggestion)
 
     def _refusal(self, view: _View) -> Verdict | None:
         """Return why an experiment cannot be run that came in where no webhook has looked at it."""
@@ -128,10 +158,12 @@ class ExperimentReconciler:
         message = f"Experiment cannot be run: {told}"
         return Verdict(kinds.FAILED, status.EXPERIMENT_FAILED, message)
 
-    async def _write(self, view: _View, end: Verdict | None) -> Result | None:
+    async def _write(self, view: _View, end: Verdict | None, waiting: str = "") -> Result | None:
         """Write the status, and tell what has changed in it."""
         now = self._clock.now()
-        after = status.of(view.stored, view.tally, trials=view.trials, end=end, now=now)
+        after = status.of(
+            view.stored, view.tally, trials=view.count.trial, end=end, now=now, waiting=waiting
+        )
         before = view.stored.get("status") or {}
         if after == before:
             return None
@@ -158,9 +190,9 @@ class ExperimentReconciler:
         if counted.active > room:
             await self._trim(view, counted.surplus(room))
             return
-        waiting = (
-            [] if view.suggestion is None else suggestions.unmade(view.suggestion, view.trials)
-        )
+        waiting: Sequence[Object] = ()
+        if view.suggestion is not None:
+            waiting = suggestions.unmade(view.suggestion, view.count.is_made)
         due = waiting[: room - counted.active]
         await self._request(view, room - counted.active - len(due))
         if due:
@@ -171,7 +203,10 @@ class ExperimentReconciler:
         if view.suggestion is not None:
             await self._withdraw(view.suggestion, names)
         for name in names:
-            await apply.delete_if_present(self._client, kinds.TRIALS, view.trials[name])
+            trial = view.count.trial(name)
+            if trial is None:
+                continue
+            await apply.delete_if_present(self._client, kinds.TRIALS, trial)
             message = f"Deleted trial {name}: parallelTrialCount is lower now"
             await self._recorder.event(view.stored, "Normal", "TrialDeleted", message)
 
@@ -203,6 +238,10 @@ class ExperimentReconciler:
                 await self._recorder.event(view.stored, "Warning", "NameTaken", str(error))
                 raise
             return
+        held = suggestions.wanted(view.suggestion)
+        if 0 < held < missing:
+            # It is being answered; what is missing then is asked for at once.
+            return
         await self._ask_for(view.suggestion, suggestions.count(view.suggestion) + missing)
 
     async def _make(self, view: _View, due: Sequence[Object]) -> None:
@@ -219,7 +258,7 @@ class ExperimentReconciler:
         """Return the text of a template that stands in a ConfigMap; it is read for each batch.
 
         Raises:
-            TemplateError: it is not there.
+            MissingTemplateError: it is not there.
         """
         source = templates.source(experiment["spec"].get("trialTemplate") or {})
         if source is None:
@@ -231,11 +270,13 @@ class ExperimentReconciler:
         try:
             found = await self._client.get(core.CONFIG_MAPS, name, namespace)
         except errors.NotFoundError:
-            raise templates.TemplateError(f"there is no ConfigMap {namespace}/{name}") from None
+            told = f"there is no ConfigMap {namespace}/{name}"
+            raise templates.MissingTemplateError(told) from None
         data = found.get("data") or {}
         if path not in data:
             told = ", ".join(sorted(data)) or "nothing"
-            raise templates.TemplateError(f"ConfigMap {namespace}/{name} holds {told}, not {path}")
+            told = f"ConfigMap {namespace}/{name} holds {told}, not {path}"
+            raise templates.MissingTemplateError(told)
         return str(data[path])
 
     async def _after_end(self, view: _View) -> Result | None:

@@ -18,18 +18,12 @@ from wherry.objects import errors, metadata
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
-from wherry.tuning import kinds, workloads
+from wherry.tuning import kinds, pods, workloads
 
 TRIAL_CONTROLLER: Final = "trial"
 
 _PODS_OF_TRIAL: Final = "pods of a trial"
-_NAMES: Final = (
-    kinds.TRIAL_LABEL,
-    # Kinds whose pods come from elsewhere name them after themselves, and so after the trial.
-    "jobset.sigs.k8s.io/jobset-name",
-    "workflows.argoproj.io/workflow",
-    "tekton.dev/pipelineRun",
-)
+_NAMES: Final = (kinds.TRIAL_LABEL, *pods.RUN_LABELS)
 
 
 class Runs:
@@ -84,7 +78,9 @@ class Runs:
             ForeignOwnerError: another object has its name.
             ApiError: the API refused it.
         """
-        applied = await apply.create_if_absent(self._client, None, resource, wanted)
+        cache = self._manager.cache(resource)
+        known = cache if cache.synced.is_set() else None
+        applied = await apply.create_if_absent(self._client, known, resource, wanted)
         return applied.outcome == "created"
 
     async def remove(self, resource: Resource, run: Object, *, wait: bool) -> bool:

@@ -5,22 +5,26 @@ makes a trial of it. A question that went unanswered because this process ended 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from wherry.controller.controller import Controller, Watch
+from wherry.controller.errors import ForeignOwnerError
 from wherry.controller.manager import Manager
 from wherry.controller.owners import is_controlled_by
 from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
-from wherry.objects import metadata
+from wherry.objects import conditions, errors, metadata
 from wherry.objects.requests import Object
 from wherry.tuning import algorithms, defaults, kinds, search, status, stoppers, suggestions
 from wherry.tuning.algorithm import Answer, PastTrial, Question
 from wherry.tuning.asking import Asker, AskError
 from wherry.tuning.collecting import Collecting
+from wherry.tuning.controller.services import Others, Runner
+from wherry.tuning.services import ConfigError
 from wherry.tuning.status import Verdict
 from wherry.tuning.stopping import Rule
 
+_NAME: Final = "suggestion"
 _TRIES: Final = 5
 _AGAIN_SECONDS: Final = 1.0
 
@@ -44,6 +48,7 @@ class SuggestionReconciler:
         self._trials = manager.cache(kinds.TRIALS)
         self._asker = asker
         self._collecting = collecting
+        self._runner = Runner(manager, _NAME)
         self._failures: dict[str, int] = {}
         self._pasts: dict[Request, search.Pasts] = {}
 
@@ -56,19 +61,41 @@ class SuggestionReconciler:
         stored = self._experiments.get(*request)
         if stored is None or not is_controlled_by(suggestion, stored):
             return None
+        if status.is_finished(suggestion):
+            await self._runner.end(suggestion)
+            return None
+        return await self._step(stored, suggestion)
+
+    async def _step(self, stored: Object, suggestion: Object) -> Result | None:
         told = suggestion.get("status") or {}
         idle = told.get("ended") or not suggestions.wanted(suggestion)
-        if status.is_finished(suggestion) or (idle and told.get("conditions")):
+        if idle and told.get("conditions"):
             return None
-        experiment = defaults.default(stored)
         try:
-            await self._ask(experiment, suggestion)
-        except AskError as error:
+            await self._go_on(defaults.default(stored), suggestion)
+        except ConfigError as error:
+            await self._fail(suggestion, str(error))
+        except (AskError, ForeignOwnerError) as error:
             return await self._trouble(suggestion, str(error))
         self._failures.pop(metadata.uid(suggestion), None)
         return None
 
-    async def _ask(self, experiment: Object, suggestion: Object) -> None:
+    async def _go_on(self, experiment: Object, suggestion: Object) -> None:
+        """Ask, where all who have to be asked are there.
+
+        Raises:
+            ConfigError: asking will never do.
+        """
+        others = await self._runner.begin(suggestion)
+        if others.waiting:
+            after = suggestions.waiting(suggestion, others.waiting, self._clock.now())
+            await write_status(self._client, kinds.SUGGESTIONS, suggestion, after)
+            return
+        if not conditions.is_true(suggestion, kinds.RUNNING):
+            await others.check(experiment)
+        await self._ask(experiment, suggestion, others)
+
+    async def _ask(self, experiment: Object, suggestion: Object, others: Others) -> None:
         trials = self._trials.owned_by(metadata.uid(experiment))
         name = str(experiment["spec"]["algorithm"]["algorithmName"])
         wanted = suggestions.wanted(suggestion)
@@ -82,18 +109,35 @@ class SuggestionReconciler:
                 wanted=wanted,
                 state=suggestions.state(suggestion),
             )
-            answer = await self._asker.propose(name, question)
-            rules = self._rules(experiment, past) if answer.proposals else ()
+            answer = await (others.algorithm or self._asker).propose(name, question)
+            if answer.proposals:
+                rules = await others.rules(experiment, question) or self._rules(experiment, past)
             self._check(name, answer, past)
         after = suggestions.answered(
             experiment,
             suggestion,
             answer,
             rules=rules,
-            trials={metadata.name(each) for each in trials},
+            is_made=lambda each: self._is_made(experiment, each),
             now=self._clock.now(),
         )
-        await write_status(self._client, kinds.SUGGESTIONS, suggestion, after)
+        await self._write(suggestion, after)
+
+    async def _write(self, suggestion: Object, after: dict[str, Any]) -> None:
+        """Write a status, also where only the number of proposals has been raised meanwhile.
+
+        Raises:
+            ConflictError: what the answer rests on has changed: ask again.
+        """
+        try:
+            await write_status(self._client, kinds.SUGGESTIONS, suggestion, after)
+        except errors.ConflictError:
+            where = metadata.namespaced_name(suggestion)
+            now = await self._client.get(kinds.SUGGESTIONS, where.name, where.namespace)
+            same = metadata.uid(now) == metadata.uid(suggestion)
+            if not same or now.get("status") != suggestion.get("status"):
+                raise
+            await write_status(self._client, kinds.SUGGESTIONS, now, after)
 
     def _check(self, name: str, answer: Answer, past: Sequence[PastTrial]) -> None:
         """See that an algorithm that proposes nothing has something to wait for.
@@ -115,21 +159,27 @@ class SuggestionReconciler:
             curves = await self._collecting.curves(trials)
         pasts = self._pasts.setdefault(_place(suggestion), search.Pasts())
         past = pasts.of(trials, curves)
-        names = {each.name for each in past}
-        past += [search.proposed(each) for each in suggestions.unmade(suggestion, names)]
+        unmade = suggestions.unmade(suggestion, lambda each: self._is_made(experiment, each))
+        past += map(search.proposed, unmade)
         return sorted(past, key=lambda each: (each.index, each.name))
+
+    def _is_made(self, experiment: Object, name: str) -> bool:
+        found = self._trials.get(metadata.namespace(experiment), name)
+        return found is not None and is_controlled_by(found, experiment)
 
     def _needs_curves(self, experiment: Object) -> bool:
         spec = experiment["spec"]
-        algorithm = algorithms.get(str(spec["algorithm"]["algorithmName"]))
-        stopping = (spec.get("earlyStopping") or {}).get("algorithmName")
-        return algorithm.needs_curves or bool(stopping and stoppers.get(stopping).needs_curves)
+        chosen = (
+            algorithms.find(str(spec["algorithm"]["algorithmName"])),
+            stoppers.find(str((spec.get("earlyStopping") or {}).get("algorithmName") or "")),
+        )
+        return any(each is not None and each.needs_curves for each in chosen)
 
     def _rules(self, experiment: Object, past: Sequence[PastTrial]) -> tuple[Rule, ...]:
         chosen = experiment["spec"].get("earlyStopping") or {}
-        if not chosen.get("algorithmName"):
+        stopper = stoppers.find(str(chosen.get("algorithmName") or ""))
+        if stopper is None:
             return ()
-        stopper = stoppers.get(str(chosen["algorithmName"]))
         objective = search.objectives(experiment["spec"])[0]
         return stopper.rules(objective, search.settings(chosen), past)
 
@@ -141,10 +191,13 @@ class SuggestionReconciler:
         if failures < _TRIES:
             return Result(requeue_after_seconds=_AGAIN_SECONDS * failures)
         del self._failures[uid]
+        await self._fail(suggestion, message)
+        return None
+
+    async def _fail(self, suggestion: Object, message: str) -> None:
         end = Verdict(kinds.FAILED, "SuggestionFailed", message)
         after = suggestions.ended(suggestion, end, self._clock.now())
         await write_status(self._client, kinds.SUGGESTIONS, suggestion, after)
-        return None
 
 
 def _place(obj: Object) -> Request:
@@ -161,7 +214,7 @@ def _suggestion_of(obj: Object) -> Iterable[Request]:
 def controller(manager: Manager, asker: Asker, collecting: Collecting) -> Controller:
     """Return the controller of suggestions."""
     return Controller(
-        name="suggestion",
+        name=_NAME,
         resource=kinds.SUGGESTIONS,
         reconciler=SuggestionReconciler(manager, asker, collecting),
         # An algorithm may wait for trials.

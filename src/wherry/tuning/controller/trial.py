@@ -16,15 +16,14 @@ from wherry.objects.resources import Resource
 from wherry.tuning import (
     collecting,
     collectors,
-    defaults,
     kinds,
     status,
     trial_status,
     trials,
     workloads,
 )
+from wherry.tuning import pods as trial_pods
 from wherry.tuning.collecting import Collecting, State
-from wherry.tuning.collector import Collector
 from wherry.tuning.controller import runs
 from wherry.tuning.controller.runs import TRIAL_CONTROLLER, Runs
 from wherry.tuning.status import Verdict
@@ -35,7 +34,16 @@ _REFUSED_SECONDS: Final = 5.0
 _NO_METRICS: Final = "None"
 _LAST_LINES: Final = 3
 _SOON_SECONDS: Final = 0.1
+_EXPECTED: Final = frozenset({kinds.CREATED, kinds.RUNNING})
+"""Conditions that are no event: that the work was made is one, and its pods have theirs."""
 _WORKERS: Final = 16
+_REFUSALS: Final = (
+    errors.BadRequestError,
+    errors.ForbiddenError,
+    errors.InvalidError,
+    ForeignOwnerError,
+)
+"""Of what a trial runs: asking again would not help, but for a quota."""
 
 
 class TrialReconciler:
@@ -69,6 +77,9 @@ class TrialReconciler:
             return None
         if resource is None:
             return await self._unserved(trial)
+        if why := workloads.unfit(resource):
+            await self._write(trial, Seen(), trial_status.failed("UnfitKind", f"runSpec: {why}"))
+            return None
         trial = await finalizers.add_finalizer(self._client, kinds.TRIALS, trial, trials.FINALIZER)
         return await self._step(trial, resource)
 
@@ -98,12 +109,19 @@ class TrialReconciler:
     async def _begin(self, trial: Object, resource: Resource) -> Result | None:
         try:
             made = await self._runs.make(resource, _made_ready(trial))
-        except (errors.ForbiddenError, errors.InvalidError, ForeignOwnerError) as error:
+        except _REFUSALS as error:
             return await self._refused(trial, resource, error)
-        await self._write(trial, Seen(), None)
         if made:
             message = f"Created {resource.kind}: {metadata.name(trial)}"
             await self._recorder.event(trial, "Normal", "JobCreated", message)
+        return await self._await(trial)
+
+    async def _await(self, trial: Object) -> Result | None:
+        """Say that a trial waits for its work to begin, once it has done so for a while."""
+        wait = trial_status.seconds_to_waiting(trial, self._clock.now())
+        if wait > 0:
+            return Result(requeue_after_seconds=wait)
+        await self._write(trial, Seen(), None)
         return None
 
     async def _refused(self, trial: Object, resource: Resource, error: Exception) -> Result | None:
@@ -121,11 +139,16 @@ class TrialReconciler:
         self._collecting.follow(trial, pods, ended=verdict is not None)
         state = self._collecting.state(trial)
         end = _end(trial, verdict, state, pods)
+        if verdict is not None and end is None:
+            # Its end is written in a moment, with all there is to say.
+            return None
         seen = Seen(
             running=_is_running(run, pods) or verdict is not None,
             trouble=workloads.trouble(pods),
             observation=state.observation(),
         )
+        if end is None and not seen.running and seen.trouble is None:
+            return await self._await(trial)
         trial = await self._write(trial, seen, end)
         if end is not None:
             await self._clear_up(trial, resource)
@@ -142,6 +165,8 @@ class TrialReconciler:
         after = trial_status.of(trial, seen, end, self._clock.now())
         written = await write_status(self._client, kinds.TRIALS, trial, after)
         for condition in status.news(trial, after):
+            if condition["type"] in _EXPECTED:
+                continue
             bad = condition["type"] in {kinds.FAILED, kinds.METRICS_UNAVAILABLE, kinds.KILLED}
             await self._recorder.event(
                 trial,
@@ -160,26 +185,17 @@ class TrialReconciler:
         if run is None:
             return
         at_work = workloads.verdict(trial, run) is None
-        if await self._runs.remove(resource, run, wait=at_work):
-            message = f"Deleted {resource.kind}: {metadata.name(trial)}"
-            await self._recorder.event(trial, "Normal", "JobDeleted", message)
+        await self._runs.remove(resource, run, wait=at_work)
 
 
 def _made_ready(trial: Object) -> Object:
-    """Return what a trial runs, with what its metrics collector needs."""
+    """Return what a trial runs, with what its metrics and checkpoints need."""
     made = workloads.made_ready(trial, runs.run_spec(trial))
-    found = _collector(trial)
-    if found is not None:
-        wanted = collecting.wanted_of(trial)
-        for template in workloads.pod_templates(made):
-            if workloads.has_container(template, wanted.container):
-                found.prepare(wanted, template)
+    container = str(trial["spec"].get("primaryContainerName") or "")
+    for template in workloads.pod_templates(made):
+        if workloads.has_container(template, container):
+            trial_pods.complete(trial, template)
     return made
-
-
-def _collector(trial: Object) -> Collector | None:
-    spec = trial["spec"].get("metricsCollector") or {}
-    return collectors.get(str((spec.get("collector") or {}).get("kind") or defaults.STDOUT))
 
 
 def _is_running(run: Object, pods: Sequence[Object]) -> bool:
@@ -202,7 +218,7 @@ def _end(
         words = workloads.last_words(pods) or "\n".join(state.last_lines[-_LAST_LINES:])
         told = "; ".join(each for each in (verdict.message, words) if each)
         return trial_status.failed(verdict.reason, told)
-    wanted, found = collecting.wanted_of(trial).metrics[:1], _collector(trial)
+    wanted, found = collecting.wanted_of(trial).metrics[:1], collectors.of(trial)
     for metric in wanted if found is not None and found.kind != _NO_METRICS else ():
         if state.summary(metric) is None:
             return trial_status.without_metrics(metric, state.problem, state.last_lines)

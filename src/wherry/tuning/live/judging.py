@@ -11,7 +11,7 @@ from wherry.tuning import search, stoppers
 from wherry.tuning.algorithm import Objective
 from wherry.tuning.observations.record import Record
 from wherry.tuning.observations.summary import number
-from wherry.tuning.stopping import Rule, Stopper, Watch
+from wherry.tuning.stopping import Rule, Watch
 
 Curves = Callable[[], Awaitable[Sequence[Sequence[float]]]]
 """Gives the courses of the experiment's other trials."""
@@ -34,7 +34,7 @@ class Judge:
         self._others = others
         self._curve: list[float] = []
         chosen = ((experiment or {}).get("spec") or {}).get("earlyStopping") or {}
-        self._stopper = _stopper(str(chosen.get("algorithmName") or ""))
+        self._stopper = stoppers.find(str(chosen.get("algorithmName") or ""))
         self._settings = search.settings(chosen)
         self._name = str(chosen.get("algorithmName") or "early stopping")
 
@@ -65,10 +65,3 @@ def _rules(spec: Object) -> list[Rule]:
         )
         for each in spec.get("earlyStoppingRules") or ()
     ]
-
-
-def _stopper(name: str) -> Stopper | None:
-    try:
-        return stoppers.get(name) if name else None
-    except LookupError:
-        return None

@@ -1,5 +1,6 @@
 """The axes of the cube as models need them: what is a continuum, what a ladder, what a choice."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,3 +63,17 @@ def of(dimension: Dimension) -> Axis:
         return Axis(0, none, bell=dimension.bell)
     places = [dimension.position(dimension.at(rank)) for rank in range(dimension.count)]
     return Axis(0, np.asarray(places), bell=dimension.bell)
+
+
+def places(dimension: Dimension, points: Sequence[Mapping[str, str]]) -> Array:
+    """Return where the values of points lie, ``[points]``; NaN where they have none."""
+    name = dimension.name
+    if dimension.ranged and dimension.count != 1:
+        numbers = np.asarray([float(point.get(name, "nan")) for point in points], float)
+        low, high = dimension.edges
+        if dimension.logarithmic:
+            numbers = np.log(np.maximum(numbers, 5e-324))
+        return np.clip((numbers - low) / (high - low), 0.0, 1.0)
+    texts = [point.get(name) for point in points]
+    known = {text: np.nan if text is None else dimension.position(text) for text in set(texts)}
+    return np.asarray([known[text] for text in texts], float)

@@ -29,8 +29,8 @@ class Model(Protocol):
 class Smooth(Model, Protocol):
     """A model with slopes that can be climbed."""
 
-    def slope(self, place: Array) -> tuple[float, float, Array, Array]:
-        """Return value and deviation at a place, and how each changes along the axes."""
+    def slope(self, places: Array) -> tuple[Array, Array, Array, Array]:
+        """Return values and deviations at places, and how each changes along the axes."""
 
 
 def candidates(axes: Sequence[Axis], good: Array, rng: np.random.Generator) -> Array:
@@ -60,33 +60,33 @@ def snapped(axes: Sequence[Axis], places: Array) -> Array:
     return np.stack([axis.snapped(places[:, at]) for at, axis in enumerate(axes)], axis=1)
 
 
-def ranked(model: Model, places: Array, *, acquisition: Acquisition, best: float) -> Array:
-    """Return places by their gain, the largest first."""
-    gain = acquisition(*model.predict(places), best)[0]
+def ranked(
+    places: Array, expected: tuple[Array, Array], *, acquisition: Acquisition, best: float
+) -> Array:
+    """Return places by their gain, the largest first, from what a model expects there."""
+    gain = acquisition(*expected, best)[0]
     return np.asarray(places[np.argsort(-gain, kind="stable")])
 
 
 def climbed(
     model: Smooth, axes: Sequence[Axis], places: Array, *, acquisition: Acquisition, best: float
 ) -> Array:
-    """Return where one gets to by climbing from the first of some places."""
+    """Return where one gets to by climbing from the first of some places, from all at once."""
+    starts = places[:_CLIMBS]
 
-    def down(place: Array) -> tuple[float, Array]:
-        value, deviation, value_slope, deviation_slope = model.slope(place)
-        gain, by_value, by_deviation = acquisition(
-            np.asarray([value]), np.asarray([deviation]), best
-        )
-        return -float(gain[0]), -(by_value[0] * value_slope + by_deviation[0] * deviation_slope)
+    def down(flat: Array) -> tuple[float, Array]:
+        here = np.where(np.isnan(starts), np.nan, flat.reshape(starts.shape))
+        value, deviation, value_slope, deviation_slope = model.slope(here)
+        gain, by_value, by_deviation = acquisition(value, deviation, best)
+        slopes = by_value[:, None] * value_slope + by_deviation[:, None] * deviation_slope
+        return -float(gain.sum()), -slopes.ravel()
 
-    tops = [
-        optimize.minimize(
-            down,
-            place,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0.0, 1.0)] * len(axes),
-            options={"maxiter": _CLIMB_STEPS},
-        ).x
-        for place in places[:_CLIMBS]
-    ]
-    return snapped(axes, np.asarray(tops))
+    tops = optimize.minimize(
+        down,
+        np.nan_to_num(starts, nan=0.5).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, 1.0)] * starts.size,
+        options={"maxiter": _CLIMB_STEPS},
+    ).x
+    return snapped(axes, tops.reshape(starts.shape))

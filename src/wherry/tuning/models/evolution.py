@@ -18,6 +18,9 @@ import numpy as np
 
 from wherry.tuning.models.axes import Array, Axis
 
+_MOST_RUNGS = 20
+"""Of a ladder on which evolution would come to rest between two rungs, and has to be kept moving."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -90,7 +93,11 @@ class Evolution:
             self._restart()
 
     def _told(self, member: Member) -> Array:
-        """The draw that a trial was; its own place where another one was tried instead."""
+        """The draw that a trial was; its own place where another one was tried, or the nearest value.
+
+        What was rounded is told as it was tried: then the distribution comes to rest on a value, and
+        the other axes get on.
+        """
         place, draw = self._ask()
         # What was switched off could have been anything.
         there = np.where(np.isnan(member.place), place, member.place)
@@ -99,9 +106,9 @@ class Evolution:
     def _ask(self) -> tuple[Array, Array]:
         """The next draw: its place in the cube, and what the optimiser wants to be told of it."""
         if isinstance(self._optimizer, cmaes.CMA):
-            drawn = self._optimizer.ask()
-            return drawn, drawn
-        drawn, told = self._optimizer.ask()
+            drawn = told = self._optimizer.ask()
+        else:
+            drawn, told = self._optimizer.ask()
         return self._uneven(drawn), told
 
     def _restart(self) -> None:
@@ -126,20 +133,21 @@ class Evolution:
         return cmaes.CMAwM(mean, sigma, bounds, steps, population_size=size, seed=seed)
 
     def _even(self, place: Array) -> Array:
-        """A place with rungs as far apart as one another."""
+        """A place with the rungs of ladders as far apart as one another."""
         found = place.copy()
         for at, axis in enumerate(self._axes):
-            if len(axis.rungs):
+            if _step(axis):
                 found[at] = axis.rung(place[at : at + 1])[0] / (len(axis.rungs) - 1)
         return found
 
     def _uneven(self, place: Array) -> Array:
         found = place.copy()
         for at, axis in enumerate(self._axes):
-            if len(axis.rungs):
+            if _step(axis):
                 found[at] = axis.rungs[round(float(place[at]) * (len(axis.rungs) - 1))]
         return found
 
 
 def _step(axis: Axis) -> float:
-    return 1.0 / (len(axis.rungs) - 1) if len(axis.rungs) else 0.0
+    """How far apart a ladder's rungs are; 0: so close that it is as good as a continuum."""
+    return 1.0 / (len(axis.rungs) - 1) if 0 < len(axis.rungs) <= _MOST_RUNGS else 0.0

@@ -90,19 +90,22 @@ class _Looking:
         rng = np.random.default_rng(seed)
         drawn = self._active(bayesian.candidates(self.axes, self.good_places, rng))
         functions = acquisition.FUNCTIONS[self.how.function]
-        tops = [self._ranked(drawn, function) for function in functions]
+        expected = self.model.predict(drawn)
+        tops = [
+            bayesian.ranked(drawn, expected, acquisition=function, best=self.best)
+            for function in functions
+        ]
         chosen = self._choice(tops, rng)
         for place in self._climbed(tops[chosen], functions[chosen]):
             yield self._point(place)
-
-    def _ranked(self, places: Array, function: Acquisition) -> Array:
-        return bayesian.ranked(self.model, places, acquisition=function, best=self.best)
 
     def _climbed(self, places: Array, function: Acquisition) -> Array:
         if not self.how.climbs or not isinstance(self.model, bayesian.Smooth):
             return places
         tops = bayesian.climbed(self.model, self.axes, places, acquisition=function, best=self.best)
-        return self._ranked(np.vstack([self._active(tops), places]), function)
+        tops = self._active(tops)
+        best = bayesian.ranked(tops, self.model.predict(tops), acquisition=function, best=self.best)
+        return np.vstack([best, places])
 
     def _choice(self, tops: Sequence[Array], rng: np.random.Generator) -> int:
         """Which function's proposal is taken: likelier one that is expected to cost less."""

@@ -38,11 +38,12 @@ class Observed:
 def of(space: Space, question: Question) -> Observed:
     """Return what the trials of a question say."""
     trials = history.in_order(question.trials)
-    places = [space.encode(trial.assignments) for trial in trials]
+    points = [trial.assignments for trial in trials]
+    places = [axes.places(dimension, points) for dimension in space.dimensions]
     losses = [_loss(trial, question) for trial in trials]
     return Observed(
         axes=tuple(axes.of(dimension) for dimension in space.dimensions),
-        places=np.asarray(places, float).reshape(len(trials), len(space.dimensions)),
+        places=np.stack(places, axis=1),
         losses=np.asarray(losses, float),
         running=np.asarray([not history.finished(trial) for trial in trials], bool),
     )

@@ -110,7 +110,8 @@ class Mixture:
         total = np.log(self._weights)[:, None]
         for at, kernels in enumerate(self._kernels):
             total = total + kernels.log_density(places[:, at])
-        return np.asarray(special.logsumexp(total, axis=0))
+        most = total.max(axis=0)
+        return np.asarray(most + np.log(np.exp(total - most).sum(axis=0)))
 
 
 class Bells:

@@ -1,8 +1,6 @@
-"""The table of reported values, in any database that SQLAlchemy speaks to. Blocking: for one thread.
+"""The table of reported values. Blocking: for one thread.
 
-SQLite needs nothing; PostgreSQL and MySQL need a driver, which is the user's choice (``psycopg``,
-``pymysql`` …). Nobody but `store` and the processes that serve Katib's database API import this:
-SQLAlchemy is large.
+Nobody but `store` and the processes that serve Katib's database API import this: SQLAlchemy is large.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
+from wherry.metadata import database
 from wherry.tuning.observations.record import Owner, Record
 
 _ID: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -31,13 +30,8 @@ _LOGS: Final = Table(
     Column("mark", String(128), nullable=False),
     Index("observation_logs_by_trial", "trial_name"),
 )
-_DIALECTS: Final = ("sqlite", "postgresql", "mysql", "mariadb")
-_BUSY_SECONDS: Final = 30
+_SCHEMA: Final = database.Schema("tuning", _TABLES)
 _NAMES_AT_ONCE: Final = 500
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message says which and why, without any password."""
 
 
 class Database:
@@ -52,13 +46,7 @@ class Database:
         Raises:
             DatabaseError: the URL cannot be read, its driver is not installed, nobody answers …
         """
-        url = _file_url(where) if isinstance(where, Path) else where
-        try:
-            self._engine = _engine(url)
-            _TABLES.create_all(self._engine)
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            raise DatabaseError(f"{shown(url)}: {_reason(error)}") from error
-        self._shown = shown(url)
+        self._database = database.Database(where, _SCHEMA)
 
     def add(self, rows: Iterable[tuple[Owner, Record]]) -> None:
         """Store values, all or none.
@@ -100,14 +88,12 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def _write(self, statement: Any, values: list[dict[str, Any]] | None) -> None:
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(statement, values)
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            raise DatabaseError(f"{self._shown}: {_reason(error)}") from error
+        # Values can be read again after a loss of power: it need not wait for the disk.
+        with self._database.write(durable=False) as connection:
+            connection.execute(statement, values)
 
     def _read(self, condition: Any) -> list[tuple[Owner, Record]]:
         columns = _LOGS.c
@@ -122,60 +108,9 @@ class Database:
             columns.source,
             columns.mark,
         )
-        try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(chosen.where(condition).order_by(columns.id)).all()
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            raise DatabaseError(f"{self._shown}: {_reason(error)}") from error
+        with self._database.read() as connection:
+            rows = connection.execute(chosen.where(condition).order_by(columns.id)).all()
         return [(Owner(*row[:3]), Record(*row[3:])) for row in rows]
-
-
-def _file_url(path: Path) -> str:
-    return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
-
-
-def shown(url: str) -> str:
-    """Return a URL without its password, for messages."""
-    try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return "tuning database"
-
-
-def _engine(url: str) -> sqlalchemy.Engine:
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
-        raise DatabaseError(
-            "tuning database: the URL cannot be read; write it like sqlite:////folder/file.db or "
-            "postgresql+psycopg://user:password@host/name"
-        ) from error
-    dialect = parsed.get_backend_name()
-    if dialect not in _DIALECTS:
-        raise DatabaseError(
-            f"tuning database: {dialect!r}: there are sqlite, postgresql, mysql and mariadb"
-        )
-    try:
-        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=dialect != "sqlite")
-    except ImportError as error:
-        raise DatabaseError(
-            f"{shown(url)}: the driver is not installed: {error}; install it beside Wherry "
-            "(psycopg for postgresql+psycopg://, pymysql for mysql+pymysql://)"
-        ) from error
-    if dialect == "sqlite":
-        sqlalchemy.event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    # Written while others read; what is committed survives the end of the process, which is what
-    # counts for values that can be read again.
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        f"busy_timeout={_BUSY_SECONDS * 1000}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _is(owner: Owner) -> Any:
@@ -199,7 +134,3 @@ def _row(owner: Owner, record: Record) -> dict[str, Any]:
         "source": record.source,
         "mark": record.mark,
     }
-
-
-def _reason(error: sqlalchemy.exc.SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

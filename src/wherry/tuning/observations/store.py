@@ -6,11 +6,12 @@ one commit.
 """
 
 import asyncio
-import concurrent.futures
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wherry.metadata.errors import DatabaseError
+from wherry.metadata.turns import Turns
 from wherry.tuning.observations.record import Owner, Record
 
 T = TypeVar("T")
@@ -29,9 +30,7 @@ class Observations:
         Args:
             where: URL of the database, or the SQLite file; see `database.Database`.
         """
-        self._where = where
-        self._database: Any = None
-        self._thread: concurrent.futures.ThreadPoolExecutor | None = None
+        self._turns = Turns("tuning-database", lambda: _opened(where))
         self._waiting: list[tuple[Owner, Record]] = []
         self._commit: asyncio.Task[None] | None = None
 
@@ -77,13 +76,7 @@ class Observations:
         """Finish what is being stored, and close the database. Idempotent."""
         if self._commit is not None:
             await asyncio.wait({self._commit})
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._database is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._database.close)
-            self._database = None
-        thread.shutdown(wait=False)
+        await self._turns.close()
 
     async def _commit_all(self) -> None:
         # Whatever is ready to run now may have something to add too.
@@ -94,16 +87,13 @@ class Observations:
         await self._do(lambda database: database.add(rows))
 
     async def _do(self, work: Callable[[Any], T]) -> T:
-        if self._thread is None:
-            self._thread = concurrent.futures.ThreadPoolExecutor(1, "tuning-database")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._blocking, work)
-
-    def _blocking(self, work: Callable[[Any], T]) -> T:
-        from wherry.tuning.observations import database  # noqa: PLC0415 - large; see above
-
         try:
-            if self._database is None:
-                self._database = database.Database(self._where)
-            return work(self._database)
-        except database.DatabaseError as error:
+            return await self._turns.do(work)
+        except DatabaseError as error:
             raise ObservationsError(str(error)) from error
+
+
+def _opened(where: str | Path) -> Any:
+    from wherry.tuning.observations import database  # noqa: PLC0415 - large; see above
+
+    return database.Database(where)

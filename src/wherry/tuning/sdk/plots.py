@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from wherry.objects.requests import Object
+from wherry.tuning import kinds
 from wherry.tuning.sdk import results
 from wherry.tuning.sdk.errors import TuningError
 from wherry.tuning.sdk.results import Trial
@@ -15,6 +16,12 @@ from wherry.tuning.sdk.results import Trial
 _SIZE: Final = (8.0, 4.5)
 _MAX_SLICES: Final = 12
 _MIN_TRIALS: Final = 4
+_MARK: Final[Mapping[str, Any]] = {
+    "textcoords": "offset points",
+    "xytext": (4, 3),
+    "fontsize": 8,
+    "bbox": {"color": "white", "alpha": 0.7, "pad": 1, "linewidth": 0},
+}
 
 
 def draw(kind: str, experiment: Object, trials: Sequence[Trial]) -> Any:
@@ -59,7 +66,7 @@ def importance(trials: Sequence[Trial], metric: str) -> dict[str, float]:
             f"importance: want {_MIN_TRIALS} trials with a value of {metric} at least"
         )
     values = np.array([each.metrics[metric] for each in done])
-    names = dict.fromkeys(name for each in done for name in each.parameters)
+    names = _names(done)
     shares = {name: _share([each.parameters.get(name) for each in done], values) for name in names}
     total = sum(shares.values()) or 1.0
     ordered = sorted(shares.items(), key=lambda pair: -pair[1])
@@ -107,7 +114,7 @@ def _history(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
 
 def _slices(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
     _, metric = results.objective(experiment)
-    names = list(done[0].parameters)[:_MAX_SLICES]
+    names = _names(done)[:_MAX_SLICES]
     grid = figure.subplots(
         math.ceil(len(names) / 4), min(4, len(names)), squeeze=False, sharey=True
     )
@@ -135,37 +142,58 @@ def _importance(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
 
 
 def _parallel(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
-    _, metric = results.objective(experiment)
-    names = list(dict.fromkeys(name for each in done for name in each.parameters))
+    kind, metric = results.objective(experiment)
+    names = _names(done)
     columns = [
-        _scaled([each.parameters.get(name) for each in done], log=_by_magnitude(experiment, name))
+        _Column([each.parameters.get(name) for each in done], log=_by_magnitude(experiment, name))
         for name in names
     ]
-    columns.append([each.metrics[metric] for each in done])
-    heights = np.array([_heights(column) for column in columns])
-    colours = heights[-1]
+    values = [each.metrics[metric] for each in done]
+    columns.append(_Column(values, log=False))
     axes = figure.subplots()
-    shades = importlib.import_module("matplotlib").colormaps["viridis"]
-    for index in np.argsort(colours):
-        axes.plot(heights[:, index], color=shades(float(colours[index])), alpha=0.7)
+    colours = importlib.import_module("matplotlib.cm").ScalarMappable(cmap="viridis")
+    colours.set_clim(min(values), max(values))
+    order = np.argsort(values)
+    # The best are drawn last, over the others.
+    for index in order[::-1] if kind == kinds.MINIMIZE else order:
+        heights = [column.heights[index] for column in columns]
+        there = [place for place, height in enumerate(heights) if not math.isnan(height)]
+        shade = colours.to_rgba(values[index])
+        axes.plot(there, [heights[place] for place in there], color=shade, alpha=0.7)
+    for place, column in enumerate(columns):
+        axes.axvline(place, color="0.8", zorder=0)
+        for height, text in column.marks:
+            axes.annotate(text, (place, height), **_MARK)
     axes.set_xticks(range(len(columns)), [*names, metric])
     axes.set_yticks([])
+    axes.margins(y=0.1)
+    figure.colorbar(colours, ax=axes, label=metric)
 
 
-def _heights(column: Sequence[Any]) -> list[float]:
-    """Return where values lie between the smallest and the largest, from 0 to 1; NaN: nowhere."""
-    there = [each for each in column if each is not None]
-    if not all(_is_number(each) for each in there):
-        known = {text: number for number, text in enumerate(sorted(set(map(str, there))))}
-        column = [None if each is None else known[str(each)] for each in column]
-        there = [*known.values()]
-    low, high = min(there), max(there)
-    span = (high - low) or 1.0
-    return [math.nan if each is None else (each - low) / span for each in column]
+class _Column:
+    """Values side by side on one axis.
 
+    Attributes:
+        heights: Where each lies between the smallest and the largest, from 0 to 1; NaN: nowhere.
+        marks: What stands beside the axis, by height.
+    """
 
-def _scaled(column: Sequence[Any], *, log: bool) -> list[Any]:
-    return [math.log10(each) if log and _is_number(each) else each for each in column]
+    def __init__(self, values: Sequence[Any], *, log: bool) -> None:
+        there = [each for each in values if each is not None]
+        if all(_is_number(each) for each in there):
+            low, high = min(there), max(there)
+            ends = {low: f"{low:.3g}", high: f"{high:.3g}"}
+            scaled = [each if each is None or not log else math.log10(each) for each in values]
+        else:
+            kept = sorted(set(map(str, there)))
+            scaled = [None if each is None else kept.index(str(each)) for each in values]
+            ends = dict(enumerate(kept))
+            low, high, log = 0, len(kept) - 1, False
+        bottom, top = (math.log10(low), math.log10(high)) if log else (low, high)
+        span = (top - bottom) or 1.0
+        self.heights = [math.nan if each is None else (each - bottom) / span for each in scaled]
+        places = ((math.log10(each) if log else each, text) for each, text in ends.items())
+        self.marks = [((place - bottom) / span, text) for place, text in places]
 
 
 def _pareto(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
@@ -190,8 +218,11 @@ def _pareto(figure: Any, experiment: Object, done: Sequence[Trial]) -> None:
         [each.metrics[metric] for each in best],
         [each.metrics[others[0]] for each in best],
         color="tab:red",
+        label="none is better in both",
     )
     axes.set(xlabel=metric, ylabel=others[0])
+    if best:
+        axes.legend()
 
 
 _KINDS: Final[Mapping[str, Callable[[Any, Object, Sequence[Trial]], None]]] = {
@@ -201,6 +232,11 @@ _KINDS: Final[Mapping[str, Callable[[Any, Object, Sequence[Trial]], None]]] = {
     "slices": _slices,
     "pareto": _pareto,
 }
+
+
+def _names(done: Sequence[Trial]) -> list[str]:
+    """Return the parameters, those that only some trials have among them."""
+    return list(dict.fromkeys(name for each in done for name in each.parameters))
 
 
 def _by_magnitude(experiment: Object, name: str) -> bool:

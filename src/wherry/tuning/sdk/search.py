@@ -137,7 +137,7 @@ class Search:
             TimeoutError: it goes on.
             TuningError: it has been deleted.
         """
-        display = _Display()
+        display = Display()
         try:
             self._until_ended(timeout, display.show)
         finally:
@@ -228,16 +228,18 @@ class Search:
             pause = min(pause * 1.3, longest)
 
 
-class _Display:
+class Display:
     """A line of progress: drawn again on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
+        """Look where it will be shown; nothing is yet."""
         self._terminal = sys.stdout.isatty()
         self._drawn = 0
         self._text = ""
         self._shown_at = float("-inf")
 
     def show(self, progress: Progress) -> None:
+        """Show how far a search is; the same again is not shown."""
         text = str(progress)
         if text == self._text:
             return
@@ -250,6 +252,7 @@ class _Display:
         self._text = text
 
     def close(self) -> None:
+        """End the line."""
         if self._drawn:
             self._write("\n")
 

@@ -9,8 +9,8 @@ import ssl
 import pytest
 from aiohttp import web
 
-from wherry.cluster import certificates
-from wherry.cluster.listening import listening
+from wherry.controller.serving import certificates
+from wherry.controller.serving.listening import listening
 
 
 def read_to_the_end(sock: socket.socket) -> None:

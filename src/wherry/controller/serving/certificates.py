@@ -1,4 +1,4 @@
-"""The certificate of the webhook server: its own authority, so that the API needs nothing else."""
+"""The certificate of a server: its own authority, so that its clients need nothing else."""
 
 import datetime
 import ipaddress
@@ -40,7 +40,7 @@ class Pair:
         """Return the server side of TLS with it."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         # The ssl module reads from files only.
-        with tempfile.TemporaryDirectory(prefix="wherry-webhooks-") as folder:
+        with tempfile.TemporaryDirectory(prefix="wherry-serving-") as folder:
             chain, key = Path(folder) / "tls.crt", Path(folder) / "tls.key"
             chain.write_bytes(self.certificate)
             key.touch(mode=0o600)

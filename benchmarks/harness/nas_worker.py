@@ -1,0 +1,67 @@
+"""Runs the trials of ``examples/05-architectures`` one after another, in an environment that has what they import.
+
+A line of JSON for each: the program with its arguments, or what is to be trained for good; back come
+the lines that it printed, or the share of errors on images that no search has looked at.
+"""
+
+import contextlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "05-architectures"
+GOOD = {"parts": (1200, 597), "epochs": 4}
+"""How an architecture is trained that has been chosen: then it meets images that no search has seen."""
+SHORT = {"parts": (800, 400), "epochs": 4}
+"""How it is trained to be compared with others."""
+
+
+def main() -> int:
+    """Answer until nobody asks any more."""
+    sys.path.insert(0, str(EXAMPLE))
+    answers = sys.stdout
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answer = _printed(**asked) if "arguments" in asked else _errors(**asked)
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+def _printed(program: str, arguments: list[str]) -> list[str]:
+    import darts  # noqa: PLC0415  (of the example)
+    import enas  # noqa: PLC0415  (as above)
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        {"darts": darts, "enas": enas}[program].main(arguments)
+    return printed.getvalue().splitlines()
+
+
+def _errors(kind: str, told: Any, seed: int, parts: list[int], epochs: int) -> float:
+    """Train an architecture on the first images; return the share of errors on those that follow."""
+    import networks  # noqa: PLC0415  (as above)
+
+    network = _cells(told) if kind == "cells" else _layers(told)
+    learnt, unseen = networks.digits(parts)
+    for weights in networks.trained(network, learnt, epochs=epochs, seed=seed):
+        share = networks.accuracy(network, weights, unseen)
+    return 1.0 - share
+
+
+def _layers(told: Any) -> Any:
+    import enas  # noqa: PLC0415  (as above)
+
+    return enas.network(*told)
+
+
+def _cells(told: Any) -> Any:
+    import darts  # noqa: PLC0415  (as above)
+
+    kept, sizes = told
+    nodes = range(2, 2 + sizes["nodes"])
+    return darts.network(darts.keeping(darts.Genotype(kept[0], nodes, kept[1], nodes)), **sizes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

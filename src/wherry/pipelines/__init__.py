@@ -1,0 +1,1 @@
+"""Pipelines: graphs of containers, as Kubeflow Pipelines compiles them, run without drivers."""

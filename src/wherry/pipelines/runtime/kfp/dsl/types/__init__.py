@@ -1,0 +1,1 @@
+"""Types of artifacts, and the annotations that components carry."""

@@ -1,0 +1,1 @@
+"""How artifacts get to a step and from it: directly, from a folder that it mounts, or copied."""

@@ -1,0 +1,1 @@
+"""From a task that is to run to its pod, and from an ended pod to the task's outputs. Pure."""
