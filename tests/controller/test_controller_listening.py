@@ -5,6 +5,8 @@ import contextlib
 import datetime
 import socket
 import ssl
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -74,3 +76,36 @@ async def test_one_that_agrees_on_tls_too_late_is_cut_off(
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
+
+
+async def test_whoever_is_cancelled_while_it_begins_leaves_no_socket(
+    app: web.Application, pair: certificates.Pair
+) -> None:
+    context, before = pair.ssl_context(), _listening()
+    for steps in range(40):
+
+        async def serve() -> None:
+            async with listening(app, "127.0.0.1", 0, context):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(serve())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+    assert await asyncio.to_thread(_listening) == before
+
+
+def _listening() -> int:
+    """Return how many sockets of this process listen."""
+    inodes = {
+        one.partition(":")[2].strip("[]") for one in _descriptors() if one.startswith("socket:")
+    }
+    rows = [row.split() for row in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[3] == "0A" and row[9] in inodes for row in rows)
+
+
+def _descriptors() -> Iterator[str]:
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            yield str(link.readlink())

@@ -178,18 +178,25 @@ class ServiceProxy:
             return ""
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(
-                lambda: _Front(backends, self._connecting), address.ip, address.port, backlog=1024
+            # Known before it begins, so that it is closed where whoever asked is cancelled meanwhile.
+            server = self._listening[address] = await loop.create_server(
+                lambda: _Front(backends, self._connecting),
+                address.ip,
+                address.port,
+                backlog=1024,
+                start_serving=False,
             )
+            await server.start_serving()
         except OSError as error:
             del self._backends[address]
+            if (begun := self._listening.pop(address, None)) is not None:
+                begun.close()
             hint = (
                 "; ports below 1024 need root here, take a higher one"
                 if isinstance(error, PermissionError)
                 else ""
             )
             return f"cannot listen on {address.ip}:{address.port}: {error.strerror}{hint}"
-        self._listening[address] = server
         return ""
 
     async def unlisten(self, address: Address) -> None:

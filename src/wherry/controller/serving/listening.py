@@ -64,8 +64,11 @@ async def listening(
             port,
             ssl=tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            # Begun below: whoever is cancelled while it begins would not get what it could close.
+            start_serving=False,
         )
         try:
+            await listener.start_serving()
             yield listener.sockets[0].getsockname()[:2]
         finally:
             listener.close()

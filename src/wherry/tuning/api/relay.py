@@ -54,7 +54,9 @@ class Relay:
         Raises:
             OSError: the address cannot be had.
         """
-        self._server = await asyncio.start_server(self._connected, host, port)
+        # Known before it begins, so that it can be closed by whoever is cancelled meanwhile.
+        self._server = await asyncio.start_server(self._connected, host, port, start_serving=False)
+        await self._server.start_serving()
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
