@@ -121,7 +121,9 @@ def test_a_day_with_the_optimizer(kubeflow_programs, shared_platform, namespace)
     shared_platform.call(shared_platform.client.create(CLUSTER_RUNTIMES, made))
     told = kubeflow_programs.run("kubeflow_optimizer", name, seconds=500)
     assert told["status"] == "Complete"
-    assert "Running" in told["seen"]
+    # It looks every second, and a quiet machine may be through within one.
+    assert "Complete" in told["seen"]
+    assert set(told["seen"]) <= {"Created", "Running", "Complete"}
     assert told["jobs"] == ["Complete"] * 3
     losses = {
         name: float(each["rate"]) + (each["kind"] != "b") for name, each in told["trials"].items()
