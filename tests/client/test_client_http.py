@@ -214,6 +214,21 @@ async def test_what_is_given_up_ends_although_the_server_does_nothing_for_it(
     await asyncio.to_thread(read_to_the_end, left)
 
 
+async def test_logs_are_read_by_line_and_to_the_end(serve: Serve, connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b"one\ntw", b"o\n\n", b"x" * 2_000_000, b"\nno newline"):
+            await response.write(piece)
+        return response
+
+    client = connect(Connection(server=await serve(answer)))
+    lines = [line async for line in client.log_lines("p", "ns", container="main")]
+    assert lines[:3] == ["one", "two", ""]
+    assert "".join(lines[3:-1]) == "x" * 2_000_000
+    assert lines[-1] == "no newline"
+
+
 async def test_a_watch_that_is_too_old_is_gone(serve: Serve, connect: Connect) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         status = errors.GoneError("too old resource version").to_status()

@@ -10,9 +10,9 @@ import pytest
 
 import wherry
 from wherry.cli import main
+from wherry.client.progress_lines import ProgressLine
 from wherry.testing.waiting import eventually
 from wherry.tuning.sdk import plots, results, space
-from wherry.tuning.sdk import search as searching
 from wherry.tuning.sdk import settings as setting
 from wherry.tuning.sdk.errors import TuningError
 from wherry.tuning.sdk.results import Trial
@@ -323,10 +323,10 @@ def test_progress_is_one_line_with_the_best_so_far(monkeypatch):
 
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    display = searching.Display()
-    display.show(status(trialsRunning=2, trialsSucceeded=1))
-    display.show(status(trialsSucceeded=4))
-    display.close()
+    line = ProgressLine()
+    line.show(str(status(trialsRunning=2, trialsSucceeded=1)))
+    line.show(str(status(trialsSucceeded=4)), last=True)
+    line.close()
     first, second = terminal.getvalue().removesuffix("\n").split("\r")[1:]
     assert first == "1/4 |#####...............| 2 running 1 succeeded best loss=0.5"
     assert second.rstrip() == "4/4 |####################| 4 succeeded best loss=0.5"

@@ -1,9 +1,10 @@
 """Tables of the server, as text."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from wherry.objects import metadata
 from wherry.objects.requests import Object
 
 ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -51,6 +52,32 @@ def lines(rows: Iterable[Sequence[str]], widths: list[int]) -> list[str]:
         _GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=False)).rstrip()
         for row in rows
     ]
+
+
+def newest_first(
+    found: Iterable[Object],
+    headings: Sequence[str],
+    row: Callable[[Object, datetime.datetime], Sequence[str]],
+    *,
+    everywhere: bool,
+) -> list[str]:
+    """Return objects as a table, the newest at its top.
+
+    Args:
+        found: The objects.
+        headings: Of the columns.
+        row: Makes an object's columns, given the time.
+        everywhere: Whether they are of several namespaces, which stand first then.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    ordered = sorted(
+        found, key=lambda each: str(each["metadata"]["creationTimestamp"]), reverse=True
+    )
+    rows = [list(headings), *(list(row(each, now)) for each in ordered)]
+    if everywhere:
+        namespaces = ["NAMESPACE", *(metadata.namespace(each) for each in ordered)]
+        rows = [[first, *rest] for first, rest in zip(namespaces, rows, strict=True)]
+    return lines(rows, [])
 
 
 def span(age: datetime.timedelta) -> str:

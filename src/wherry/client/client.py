@@ -13,6 +13,9 @@ from wherry.objects import kinds, requests
 from wherry.objects.requests import Object, WatchEvent
 from wherry.objects.resources import Resource
 
+_LONGEST_LINE = 1024 * 1024
+"""Bytes; what is longer comes in pieces."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
@@ -292,6 +295,31 @@ class Client:
         }
         place = calls.Place(namespace, pod, "log")
         return self.transport.chunks(calls.build("get", kinds.PODS, place, options=options))
+
+    async def log_lines(
+        self, pod: str, namespace: str, *, container: str = "", follow: bool = False
+    ) -> AsyncIterator[str]:
+        """Yield a container's output line by line, the last one also where it has no newline.
+
+        Args:
+            pod: Name of the pod.
+            namespace: Where.
+            container: Which; empty: the only one.
+            follow: Whether to go on until the container has ended.
+
+        Raises:
+            BadRequestError: there is nothing to read yet.
+            NotFoundError: there is no such pod.
+        """
+        left = b""
+        async for chunk in self.log(pod, namespace, container=container, follow=follow):
+            *whole, left = (left + chunk).split(b"\n")
+            if len(left) > _LONGEST_LINE:
+                whole, left = [*whole, left], b""
+            for line in whole:
+                yield line.decode(errors="replace")
+        if left:
+            yield left.decode(errors="replace")
 
     async def close(self) -> None:
         """Release the transport's connections. Idempotent."""

@@ -184,16 +184,8 @@ def _list(options: Namespace) -> int:
     if not listed.items:
         print("there are no searches", file=sys.stderr)
         return failures.SUCCESS
-    now = datetime.datetime.now(datetime.UTC)
-    found = sorted(
-        listed.items, key=lambda each: str(each["metadata"]["creationTimestamp"]), reverse=True
-    )
-    rows = [_row(each, now) for each in found]
-    headings = _HEADINGS
-    if options.all_namespaces:
-        headings = ["NAMESPACE", *_HEADINGS]
-        rows = [[metadata.namespace(each), *row] for each, row in zip(found, rows, strict=True)]
-    print("\n".join(columns.lines([headings, *rows], [])))
+    everywhere = options.all_namespaces
+    print("\n".join(columns.newest_first(listed, _HEADINGS, _row, everywhere=everywhere)))
     return failures.SUCCESS
 
 

@@ -20,7 +20,7 @@ from wherry.pipelines.runtime.kfp.dsl import (
     SlicedClassificationMetrics,
 )
 from wherry.pipelines.sdk.components import component, container_component, importer
-from wherry.pipelines.sdk.errors import CompileError, FailedRunError
+from wherry.pipelines.sdk.errors import CompileError, FailedRunError, RunError
 from wherry.pipelines.sdk.pipelines import pipeline
 from wherry.pipelines.sdk.running import Run
 from wherry.pipelines.sdk.starting import find_run, run
@@ -57,6 +57,7 @@ __all__ = [
     "ParallelFor",
     "PipelineTaskFinalStatus",
     "Run",
+    "RunError",
     "SlicedClassificationMetrics",
     "component",
     "container_component",

@@ -1,22 +1,20 @@
 """What `run` gives back: a run that can be followed, awaited, stopped, drawn and found again."""
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wherry.client.clusters import Api, Cluster
-from wherry.client.progress_lines import ProgressLine
-from wherry.objects import errors, metadata
+from wherry.client.clusters import Api
+from wherry.client.handles import Handle
 from wherry.objects import kinds as core
+from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import describing, kinds, status
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.picture.tallies import Seen
 from wherry.pipelines.pipeline import Pipeline
-from wherry.pipelines.sdk.errors import FailedRunError
+from wherry.pipelines.sdk.errors import FailedRunError, RunError
 
-_POLL_SECONDS: Final = (0.05, 1.0)
 _SHOWN_TASKS: Final = 3
 _PHASES: Final = {
     "Pending": State.PENDING,
@@ -57,52 +55,17 @@ class Progress:
         return "  ".join(part for part in parts if part)
 
 
-class Run:
+class Run(Handle[Progress]):
     """One run of a pipeline. Holds no connection open; safe for threads."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        """Name it; nothing is asked of the cluster."""
-        self._cluster = cluster
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"Run({self.name!r}, namespace={self.namespace!r})"
-
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        return self._cluster.namespace
-
-    @property
-    def manifest(self) -> Object:
-        """The PipelineRun as it is on the cluster.
-
-        Raises:
-            NotFoundError: it has been deleted.
-        """
-        return self._cluster.call(self._get)
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
-        return progress(self.manifest)
+    resource = kinds.PIPELINE_RUNS
+    noun = "run"
+    lost = RunError
 
     @property
     def outputs(self) -> Mapping[str, Any]:
         """The parameters that it gave, by name; empty until it has succeeded."""
         return dict((self.manifest.get("status") or {}).get("outputs") or {})
-
-    def wait(self, timeout: float | None = None) -> Progress:
-        """Wait until it has ended, well or badly.
-
-        Args:
-            timeout: Seconds to wait at most.
-
-        Raises:
-            TimeoutError: it goes on.
-            FailedRunError: it has been deleted.
-        """
-        return self._until_ended(timeout, lambda _: None)
 
     def follow(self, timeout: float | None = None) -> Any:
         """Show how far it is until the end; return what `result` returns.
@@ -111,14 +74,11 @@ class Run:
             timeout: Seconds to wait at most.
 
         Raises:
-            FailedRunError: it has failed, was canceled, or deleted.
+            FailedRunError: it has failed, or was canceled.
+            RunError: it has been deleted.
             TimeoutError: it goes on.
         """
-        line = ProgressLine()
-        try:
-            self._until_ended(timeout, lambda each: line.show(str(each), last=each.ended))
-        finally:
-            line.close()
+        self._shown(timeout)
         return self.result()
 
     def result(self, timeout: float | None = None) -> Any:
@@ -128,7 +88,8 @@ class Run:
             timeout: Seconds to wait at most.
 
         Raises:
-            FailedRunError: it has failed, was canceled, or deleted.
+            FailedRunError: it has failed, or was canceled.
+            RunError: it has been deleted.
             TimeoutError: it goes on.
         """
         ended = self.wait(timeout)
@@ -159,13 +120,9 @@ class Run:
                 path = metadata.annotations(pod).get(kinds.PATH_ANNOTATION, "")
                 if task not in {"", path, path.rpartition("/")[2]}:
                     continue
-                left = b""
-                async for chunk in api.client.log(
-                    metadata.name(pod), self.namespace, container="main"
-                ):
-                    *whole, left = (left + chunk).split(b"\n")
-                    for raw in whole:
-                        yield f"[{path.removeprefix('root/')}] {raw.decode(errors='replace')}"
+                name = metadata.name(pod)
+                async for line in api.client.log_lines(name, self.namespace, container="main"):
+                    yield f"[{path.removeprefix('root/')}] {line}"
 
         return self._cluster.iterate(lines)
 
@@ -178,18 +135,10 @@ class Run:
 
     def stop(self) -> None:
         """End it: nothing more is started, and what runs is ended. Idempotent."""
-        self._cluster.call(lambda api: self._patch(api, {"terminate": True}))
+        self._cluster.call(lambda api: self._change(api, {"terminate": True}))
 
-    def delete(self) -> None:
-        """Delete it with its pods; artifacts and history stay."""
-
-        async def delete(api: Api) -> None:
-            await api.client.delete(kinds.PIPELINE_RUNS, self.name, self.namespace)
-
-        self._cluster.call(delete)
-
-    async def _get(self, api: Api) -> Object:
-        return await api.client.get(kinds.PIPELINE_RUNS, self.name, self.namespace)
+    def _progress(self, obj: Object) -> Progress:
+        return progress(obj)
 
     async def _pods(self, api: Api) -> list[Object]:
         labels = f"{kinds.RUN_LABEL}={self.name}"
@@ -198,26 +147,6 @@ class Run:
 
     async def _all(self, api: Api) -> tuple[Object, list[Object]]:
         return await self._get(api), await self._pods(api)
-
-    async def _patch(self, api: Api, change: Object) -> None:
-        patch = {"spec": change}
-        await api.client.patch(kinds.PIPELINE_RUNS, self.name, patch, self.namespace)
-
-    def _until_ended(self, timeout: float | None, show: Callable[[Progress], None]) -> Progress:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause, longest = _POLL_SECONDS
-        while True:
-            try:
-                found = self.progress
-            except errors.NotFoundError as error:
-                raise FailedRunError(f"run {self.name} has been deleted") from error
-            show(found)
-            if found.ended:
-                return found
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"run {self.name} goes on after {timeout:g} s: {found}")
-            time.sleep(pause)
-            pause = min(pause * 1.3, longest)
 
 
 def progress(run: Object) -> Progress:

@@ -13,7 +13,7 @@ from wherry.pipelines import kinds, runs
 from wherry.pipelines.ir import documents
 from wherry.pipelines.ir.documents import Documents, PipelineError
 from wherry.pipelines.pipeline import Pipeline
-from wherry.pipelines.sdk.errors import CompileError
+from wherry.pipelines.sdk.errors import CompileError, RunError
 from wherry.pipelines.sdk.pipelines import PipelineFunction
 from wherry.pipelines.sdk.running import Run
 
@@ -58,6 +58,7 @@ def run(
     Raises:
         CompileError: a setting is not known, the pipeline is none, or its inputs are not right.
         ConfigurationError: there is no cluster.
+        RunError: the cluster has no such kind.
         InvalidError: the run is refused; the message says why.
     """
     unknown = set(settings) - set(Settings.__annotations__)
@@ -83,7 +84,7 @@ def run(
         try:
             await api.client.create(kinds.PIPELINE_RUNS, manifest)
         except errors.NotFoundError as error:
-            raise CompileError(
+            raise RunError(
                 f"{cluster.connection.server} has no kind PipelineRun: run `wherry crds | kubectl "
                 "apply -f -` and `wherry controllers` there"
             ) from error
@@ -103,17 +104,10 @@ def find_run(
         connection: Which cluster; see `Settings`.
 
     Raises:
-        CompileError: there is none of that name.
+        RunError: there is none of that name.
         ConfigurationError: there is no cluster.
     """
-    cluster = clusters.choose(connection, namespace)
-    try:
-        cluster.call(lambda api: api.client.get(kinds.PIPELINE_RUNS, name, cluster.namespace))
-    except errors.NotFoundError as error:
-        raise CompileError(
-            f"there is no run {name!r} in namespace {cluster.namespace!r}"
-        ) from error
-    return Run(cluster, name)
+    return Run.find(name, namespace, connection)
 
 
 def _read(

@@ -1,53 +1,26 @@
 """What `tune` gives back: a search that can be followed, awaited, stopped, resumed and found again."""
 
 import importlib
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
-from wherry.client.clusters import Api, Cluster
-from wherry.objects import errors, metadata
+from wherry.client.clusters import Api
+from wherry.client.handles import Handle
 from wherry.objects import kinds as core
+from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.tuning import kinds
 from wherry.tuning.sdk import ending, plots, results
 from wherry.tuning.sdk.errors import FailedSearchError, TuningError
 from wherry.tuning.sdk.results import Progress, Trial
 
-_POLL_SECONDS: Final = (0.1, 1.0)
-_PLAIN_SECONDS: Final = 5.0
 
-
-class Search:
+class Search(Handle[Progress]):
     """One search: an Experiment. Holds no connection open; safe for threads."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        """Name it; nothing is asked of the cluster."""
-        self._cluster = cluster
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"Search({self.name!r}, namespace={self.namespace!r})"
-
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        return self._cluster.namespace
-
-    @property
-    def manifest(self) -> Object:
-        """The Experiment as it is on the cluster.
-
-        Raises:
-            NotFoundError: it has been deleted.
-        """
-        return self._cluster.call(self._get)
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
-        return results.progress(self.manifest)
+    resource = kinds.EXPERIMENTS
+    noun = "search"
+    lost = TuningError
 
     @property
     def best(self) -> Trial | None:
@@ -104,27 +77,12 @@ class Search:
             labels = f"{kinds.TRIAL_LABEL}={trial}"
             for pod in await api.client.list(core.PODS, self.namespace, labels=labels):
                 containers = [each["name"] for each in pod["spec"]["containers"]]
-                left = b""
-                async for chunk in api.client.log(
-                    metadata.name(pod), self.namespace, container=containers[0], follow=follow
-                ):
-                    *whole, left = (left + chunk).split(b"\n")
-                    for raw in whole:
-                        yield raw.decode(errors="replace")
+                name, main = metadata.name(pod), containers[0]
+                read = api.client.log_lines(name, self.namespace, container=main, follow=follow)
+                async for line in read:
+                    yield line
 
         return self._cluster.iterate(lines)
-
-    def wait(self, timeout: float | None = None) -> Progress:
-        """Wait until it has ended, well or badly.
-
-        Args:
-            timeout: Seconds to wait at most.
-
-        Raises:
-            TimeoutError: it goes on.
-            TuningError: it has been deleted.
-        """
-        return self._until_ended(timeout, lambda _: None)
 
     def follow(self, timeout: float | None = None) -> Trial:
         """Show how far it is, with the best value so far, until the end; return the best trial.
@@ -137,11 +95,7 @@ class Search:
             TimeoutError: it goes on.
             TuningError: it has been deleted.
         """
-        display = Display()
-        try:
-            self._until_ended(timeout, display.show)
-        finally:
-            display.close()
+        self._shown(timeout)
         return self.result()
 
     def result(self, timeout: float | None = None) -> Trial:
@@ -190,73 +144,11 @@ class Search:
             change["parallelTrialCount"] = parallel
         self._cluster.call(lambda api: self._change(api, change))
 
-    def delete(self) -> None:
-        """Delete the search with all its trials; what runs is ended."""
-
-        async def delete(api: Api) -> None:
-            await api.client.delete(kinds.EXPERIMENTS, self.name, self.namespace)
-
-        self._cluster.call(delete)
-
-    async def _get(self, api: Api) -> Object:
-        return await api.client.get(kinds.EXPERIMENTS, self.name, self.namespace)
+    def _progress(self, obj: Object) -> Progress:
+        return results.progress(obj)
 
     async def _all(self, api: Api) -> tuple[Object, list[Trial]]:
         labels = f"{kinds.EXPERIMENT_LABEL}={self.name}"
         found = await api.client.list(kinds.TRIALS, self.namespace, labels=labels)
         experiment = await self._get(api)
         return experiment, results.trials(experiment, found.items)
-
-    async def _change(self, api: Api, change: Object) -> None:
-        patch = {"spec": change}
-        await api.client.patch(kinds.EXPERIMENTS, self.name, patch, self.namespace)
-
-    def _until_ended(self, timeout: float | None, show: Callable[[Progress], None]) -> Progress:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause, longest = _POLL_SECONDS
-        while True:
-            try:
-                progress = self.progress
-            except errors.NotFoundError as error:
-                raise TuningError(f"search {self.name} has been deleted") from error
-            show(progress)
-            if progress.ended:
-                return progress
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"search {self.name} goes on after {timeout:g} s: {progress}")
-            time.sleep(pause)
-            pause = min(pause * 1.3, longest)
-
-
-class Display:
-    """A line of progress: drawn again on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        """Look where it will be shown; nothing is yet."""
-        self._terminal = sys.stdout.isatty()
-        self._drawn = 0
-        self._text = ""
-        self._shown_at = float("-inf")
-
-    def show(self, progress: Progress) -> None:
-        """Show how far a search is; the same again is not shown."""
-        text = str(progress)
-        if text == self._text:
-            return
-        if self._terminal:
-            self._write(f"\r{text.ljust(self._drawn)}")
-            self._drawn = len(text)
-        elif progress.ended or time.monotonic() - self._shown_at > _PLAIN_SECONDS:
-            self._write(f"{text}\n")
-            self._shown_at = time.monotonic()
-        self._text = text
-
-    def close(self) -> None:
-        """End the line."""
-        if self._drawn:
-            self._write("\n")
-
-    @staticmethod
-    def _write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()

@@ -96,11 +96,4 @@ def find_search(
         TuningError: there is none of that name.
         ConfigurationError: there is no cluster.
     """
-    cluster = clusters.choose(connection, namespace)
-    try:
-        cluster.call(lambda api: api.client.get(kinds.EXPERIMENTS, name, cluster.namespace))
-    except errors.NotFoundError as error:
-        raise TuningError(
-            f"there is no search {name!r} in namespace {cluster.namespace!r}"
-        ) from error
-    return Search(cluster, name)
+    return Search.find(name, namespace, connection)
