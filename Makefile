@@ -39,8 +39,8 @@ install: $(VENV)/.run ## set up .venv with what Wherry needs to run
 
 dev: $(VENV)/.dev ## set up .venv with what tests and checks need too
 
-demo: install ## train and serve a model in examples/01-digits; DOWN=1 stops Wherry afterwards
-	$(BIN)/python examples/01-digits/demo.py $(if $(DOWN),--down)
+demo: install ## from data to a model that answers, in examples/02-pipeline; DOWN=1 stops Wherry afterwards
+	$(BIN)/python examples/02-pipeline/demo.py $(if $(DOWN),--down)
 
 run: install ## run Wherry in this terminal until Ctrl-C
 	$(BIN)/wherry up --foreground
@@ -66,7 +66,7 @@ check-imports:
 	$(BIN)/lint-imports --no-cache
 
 check-words:
-	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress,trian,whats,als,rabit,fpr $(WORDS)
+	$(BIN)/codespell --ignore-words-list notin,requestor,te,hel,ddress,trian,whats,als,rabit,fpr,experiement,reccurring $(WORDS)
 
 check-generated:
 	$(BIN)/python scripts/generate_reference.py --check
@@ -90,7 +90,7 @@ bench: dev ## measure; ONLY=name picks one benchmark; figures go to build/bench.
 lock: $(VENV)/.uv ## pin the dependencies anew (requirements/*.txt)
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
-	for group in clients kubeflow clients-training clients-tuning clients-pipelines stores; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
+	for group in clients kubeflow clients-training clients-tuning clients-pipelines clients-mlmd clients-pipelines-v1 clients-schemathesis clients-workflows stores notebooks; do $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
 
 clean: ## remove what can be made anew: caches and build/, not .venv
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

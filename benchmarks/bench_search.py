@@ -9,7 +9,6 @@ All of it takes hours; what has been searched is kept (`search_curves`), and WHE
 after how long no more is searched. A case then tells from how many seeds it is.
 """
 
-import math
 import os
 import statistics
 import time
@@ -96,7 +95,7 @@ def _regrets(curves: dict[int, Curve], mark: int) -> list[float]:
 def _compared(
     problem: Problem, pair: _Pair, mark: int, found: tuple[list[float], list[float]]
 ) -> Iterator[Row]:
-    from scipy import stats  # noqa: PLC0415  (only where there is something to compare)
+    from scipy import stats  # noqa: PLC0415  (after `peers.one_thread`: it imports NumPy)
 
     ours, theirs = found
     case, peer = f"{problem.name}, {pair.name}, {mark} trials", f"{pair.library} {pair.peer}"
@@ -104,9 +103,10 @@ def _compared(
     if min(counts) < _SEEDS[-1]:
         case += f" ({counts[0]} and {counts[1]} seeds)"
     yield Row(case, statistics.median(ours), "regret", peer, statistics.median(theirs))
-    chance = float(stats.mannwhitneyu(ours, theirs, alternative="less").pvalue)
     # Where all regrets are the same there is nothing to rank.
-    yield Row(f"{case}, rank test against {peer}", 0.5 if math.isnan(chance) else chance, "p")
+    same = len({*ours, *theirs}) == 1
+    chance = 0.5 if same else stats.mannwhitneyu(ours, theirs, alternative="less").pvalue
+    yield Row(f"{case}, rank test against {peer}", float(chance), "p")
 
 
 def _speeds(problem: Problem, trials: int) -> Iterator[Row]:

@@ -28,6 +28,8 @@ _PROGRAMS = {
     ),
 }
 """By name: requirements, what is imported beforehand, what a trial does before it prints its value."""
+_COUNTS = {"sklearn": 20}
+"""How many trials a search has, where each takes most of a second: 60 for the others."""
 _TUNERS = ["ray[tune]==2.60.0", "optuna==5.0.0"]
 
 
@@ -36,7 +38,8 @@ def bench(*, quick: bool) -> list[Row]:
     rows: list[Row] = []
     with control_plane.fresh() as plane:
         for name in ["python"] if quick else _PROGRAMS:
-            rows += _program(plane, name, rounds=1 if quick else 5, count=10 if quick else 60)
+            count = _COUNTS.get(name, 60)
+            rows += _program(plane, name, rounds=1 if quick else 3, count=10 if quick else count)
         rows += _long(plane, 40 if quick else 2000)
         rows += _at_once(plane, *((3, 2) if quick else (50, 10)))
     return rows
@@ -84,7 +87,7 @@ def _tuners(plane: ControlPlane, count: int) -> dict[str, Callable[[int], Run]]:
         "Optuna in process": lambda _: trials.optuna(python, trials=count),
         "Ray Tune, reusing actors": lambda _: ray(count, reuse=True),
         # A process for each trial, as it does if nothing is said: it takes seconds for each.
-        "Ray Tune": lambda _: ray(min(count, 12), reuse=False),
+        "Ray Tune": lambda _: ray(min(count, 8), reuse=False),
     }
 
 

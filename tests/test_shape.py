@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
+# They read every file of the tree.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "wherry"
 FILE_LINES = {"median": 120, "p95": 400, "cap": 600}

@@ -25,7 +25,7 @@ NAMESPACE = "bench"
 
 
 class ControlPlane:
-    """A running `python -m wherry.embedded`; a context manager.
+    """A running `python -m wherry.embedded`; a context manager. Takes variables of its environment.
 
     Attributes:
         directory: Its state.
@@ -35,8 +35,9 @@ class ControlPlane:
         ready_seconds: From then to its own word that it is ready.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **variables: str) -> None:
         self.directory = directory
+        self._variables = variables
         self.port = 0
         self.ready_seconds = 0.0
         self.started = 0.0
@@ -68,7 +69,7 @@ class ControlPlane:
             self.started = time.monotonic()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "wherry.embedded", *arguments],
-                env=processes.environment(),
+                env={**processes.environment(), **self._variables},
                 pass_fds=(writing,),
                 stdout=log,
                 stderr=log,
@@ -160,6 +161,25 @@ class ControlPlane:
             if response.status >= 300:
                 raise RuntimeError(f"GET {path}: {response.status} {response.read()[:400]!r}")
             yield from response
+
+    def statuses(self, path: str, name: str, *, seconds: float) -> Iterator[dict[str, Any]]:
+        """Yield the status of an object as it is, and each time it changes.
+
+        Args:
+            path: Of the objects of its kind.
+            name: Of the object.
+            seconds: For how long at most.
+
+        Raises:
+            TimeoutError: they are over.
+        """
+        chosen = urllib.parse.urlencode({"watch": "1", "fieldSelector": f"metadata.name={name}"})
+        started = time.monotonic()
+        for line in self.lines(f"{path}?{chosen}", seconds=seconds):
+            yield json.loads(line)["object"].get("status", {})
+            if time.monotonic() - started > seconds:
+                break
+        raise TimeoutError(f"{name} did not end in {seconds:.0f} s")
 
     def make_namespace(self) -> None:
         """Create the namespace of the benches, and wait for what belongs into each namespace."""

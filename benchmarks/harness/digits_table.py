@@ -24,7 +24,7 @@ SPACE = {
 
 def main() -> int:
     """Train every point, and write the share of errors after each epoch, in thousandths."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415  (only who makes the table needs it)
+    from sklearn.datasets import load_digits  # noqa: PLC0415  (not installed where the table is only read)
     from sklearn.model_selection import train_test_split  # noqa: PLC0415  (as above)
 
     digits = load_digits()

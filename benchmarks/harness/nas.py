@@ -12,7 +12,7 @@ import json
 import random
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,13 @@ _PROGRAMS = {"layers": "enas", "cells": "darts"}
 _KEPT_EDGES = 2
 """Of each node of a cell."""
 
+_CELLS_FOR_THE_PRICE = 18
+"""So many take the CPU time of DARTS' trial: 33 s, and 2 s each, measured by turns (17, rounded up)."""
+
+Cell = list[list[tuple[str, int]]]
+Kept = list[Cell]
+"""Of normal and of reducing cells, for each node its operations, each with the state it starts from."""
+
 CELLS = {"layers": 3, "nodes": 2, "channels": 4}
 _OPERATIONS = (
     ("separable_convolution", "3"),
@@ -44,10 +51,10 @@ _OPERATIONS = (
     ("avg_pooling", "3"),
 )
 _SETTINGS = {
-    "num_epochs": "10",
-    "w_lr": "0.1",
-    "alpha_lr": "0.05",
-    "batch_size": "16",
+    "num_epochs": "40",
+    "w_lr": "0.25",
+    "alpha_lr": "0.1",
+    "batch_size": "32",
     "init_channels": str(CELLS["channels"]),
     "num_nodes": str(CELLS["nodes"]),
 }
@@ -80,11 +87,9 @@ class Trainer:
                 file.write(json.dumps([asked, known[asked]]) + "\n")
         return known[asked]
 
-    def error(self, kind: str, told: Any) -> float:
+    def error(self, kind: str, told: Any, how: Mapping[str, Any]) -> float:
         """Return the share of errors of an architecture that is trained for good, several times."""
-        found = [
-            self.ask(kind=kind, told=told, seed=seed, **nas_worker.GOOD) for seed in _FINAL_SEEDS
-        ]
+        found = [self.ask(kind=kind, told=told, seed=seed, **how) for seed in _FINAL_SEEDS]
         return sum(found) / len(found)
 
 
@@ -150,18 +155,18 @@ def layers() -> Graph:
     )
 
 
-def enas(trained: Trainer, *, seed: int, trials: int) -> tuple[float, list[float]]:
-    """Return the error of the best architecture that ENAS finds, and the accuracy of each trial."""
+def enas(trained: Trainer, *, seed: int, trials: int) -> tuple[Any, list[float]]:
+    """Return the best architecture that ENAS finds, and the accuracy of each trial."""
     search = _search(seed, trials)
     past: list[PastTrial] = []
     while len(past) < trials:
         question = Question(search=search, trials=tuple(past), wanted=search.parallel)
         for proposal in algorithms.get("enas").propose(question).proposals:
             past.append(_run(trained, proposal.assignments, len(past)))
-    return _best(trained, past)
+    return _best(past)
 
 
-def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> tuple[float, list[float]]:
+def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> tuple[Any, list[float]]:
     """Return the same of architectures drawn evenly: operations, and each skip there or not."""
     rng, graph = random.Random(seed), layers()
     choices = graphs.choices(graph)
@@ -178,7 +183,7 @@ def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> tuple[float
         ]
         told = {"architecture": _quoted(drawn), "nn_config": _quoted(config)}
         past.append(_run(trained, told, index))
-    return _best(trained, past)
+    return _best(past)
 
 
 def _search(seed: int, trials: int) -> Search:
@@ -204,18 +209,23 @@ def _run(trained: Trainer, told: Any, index: int) -> PastTrial:
     )
 
 
-def _best(trained: Trainer, past: list[PastTrial]) -> tuple[float, list[float]]:
+def _best(past: list[PastTrial]) -> tuple[Any, list[float]]:
     best = max(past, key=lambda trial: trial.metrics[_METRIC])
     names = ("architecture", "nn_config")
     told = [json.loads(best.assignments[name].replace("'", '"')) for name in names]
-    return trained.error("layers", told), [trial.metrics[_METRIC] for trial in past]
+    return told, [trial.metrics[_METRIC] for trial in past]
+
+
+def error_of_layers(trained: Trainer, told: Any, how: Mapping[str, Any]) -> float:
+    """Return the share of errors of a network of layers."""
+    return trained.error("layers", told, how)
 
 
 # DARTS
 
 
-def darts(trained: Trainer, *, seed: int) -> float:
-    """Return the error of the cells that DARTS finds."""
+def darts(trained: Trainer, *, seed: int) -> Kept:
+    """Return the cells that DARTS finds."""
     graph = Graph(
         layers=CELLS["layers"],
         input_sizes=(),
@@ -239,37 +249,34 @@ def darts(trained: Trainer, *, seed: int) -> float:
     names = ("algorithm-settings", "search-space", "num-layers")
     arguments = [f"--{name}={told[name]}" for name in names]
     lines = trained.ask(program="darts", arguments=[*arguments, f"--seed={seed}"])
-    return trained.error("cells", [_genotype(lines[-1]), CELLS])
+    return _genotype(lines[-1])
 
 
-def cells_at_random(trained: Trainer, *, seed: int) -> float:
-    """Return the error of the best of cells drawn evenly, as many as may be trained for DARTS' price."""
+def cells_at_random(trained: Trainer, *, seed: int) -> Kept:
+    """Return the best of cells drawn evenly, as many as may be trained for DARTS' price."""
     rng = random.Random(seed)
     operations = [*(f"{kind}_{size}x{size}" for kind, size in _OPERATIONS), "skip_connection"]
     tried = []
-    for _ in range(cells_for_the_price(len(operations))):
+    for _ in range(_CELLS_FOR_THE_PRICE):
         kept = [_drawn(operations, rng) for _ in ("normal", "reduce")]
         error = trained.ask(kind="cells", told=[kept, CELLS], seed=0, **nas_worker.SHORT)
         tried.append((error, kept))
-    return trained.error("cells", [min(tried)[1], CELLS])
+    return min(tried)[1]
 
 
-def cells_for_the_price(operations: int) -> int:
-    """Return how many cells may be trained with as many operations on images as DARTS needs."""
-    images = nas_worker.SHORT["parts"][0]
-    edges = sum(2 + node for node in range(CELLS["nodes"]))
-    mixture = int(_SETTINGS["num_epochs"]) * images * edges * operations
-    return int(mixture / (nas_worker.SHORT["epochs"] * images * _KEPT_EDGES * CELLS["nodes"]))
+def error_of_cells(trained: Trainer, kept: Kept, how: Mapping[str, Any]) -> float:
+    """Return the share of errors of a network of cells."""
+    return trained.error("cells", [kept, CELLS], how)
 
 
-def _drawn(operations: list[str], rng: random.Random) -> list[list[tuple[str, int]]]:
+def _drawn(operations: list[str], rng: random.Random) -> Cell:
     return [
         [(rng.choice(operations), at) for at in sorted(rng.sample(range(2 + node), _KEPT_EDGES))]
         for node in range(CELLS["nodes"])
     ]
 
 
-def _genotype(line: str) -> list[Any]:
+def _genotype(line: str) -> Kept:
     """What is kept of normal and of reducing cells, from a trial's last line."""
     kept = [re.search(rf"{kind}=(\[.*?\]\])", line) for kind in ("normal", "reduce")]
     return [ast.literal_eval(one.group(1)) if one else [] for one in kept]

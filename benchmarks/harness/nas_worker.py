@@ -14,6 +14,8 @@ from typing import Any
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "05-architectures"
 GOOD = {"parts": (1200, 597), "epochs": 4}
 """How an architecture is trained that has been chosen: then it meets images that no search has seen."""
+LONG = {"parts": (1200, 597), "epochs": 16}
+"""The same until errors hardly fall any more."""
 SHORT = {"parts": (800, 400), "epochs": 4}
 """How it is trained to be compared with others."""
 
@@ -30,7 +32,7 @@ def main() -> int:
 
 
 def _printed(program: str, arguments: list[str]) -> list[str]:
-    import darts  # noqa: PLC0415  (of the example)
+    import darts  # noqa: PLC0415  (of the example, found since `main` has named its folder)
     import enas  # noqa: PLC0415  (as above)
 
     with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _optunas(name: str, problem: Problem, *, seed: int, trials: int) -> Curve:
     """How one of Optuna's samplers does."""
-    import optuna  # noqa: PLC0415  (each library where it is asked for)
+    import optuna  # noqa: PLC0415  (benches import this module where no peer is installed)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():

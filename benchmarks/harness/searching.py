@@ -79,7 +79,7 @@ async def _asked(name: str, question: Question) -> list[float]:
 
 def seconds_of_optuna(problem: Problem, trials: int) -> list[float]:
     """Return how much CPU time Optuna's TPE takes for the same."""
-    import optuna  # noqa: PLC0415  (its import takes long)
+    import optuna  # noqa: PLC0415  (after `peers.one_thread`: it imports NumPy)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))

@@ -10,11 +10,10 @@ import json
 import random
 import subprocess
 import time
-import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from harness import pods, processes
+from harness import pods, processes, rates
 from harness.control_plane import NAMESPACE, ControlPlane
 
 EXPERIMENTS = f"/apis/kubeflow.org/v1beta1/namespaces/{NAMESPACE}/experiments"
@@ -86,15 +85,7 @@ class Run:
 
     def rate_between(self, lower: int, upper: int) -> float:
         """Return the trials a second from one number of ended trials to another."""
-        return (upper - lower) / (self._when(upper) - self._when(lower))
-
-    def _when(self, count: int) -> float:
-        (before, known), *later = self.marks
-        for seconds, ended in later:
-            if ended >= count:
-                return before + (seconds - before) * (count - known) / (ended - known)
-            before, known = seconds, ended
-        raise LookupError(f"{count} trials were never seen to have ended")
+        return rates.between(self.marks, lower, upper)
 
 
 def experiment(
@@ -148,7 +139,7 @@ def run(plane: ControlPlane, wanted: dict[str, Any]) -> Run:
     called = time.monotonic()
     plane.call("POST", EXPERIMENTS, wanted)
     first, marks = 0.0, [(0.0, 0)]
-    for status in _statuses(plane, wanted["metadata"]["name"]):
+    for status in _statuses(plane, wanted):
         elapsed = time.monotonic() - called
         if not first and "currentOptimalTrial" in status:
             first = elapsed
@@ -171,21 +162,14 @@ def run_all(plane: ControlPlane, several: list[dict[str, Any]]) -> float:
     for wanted in several:
         plane.call("POST", EXPERIMENTS, wanted)
     for wanted in several:
-        for status in _statuses(plane, wanted["metadata"]["name"]):
+        for status in _statuses(plane, wanted):
             if _has_ended(wanted, status):
                 break
     return time.monotonic() - called
 
 
-def _statuses(plane: ControlPlane, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the status of an Experiment as it is, and each time it changes."""
-    chosen = urllib.parse.urlencode({"watch": "1", "fieldSelector": f"metadata.name={name}"})
-    started = time.monotonic()
-    for line in plane.lines(f"{EXPERIMENTS}?{chosen}", seconds=_LIMIT_SECONDS):
-        yield json.loads(line)["object"].get("status", {})
-        if time.monotonic() - started > _LIMIT_SECONDS:
-            break
-    raise TimeoutError(f"experiment {name} did not end in {_LIMIT_SECONDS:.0f} s")
+def _statuses(plane: ControlPlane, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return plane.statuses(EXPERIMENTS, wanted["metadata"]["name"], seconds=_LIMIT_SECONDS)
 
 
 def _has_ended(wanted: dict[str, Any], status: dict[str, Any]) -> bool:

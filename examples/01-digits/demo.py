@@ -1,4 +1,4 @@
-"""Train, serve and ask: what `make demo` runs.
+"""Train, serve and ask: a Job, a Deployment and a Service.
 
 Brings Wherry up, applies the manifests of this folder, waits until the model is trained and both
 replicas serve it, sends every image the model has not seen through the Service, and says how good

@@ -1,15 +1,20 @@
-"""The trial of DARTS: trains all operations of a network at once, and says which are worth keeping.
+"""The trial of DARTS: trains all operations of a network in turn, and says which are worth keeping.
 
-The arguments are those of Katib's trial. Each edge of a cell is a mixture of all operations; weights
-learn from one half of the images, the mixtures' shares, by turns, from the other (first order), after
-some epochs for the weights alone. What is left of each node are the two edges with the largest share,
-each with its best operation.
+The arguments are those of Katib's trial. Each step trains one network: of every node two edges, each with
+one operation, drawn by its share. Networks that have the same operation at the same place share its
+weights. Weights learn from most of the images, the shares, by turns, from the others (first order,
+straight through the draw), after some epochs for the weights alone. Of many networks drawn in the end the
+one is kept that loses least on those other images, with the shared weights as they are.
 
-Source: Liu et al. 2019, "DARTS: differentiable architecture search".
+DARTS at first mixed all operations of all edges at once. That costs as much as five networks, and weights
+learn to be good together: which single ones are good without the others does not follow from their shares.
+
+Source: Liu et al. 2019, "DARTS: differentiable architecture search"; the draws as Dong & Yang 2019,
+"Searching for a robust neural architecture in four GPU hours"; the choice with shared weights as Guo et al.
+2020, "Single path one-shot neural architecture search with uniform sampling".
 """
 
 import argparse
-import itertools
 import json
 import math
 import re
@@ -20,14 +25,17 @@ import autograd.numpy as np
 import networks
 import numpy
 from autograd import value_and_grad
+from autograd.tracer import getval
 from networks import Array, Maker
 
-PARTS = (400, 400, 400, 597)
-"""How many images weights learn from and mixtures, how many decide, and how many are never looked at."""
+PARTS = (800, 400, 597)
+"""How many images weights learn from, how many shares, and how many are never looked at."""
 SHARES = "shares/"
-_ALONE = 0.4
-"""For this part of the epochs only weights learn, from all images: else what needs none would be chosen,
-as it is good from the start."""
+_ALONE = 0.3
+"""For this part of the epochs only weights learn: else what learns fastest would be chosen."""
+_CANDIDATES = 100
+"""So many networks are drawn in the end; after each epoch before but one, to see how far it is."""
+_KEPT_EDGES = 2
 Kept = list[list[tuple[str, int]]]
 """For each node its operations, each with the state it starts from."""
 Node = Callable[["Place", list[Any]], Any]
@@ -90,37 +98,25 @@ def network(node: Node, *, layers: int, nodes: int, channels: int) -> networks.N
     return scores
 
 
-def mixing(operations: list[str], nodes: int) -> Node:
-    """Return nodes that mix all operations of all edges by their shares."""
-    edges = sum(2 + number for number in range(nodes))
-
-    def node(place: Place, states: list[Any]) -> Any:
-        logits = place.make(SHARES + place.kind, edges, len(operations))
-        shares = np.exp(logits - np.max(logits, axis=1, keepdims=True))
-        shares = shares / np.sum(shares, axis=1, keepdims=True)
-        begin = sum(2 + earlier for earlier in range(place.node))
-        return sum(
-            shares[begin + at, which] * _operation(place.edge(at), one, state)
-            for at, state in enumerate(states)
-            for which, one in enumerate(operations)
-        )
-
-    return node
-
-
 def keeping(genotype: Genotype) -> Node:
     """Return nodes that have but the operations that were found."""
 
     def node(place: Place, states: list[Any]) -> Any:
-        kept = genotype.reduce if place.kind == "reduce" else genotype.normal
-        return sum(_operation(place.edge(at), one, states[at]) for one, at in kept[place.node])
+        kept = _kept(genotype, place)
+        return sum(_operation(place.edge(at), one, states[at]) for one, at in kept)
 
     return node
 
 
+def _kept(genotype: Genotype, place: Place) -> list[tuple[str, int]]:
+    kept = genotype.reduce if place.kind == "reduce" else genotype.normal
+    return kept[place.node]
+
+
 def _operation(place: Place, told: str, images: Any) -> Any:
     if told == "skip_connection":
-        return images[:, :: place.stride, :: place.stride]
+        # Of the same scale as all others, or sums would be of whatever is largest.
+        return networks.normalized(images[:, :: place.stride, :: place.stride])
     read = re.fullmatch(r"(\w+)_(\d+)x\d+", told)
     if read is None or read[1] not in _OPERATIONS:
         known = ", ".join(["skip_connection", *_OPERATIONS])
@@ -163,60 +159,118 @@ _OPERATIONS = {
 # The search
 
 
-def found(weights: networks.Weights, operations: list[str], nodes: int) -> Genotype:
-    """Return the two best edges of each node, with the best operation of each."""
-    kept: dict[str, Kept] = {"normal": [], "reduce": []}
-    for kind, each in kept.items():
-        logits = weights.get(SHARES + kind)
-        rows = iter(() if logits is None else logits)
-        for number in range(nodes if logits is not None else 0):
-            best = [
-                (row.max(), int(row.argmax()), at)
-                for at, row in enumerate(itertools.islice(rows, 2 + number))
-            ]
-            chosen = sorted(sorted(best, reverse=True)[:2], key=lambda edge: edge[2])
-            each.append([(operations[which], at) for _, which, at in chosen])
-    ends = range(2, 2 + nodes)
-    return Genotype(kept["normal"], ends, kept["reduce"], ends)
+class Draw(NamedTuple):
+    """A network, and the noise that made it of the shares: for each kind ``[edges, operations]``."""
+
+    genotype: Genotype
+    noise: dict[str, Array]
+
+
+class Space:
+    """All networks that there may be, with the weights that they share."""
+
+    def __init__(self, operations: list[str], layers: int, nodes: int, channels: int) -> None:
+        """Begin without weights."""
+        self._operations, self._nodes = operations, nodes
+        self._sizes = {"layers": layers, "nodes": nodes, "channels": channels}
+        self._edges = [range(2 + number) for number in range(nodes)]
+
+    def weights(self, rng: numpy.random.Generator, images: Array) -> networks.Weights:
+        """Return those of all operations on all edges, and shares that are all the same."""
+        size = sum(map(len, self._edges)), len(self._operations)
+        weights = {SHARES + kind: numpy.zeros(size, numpy.float32) for kind in ("normal", "reduce")}
+        for one in self._operations:
+            kept: Kept = [[(one, at) for at in edges] for edges in self._edges]
+            self.network(self._genotype(kept, kept))(Maker(weights, rng), images)
+        return weights
+
+    def draw(self, weights: networks.Weights, rng: numpy.random.Generator) -> Draw:
+        """Return a network whose operations are as likely as their shares say, with edges drawn evenly."""
+        shares = {kind: weights[SHARES + kind] for kind in ("normal", "reduce")}
+        noise = {kind: rng.gumbel(size=of.shape).astype(of.dtype) for kind, of in shares.items()}
+        best = {kind: iter((of + noise[kind]).argmax(axis=1)) for kind, of in shares.items()}
+        return Draw(self._genotype(*(self._drawn(each, rng) for each in best.values())), noise)
+
+    def network(self, genotype: Genotype) -> networks.Network:
+        """Return a network."""
+        return network(keeping(genotype), **self._sizes)
+
+    def telling(self, drawn: Draw) -> networks.Network:
+        """Return the same network, as a function of the shares too: it tells them what was good."""
+
+        def node(place: Place, states: list[Any]) -> Any:
+            begin = sum(map(len, self._edges[: place.node]))
+            shares = place.make(SHARES + place.kind) + drawn.noise[place.kind]
+            total = 0.0
+            for one, at in _kept(drawn.genotype, place):
+                raised = np.exp(shares[begin + at] - np.max(shares[begin + at]))
+                share = (raised / np.sum(raised))[self._operations.index(one)]
+                # It is 1 on the way there, and has the share's slope on the way back.
+                part = share - getval(share) + 1.0
+                total = total + part * _operation(place.edge(at), one, states[at])
+            return total
+
+        return network(node, **self._sizes)
+
+    def _drawn(self, best: Iterator[Any], rng: numpy.random.Generator) -> Kept:
+        found: Kept = []
+        for edges in self._edges:
+            names = [self._operations[next(best)] for _ in edges]
+            chosen = sorted(rng.permutation(len(edges))[:_KEPT_EDGES].tolist())
+            found.append([(names[at], at) for at in chosen])
+        return found
+
+    def _genotype(self, normal: Kept, reduce: Kept) -> Genotype:
+        ends = range(2, 2 + self._nodes)
+        return Genotype(normal, ends, reduce, ends)
 
 
 def search(
     operations: list[str], layers: int, settings: dict[str, Any], seed: int = 0
 ) -> Iterator[tuple[Genotype, float]]:
-    """Search; yield what is best, and the accuracy of the mixture, after each epoch."""
-    nodes, rng = int(settings["num_nodes"]), numpy.random.default_rng(seed)
-    built = network(
-        mixing(operations, nodes),
-        layers=layers,
-        nodes=nodes,
-        channels=int(settings["init_channels"]),
-    )
-    learnt, mixes, decides, _ = networks.digits(PARTS)
-    weights: networks.Weights = {}
-    built(Maker(weights, rng), learnt[0][:2])
-    for name in [name for name in weights if name.startswith(SHARES)]:
-        weights[name] = (1e-3 * rng.normal(size=weights[name].shape)).astype(numpy.float32)
-    slopes = value_and_grad(lambda given, x, y: networks.loss(built(Maker(given), x), y))
+    """Search; yield the best network that is known, and its accuracy, after each epoch."""
+    rng = numpy.random.default_rng(seed)
+    space = Space(operations, layers, int(settings["num_nodes"]), int(settings["init_channels"]))
+    learnt, decides, _ = networks.digits(PARTS)
+    weights = space.weights(rng, learnt[0][:2])
     epochs, size = int(settings["num_epochs"]), int(settings["batch_size"] or 64)
-    by_turns = (
-        _Momentum(settings),
-        networks.Adam(float(settings["alpha_lr"]), float(settings["alpha_weight_decay"])),
-    )
+    size = min(size, PARTS[1])
+    moving = _Momentum(settings)
+    sharing = networks.Adam(float(settings["alpha_lr"]), float(settings["alpha_weight_decay"]))
     for epoch in range(epochs):
-        by_turns[0].begin(epoch / epochs)
-        halves = zip(
-            networks.batches(learnt, size, rng), networks.batches(mixes, size, rng), strict=True
-        )
-        for pair in halves:
-            for turn, part in enumerate(pair):
-                shares = turn == 1 and epoch >= _ALONE * epochs
-                steps = by_turns[shares]
-                _move(steps, weights, slopes(weights, *part)[1], shares=shares)
-        yield found(weights, operations, nodes), networks.accuracy(built, weights, decides)
+        moving.begin(epoch / epochs)
+        for part in networks.batches(learnt, size, rng):
+            built = space.network(space.draw(weights, rng).genotype)
+            _move(moving, weights, _slopes(built, weights, part), shares=False)
+        for part in networks.batches(decides, size, rng) if epoch >= _ALONE * epochs else ():
+            built = space.telling(space.draw(weights, rng))
+            _move(sharing, weights, _slopes(built, weights, part), shares=True)
+        count = 1 if epoch < epochs - 1 else _CANDIDATES
+        candidates = [space.draw(weights, rng).genotype for _ in range(count)]
+        best = _best(space, weights, decides, candidates)
+        yield best, networks.accuracy(space.network(best), weights, decides)
+
+
+def _best(
+    space: Space, weights: networks.Weights, part: tuple[Array, Array], candidates: list[Genotype]
+) -> Genotype:
+    """Return the one that loses least."""
+
+    def lost(genotype: Genotype) -> float:
+        return float(networks.loss(space.network(genotype)(Maker(weights), part[0]), part[1]))
+
+    return min(candidates, key=lost)
+
+
+def _slopes(
+    built: networks.Network, weights: networks.Weights, part: tuple[Array, Array]
+) -> networks.Weights:
+    loss = value_and_grad(lambda given: networks.loss(built(Maker(given), part[0]), part[1]))
+    return loss(weights)[1]
 
 
 def _move(steps: Any, weights: networks.Weights, slopes: networks.Weights, *, shares: bool) -> None:
-    """Move either what mixes or what is mixed."""
+    """Move either the shares or all other weights."""
     part = {name: weight for name, weight in weights.items() if name.startswith(SHARES) == shares}
     steps.move(part, slopes)
     weights |= part

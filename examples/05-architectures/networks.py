@@ -1,7 +1,7 @@
 """Small convolutional networks on NumPy: layers, handwritten digits of 8 x 8 pixels, and training.
 
-Arrays of images are ``[images, height, width, channels]``. Whoever builds a network asks `Weights`
-for them by name; a network is a function of weights and images. Autograd makes the gradients.
+Arrays of images are ``[images, height, width, channels]``. Whoever builds a network asks a
+`Maker` for weights by name; a network is a function of weights and images. Autograd makes the gradients.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -222,7 +222,7 @@ class Adam:
 def trained(
     network: Network, part: tuple[Array, Array], *, epochs: int, seed: int, rate: float = 0.02
 ) -> Iterator[Weights]:
-    """Train a network; yield its weights after each epoch, from the second epoch on half as fast."""
+    """Train a network, slower from epoch to epoch; yield its weights after each."""
     rng = numpy.random.default_rng(seed)
     weights: Weights = {}
     network(Maker(weights, rng), part[0][:2])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wherry.controller.component import Component
-from wherry.pipelines import component as pipelines
+from wherry.pipelines import product as pipelines
 from wherry.training import component as training
 from wherry.tuning import component as tuning
 

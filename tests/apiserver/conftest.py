@@ -169,7 +169,8 @@ def run_kubectl(server: ApiServer, tmp_path: Any) -> Any:
             stderr=asyncio.subprocess.PIPE,
             env={"HOME": str(tmp_path), "KUBECONFIG": "/dev/null", "PATH": "/usr/bin:/bin"},
         )
-        out, err = await asyncio.wait_for(process.communicate(text.encode()), 30)
+        async with asyncio.timeout(100):
+            out, err = await process.communicate(text.encode())
         return process.returncode or 0, out.decode(), err.decode()
 
     return run

@@ -80,7 +80,7 @@ async def test_discovery_and_explain(kubectl: Any) -> None:
 
 async def test_custom_resources(kubectl: Any) -> None:
     await kubectl("apply", "-f", "-", text=WIDGETS)
-    await kubectl("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=5s")
+    await kubectl("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=60s")
     assert "created" in await kubectl("apply", "-f", "-", text=WIDGET % "red")
     assert "unchanged" in await kubectl("apply", "-f", "-", text=WIDGET % "red")
     assert "configured" in await kubectl("apply", "-f", "-", text=WIDGET % "blue")
@@ -89,7 +89,7 @@ async def test_custom_resources(kubectl: Any) -> None:
     assert "What it looks like." in await kubectl("explain", "widget.spec.color")
     unknown = WIDGET % "red, colour: red"
     assert "unknown field" in await kubectl("create", "-f", "-", text=unknown, ok=False)
-    await kubectl("delete", "crd", "widgets.example.com", "--timeout=10s")
+    await kubectl("delete", "crd", "widgets.example.com", "--timeout=60s")
     # It still knows the kind from its cache.
     assert "could not find the requested resource" in await kubectl("get", "wd", ok=False)
 

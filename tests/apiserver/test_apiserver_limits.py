@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import resource
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -25,13 +25,19 @@ LIMITS = Limits(
 
 
 @pytest.fixture
-async def strict(store, server) -> AsyncIterator[ApiServer]:
+def limits() -> Limits:
+    """Give the bounds of `strict`; a test may have others."""
+    return LIMITS
+
+
+@pytest.fixture
+async def strict(store, server, limits) -> AsyncIterator[ApiServer]:
     """Give a second server over the same store, with small bounds."""
     made = type(server)(
         store,
         authenticator=server._handler._parts.authenticator,
         authorizer=server._handler._parts.authorizer,
-        extensions=Extensions(limits=LIMITS),
+        extensions=Extensions(limits=limits),
     )
     await made.start()
     yield made
@@ -47,10 +53,10 @@ async def open_(
     return reader, writer
 
 
-async def ended(reader: asyncio.StreamReader, seconds: float) -> bytes:
+async def ended(reader: asyncio.StreamReader) -> bytes:
     """Read until the server ends the connection."""
     parts = []
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):
             while part := await reader.read(65536):
                 parts.append(part)
@@ -65,14 +71,13 @@ def stop_reading(writer: asyncio.StreamWriter) -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
 
 
 async def test_a_head_that_comes_letter_by_letter_is_cut_off(strict):
     reader, writer = await open_(strict, "GET /readyz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-    started = time.monotonic()
 
     async def drip() -> None:
         with contextlib.suppress(ConnectionError):
@@ -82,8 +87,7 @@ async def test_a_head_that_comes_letter_by_letter_is_cut_off(strict):
                 await asyncio.sleep(0.05)
 
     dripping = asyncio.ensure_future(drip())
-    assert await ended(reader, 5) == b""
-    assert time.monotonic() - started < 4
+    assert await ended(reader) == b""
     dripping.cancel()
     writer.close()
     assert strict.connections.refused["slow"] == 1
@@ -110,7 +114,7 @@ def test_bounds_hold_on_the_event_loop_that_the_platform_runs_on():
             )
             await server.start()
             reader, writer = await open_(server, "GET /readyz HTTP/1.1\r\nX-")
-            await ended(reader, 5)
+            await ended(reader)
             writer.close()
             await server.stop()
             return server.connections.refused["slow"]
@@ -124,7 +128,7 @@ async def test_a_second_head_is_bounded_like_the_first(strict):
     assert b"200" in await reader.readline()
     await asyncio.sleep(0.1)
     writer.write(b"GET /livez HTTP/1.1\r\nX-")
-    assert b"HTTP" not in await ended(reader, 5)
+    assert b"HTTP" not in await ended(reader)
     assert strict.connections.refused["slow"] == 1
     writer.close()
 
@@ -132,11 +136,11 @@ async def test_a_second_head_is_bounded_like_the_first(strict):
 async def test_a_connection_that_asks_nothing_is_closed_and_an_idle_one_too(strict):
     silent, unused = await open_(strict)
     idle, writer = await open_(strict, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-    await ended(silent, 5)
-    assert b"200 OK" in await ended(idle, 5)
+    await ended(silent)
+    assert b"200 OK" in await ended(idle)
     for each in (writer, unused):
         each.close()
-    assert len(strict.connections) == 0
+    await until(lambda: not len(strict.connections))
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 2000000", "Transfer-Encoding: chunked"])
@@ -144,12 +148,13 @@ async def test_a_body_that_comes_too_slowly_is_given_up(strict, monkeypatch, fra
     monkeypatch.setattr(bodies, "_FREE_SECONDS", 0.3)
     head = f"POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
     reader, writer = await open_(strict, head)
-    started = time.monotonic()
     said = b""
-    while b"too slowly" not in said and time.monotonic() - started < 5:
-        writer.write(b" " if "Length" in framing else b"1\r\n \r\n")
-        with contextlib.suppress(TimeoutError):
-            said += await asyncio.wait_for(reader.read(65536), 0.05)
+    async with asyncio.timeout(60):
+        while b"too slowly" not in said:
+            writer.write(b" " if "Length" in framing else b"1\r\n \r\n")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    said += await reader.read(65536)
     assert said.startswith(b"HTTP/1.1 400"), said
     assert json.loads(said.partition(b"\r\n\r\n")[2])["reason"] == "BadRequest"
     writer.close()
@@ -161,16 +166,18 @@ async def test_an_answer_that_nobody_takes_is_given_up(strict, session):
         async with session.post(MAPS, json=body) as response:
             assert response.status == 201
     reader, writer = await open_(strict, "")
+    await until(lambda: len(strict.connections) == 1)
     stop_reading(writer)
     writer.write(f"GET {MAPS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await asyncio.sleep(0.2)
-    assert len(strict.connections) == 1
     await until(lambda: not len(strict.connections))
     assert strict.connections.refused["slow"] == 1
     del reader
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "limits", [dataclasses.replace(LIMITS, head_seconds=60, idle_seconds=60, answer_seconds=60)]
+)
 async def test_too_many_connections_push_out_the_oldest_that_asks_nothing(strict):
     watching, keep = await open_(strict, f"GET {MAPS}?watch=true HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"200" in await watching.readline()
@@ -208,7 +215,7 @@ async def test_a_url_that_is_too_long_is_refused(strict):
     assert b" 400 " in await reader.readline()
     writer.close()
     reader, writer = await open_(strict, f"GET /?{'a' * 40_000} HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b" 400 " in await ended(reader, 5)
+    assert b" 400 " in await ended(reader)
     writer.close()
 
 
@@ -248,7 +255,7 @@ async def test_twenty_watchers_that_never_read_do_not_hold_up_the_others(
         await until(lambda: len(server.connections) >= 181)
         for number in range(30):
             await _create(session, f"event-{number}", "x")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             told = await asyncio.gather(*readers)
     assert told == [[f"event-{number}" for number in range(30)]] * 180
     await until(lambda: len(server.connections) <= 1)

@@ -161,7 +161,7 @@ class ListAndWatch(RuleBasedStateMachine):
         wanted = {name: value for name, value in self.model.items() if value in {"1", "2"}}
 
         async def settle() -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while (self.seen, self.selected) != (self.model, wanted):
                     for task in self.tasks:
                         if task.done():

@@ -159,6 +159,25 @@ async def test_status_and_spec_are_written_apart(api: Any) -> None:
     assert status["metadata"]["generation"] == 2
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [({"paused": 1}, "paused"), ({"replicas": "2"}, "replicas"), ({"replicas": -1}, "replicas")],
+)
+async def test_what_differs_from_what_is_stored_is_checked(
+    api: Any, change: Any, where: str
+) -> None:
+    body = deployment()
+    body["spec"]["paused"] = True  # which to Python is the same as 1
+    stored = await api.send("create", kinds.DEPLOYMENTS, namespace="default", body=body)
+    changed = {**stored, "spec": {**stored["spec"], **change}}
+    with pytest.raises((errors.BadRequestError, errors.InvalidError), match=where):
+        await send_to(api, "update", "d", kinds.DEPLOYMENTS, body=changed)
+    wrong = {**stored, "status": {"replicas": "two"}}
+    with pytest.raises(errors.BadRequestError, match="replicas"):
+        await send_to(api, "update", "d", kinds.DEPLOYMENTS, body=wrong, subresource="status")
+    assert await api.get(kinds.DEPLOYMENTS, "d") == stored
+
+
 async def test_scale_reads_and_writes_replicas(api: Any) -> None:
     await make_deployment(api)
     scale = await send_to(api, "get", "d", kinds.DEPLOYMENTS, subresource="scale")

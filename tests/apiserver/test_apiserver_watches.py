@@ -42,14 +42,14 @@ class Watcher:
             self._more.set()
 
     async def until(self, count: Any) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.events) < count and self.error is None:
                 self._more.clear()
                 await self._more.wait()
         return [(event.type, event.object["metadata"].get("name")) for event in self.events]
 
     async def ended(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.wait({self._task})
 
 
@@ -192,7 +192,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     writer.write(b"GET /api/v1/configmaps?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     await api.create(MAPS, "a")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for index in itertools.count():
             await patch(api, "a", {"data": {"k": str(index) + "x" * 900_000}})
             async with session.get("/metrics") as response:

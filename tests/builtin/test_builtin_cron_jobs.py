@@ -10,12 +10,10 @@ from wherry.builtin.schedules import MANY, Schedule
 from wherry.objects import kinds, metadata
 from wherry.testing.clock import FakeClock
 
-START = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0)
-
 
 @pytest.fixture
 async def clock(bare: Any) -> FakeClock:
-    clock = FakeClock(START + datetime.timedelta(seconds=30))
+    clock = FakeClock(datetime.datetime.now(datetime.UTC).replace(second=30, microsecond=0))
     await bare.start(clock)
     return clock
 
@@ -24,6 +22,14 @@ async def advance(clock: FakeClock, seconds: float, step: float = 5) -> None:
     for _ in range(int(seconds / step)):
         await clock.advance(step)
         await asyncio.sleep(0.01)
+
+
+async def next_minute(clock: FakeClock, created: Any) -> None:
+    """Go to the first minute that begins after something was created, and no further."""
+    after = max(clock.now(), metadata.parse_time(created["metadata"]["creationTimestamp"]))
+    minute = after.replace(second=0, microsecond=0) + datetime.timedelta(seconds=60)
+    while clock.now() < minute:
+        await advance(clock, 5)
 
 
 def cron(make: Any, name: str, play: str = "succeed", **spec: Any) -> Any:
@@ -38,10 +44,6 @@ async def jobs(world: Any) -> list[str]:
     return sorted(metadata.name(one) for one in await world.list(kinds.JOBS))
 
 
-def slot(minutes: int) -> int:
-    return int(START.timestamp()) // 60 + minutes
-
-
 async def test_one_job_a_minute_and_history(bare: Any, clock: FakeClock, make: Any) -> None:
     await bare.create(kinds.CRON_JOBS, cron(make, "tick", successfulJobsHistoryLimit=2))
     await advance(clock, 300)
@@ -50,14 +52,14 @@ async def test_one_job_a_minute_and_history(bare: Any, clock: FakeClock, make: A
         await advance(clock, 1, 0.5)
         found = await bare.get(kinds.CRON_JOBS, "tick")
         done = not (found.get("status") or {}).get("active")
-        return done and len(bare.kubelet.started) >= 4 and len(await jobs(bare)) == 2
+        kept = [int(name.rsplit("-", 1)[1]) for name in await jobs(bare)]
+        in_turn = len(kept) == 2 and kept[1] - kept[0] == 1
+        return done and in_turn and len(bare.kubelet.started) >= 4
 
     await bare.until(enough)
     found = await bare.get(kinds.CRON_JOBS, "tick")
     assert found["status"]["lastScheduleTime"]
     assert found["status"]["lastSuccessfulTime"]
-    numbers = [int(name.rsplit("-", 1)[1]) for name in await jobs(bare)]
-    assert numbers[1] - numbers[0] == 1
     names = [metadata.labels(pod)["batch.kubernetes.io/job-name"] for pod in bare.kubelet.started]
     assert len(names) == len(set(names))
 
@@ -65,18 +67,13 @@ async def test_one_job_a_minute_and_history(bare: Any, clock: FakeClock, make: A
 @pytest.mark.parametrize("policy", ["Allow", "Forbid", "Replace"])
 async def test_concurrency(bare: Any, clock: FakeClock, make: Any, policy: str) -> None:
     body = cron(make, "slow", "run", concurrencyPolicy=policy)
-    await bare.create(kinds.CRON_JOBS, body)
-
-    async def one() -> Any:
-        await advance(clock, 5)
-        return await jobs(bare)
-
-    first = (await bare.until(one))[0]
+    await next_minute(clock, await bare.create(kinds.CRON_JOBS, body))
+    first = (await bare.until(lambda: jobs(bare)))[0]
     await advance(clock, 60)
     found = {"Allow": 2, "Forbid": 1, "Replace": 1}[policy]
 
     async def settled() -> bool:
-        await clock.advance(0.5)
+        await clock.advance(0.05)
         cron_job = await bare.get(kinds.CRON_JOBS, "slow")
         active = (cron_job.get("status") or {}).get("active") or []
         there = [one for one in await bare.list(kinds.JOBS) if not metadata.is_deleting(one)]
@@ -105,10 +102,10 @@ async def test_one_that_never_comes_is_told_of(bare: Any, clock: FakeClock, make
 
 
 async def test_the_same_time_is_not_run_twice(bare: Any, clock: FakeClock, make: Any) -> None:
-    await bare.create(kinds.CRON_JOBS, cron(make, "once", "run", concurrencyPolicy="Allow"))
+    body = cron(make, "once", "run", concurrencyPolicy="Allow")
+    await next_minute(clock, await bare.create(kinds.CRON_JOBS, body))
 
     async def one() -> Any:
-        await advance(clock, 5)
         found = await bare.get(kinds.CRON_JOBS, "once")
         return (found.get("status") or {}).get("lastScheduleTime")
 

@@ -149,6 +149,18 @@ def test_proportional_scaling_adds_up(wanted: int, surge: int, sizes: list[int])
         assert sum(found.values()) == (wanted + surge if wanted else 0)
 
 
+def test_a_scaling_that_was_broken_off_goes_on_in_the_same_proportion() -> None:
+    old, new = replica_set("old", 8, 8), replica_set("new", 5, 0)
+    for one in (old, new):
+        one["metadata"].setdefault("annotations", {})[rollout.MAXIMUM] = "13"
+    scaled = deployment(30, 3, 2)
+    assert rollout.proportional(scaled, [old, new]) == {"old": 20, "new": 13}
+    # The other one had changed meanwhile, so that only this one was written.
+    old["spec"]["replicas"] = 20
+    old["metadata"]["annotations"][rollout.MAXIMUM] = "33"
+    assert rollout.proportional(scaled, [old, new]) == {"old": 20, "new": 13}
+
+
 @given(st.sets(st.integers(0, 300)))
 def test_indexes_round_trip(numbers: set[int]) -> None:
     assert indexes.parse(indexes.format(numbers)) == numbers

@@ -36,7 +36,8 @@ async def test_history_undo_restart_status(
             stderr=asyncio.subprocess.STDOUT,
             env={"HOME": str(tmp_path), "KUBECONFIG": "/dev/null", "PATH": "/usr/bin:/bin"},
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        async with asyncio.timeout(100):
+            out, _ = await process.communicate()
         assert process.returncode == 0, out.decode()
         return out.decode()
 
@@ -45,20 +46,20 @@ async def test_history_undo_restart_status(
         del body["spec"]["replicas"]
     await world.create(resource, body)
     target = f"{kind}/web"
-    await kubectl("rollout", "status", target, "--timeout=20s")
+    await kubectl("rollout", "status", target, "--timeout=90s")
     await kubectl("set", "image", target, "main=python:3.12")
-    await kubectl("rollout", "status", target, "--timeout=20s")
+    await kubectl("rollout", "status", target, "--timeout=90s")
     history = await kubectl("rollout", "history", target)
     assert [line.split()[0] for line in history.splitlines() if line[:1].isdigit()] == ["1", "2"]
     assert "python:3.11" in await kubectl("rollout", "history", target, "--revision=1")
     await kubectl("rollout", "undo", target)
-    await kubectl("rollout", "status", target, "--timeout=20s")
+    await kubectl("rollout", "status", target, "--timeout=90s")
     found = await world.get(resource, "web")
     assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "python:3.11"
     history = await kubectl("rollout", "history", target)
     assert [line.split()[0] for line in history.splitlines() if line[:1].isdigit()] == ["2", "3"]
     await kubectl("rollout", "restart", target)
-    await kubectl("rollout", "status", target, "--timeout=20s")
+    await kubectl("rollout", "status", target, "--timeout=90s")
     pods = await world.list(kinds.PODS, "app=web")
     restarted = "kubectl.kubernetes.io/restartedAt"
     live = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]

@@ -27,6 +27,7 @@ async def echo() -> AsyncIterator[tuple[str, int]]:
 
 
 def free_port() -> int:
+    """Return a port for addresses that nobody is given by chance, unlike 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -158,7 +159,7 @@ async def test_a_port_that_is_taken_is_told(world: Any) -> None:
 
 async def test_nobody_behind_it_closes_the_connection() -> None:
     proxy = service_proxy.ServiceProxy()
-    address = service_proxy.Address("127.0.0.1", free_port())
+    address = service_proxy.Address("127.100.1.1", free_port())
     assert await proxy.listen(address, (), by_client=False) == ""
     reader, writer = await asyncio.open_connection(*address)
     with contextlib.suppress(ConnectionResetError):
@@ -171,10 +172,24 @@ async def test_nobody_behind_it_closes_the_connection() -> None:
 
 async def test_a_dead_endpoint_is_passed_over(echo: Any) -> None:
     proxy = service_proxy.ServiceProxy()
-    address = service_proxy.Address("127.0.0.1", free_port())
-    dead = service_proxy.Address("127.0.0.1", free_port())
+    address = service_proxy.Address("127.100.1.1", free_port())
+    dead = service_proxy.Address("127.100.1.1", free_port())
     endpoints = (dead, service_proxy.Address(*echo))
     assert await proxy.listen(address, endpoints, by_client=False) == ""
     for _ in range(4):
         assert await talk(*address, b"x") == b"echo:x"
     await proxy.close()
+
+
+async def test_connections_that_are_open_end_with_the_proxy(echo: Any) -> None:
+    proxy, address = service_proxy.ServiceProxy(), service_proxy.Address("127.0.0.1", free_port())
+    backend = service_proxy.Address(*echo)
+    assert await proxy.listen(address, (backend,), by_client=False) == ""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"not all")
+    await writer.drain()
+    await proxy.close()
+    async with asyncio.timeout(60):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()

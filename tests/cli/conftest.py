@@ -27,7 +27,7 @@ from wherry.objects.resources import Resource
 from wherry.store import Store
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # So are these tests where they are run in the background; the commands they interrupt would inherit it.
+    # A shell starts what runs in its background so; the commands that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -54,7 +54,7 @@ class Cluster:
 
     def run(self, work: Any) -> Any:
         """Run a coroutine on the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
 
     async def _start(self) -> None:
         self._store = Store.in_memory()

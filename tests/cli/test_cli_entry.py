@@ -9,7 +9,7 @@ import pytest
 from wherry.cli import arguments
 from wherry.cli.failures import USAGE
 from wherry.cli.verbs import up
-from wherry.embedded import __main__ as embedded
+from wherry.embedded import process as embedded
 
 Run = Callable[..., Any]
 

@@ -24,7 +24,7 @@ def env(typed: Any, cluster: Any) -> Iterator[Env]:
     """Return a function that runs `wherry env` against the server, which holds no environments."""
     with contextlib.suppress(errors.AlreadyExistsError):
         cluster.create(environment_definition.crd())
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             cluster.run(cluster.client.list(ENVIRONMENTS))

@@ -201,7 +201,7 @@ def test_get_watches(cluster: Any, namespace: str, three: None) -> None:
     cluster.run(cluster.client.patch(kinds.CONFIG_MAPS, "late", {"data": {"x": "y"}}, namespace))
     assert process.stdout.readline().split()[:2] == ["late", "1"]
     process.send_signal(2)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (130, "")
 
 
@@ -234,7 +234,7 @@ def test_delete_by_file_waits_for_finalizers(
         cluster.run(cluster.client.patch(kinds.CONFIG_MAPS, "settings", patch, namespace))
 
     threading.Timer(0.2, let_go).start()
-    assert wherry("delete", "-f", path, "--timeout", "10").code == 0
+    assert wherry("delete", "-f", path, "--timeout", "90").code == 0
     with pytest.raises(errors.NotFoundError):
         cluster.run(cluster.client.get(kinds.CONFIG_MAPS, "settings", namespace))
 

@@ -92,3 +92,18 @@ def test_what_is_wrong_fails_and_what_is_doubtful_does_not(
     assert run("lint", compiled) == 1
     told = "error: root.dag.tasks.say.componentRef.name: there is no component 'comp-sya'; did you"
     assert told in capsys.readouterr().out
+
+
+def test_files_of_all_kinds_are_checked_at_once(
+    code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bytes_, broken = tmp_path / "bytes.yaml", tmp_path / "broken.py"
+    bytes_.write_bytes(b"a: \xff")
+    broken.write_text("1 / 0")
+    assert run("lint", bytes_, broken, code) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(" can't")[0] for line in said] == [
+        f"{bytes_}: error: 'utf-8' codec",
+        f"{broken}: error: ZeroDivisionError: division by zero",
+        f"{code}: ok",
+    ]

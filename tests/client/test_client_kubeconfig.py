@@ -156,6 +156,6 @@ def test_kubectl_reads_what_is_written(tmp_path: Path) -> None:
     kubeconfig.write(path, kubeconfig.entry("wherry", local()))
     view = ["config", "view", "--kubeconfig", str(path), "-o", "jsonpath={.contexts[0].name}"]
     done = subprocess.run(
-        [str(kubectl), *view], capture_output=True, text=True, timeout=30, check=True
+        [str(kubectl), *view], capture_output=True, text=True, timeout=100, check=True
     )
     assert done.stdout == "wherry"

@@ -82,6 +82,12 @@ def tuning_environment() -> Path:
 
 
 @pytest.fixture(scope="session")
+def workflows_environment() -> Path:
+    """Give the folder of the environment with the SDKs of Argo Workflows."""
+    return _environment(ROOT / "requirements" / "clients-workflows.txt")
+
+
+@pytest.fixture(scope="session")
 def kubeflow_environment() -> Path:
     """Give the folder of the environment with Kubeflow's SDK."""
     return _environment(ROOT / "requirements" / "kubeflow.txt")
@@ -156,7 +162,7 @@ class Programs:
             "NAMESPACE": self.namespace,
         }
 
-    def run(self, name: str, *arguments: str, seconds: float = 50) -> Any:
+    def run(self, name: str, *arguments: str, seconds: float = 100) -> Any:
         """Run a program to its end; return the JSON that it printed last.
 
         Raises:
@@ -208,6 +214,13 @@ def tuning_programs(
     tuning_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
 ) -> Programs:
     return Programs(tuning_environment, shared_platform.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def workflow_programs(
+    workflows_environment: Path, shared_platform: InProcessPlatform, namespace: str, tmp_path: Path
+) -> Programs:
+    return Programs(workflows_environment, shared_platform.kubeconfig, namespace, tmp_path)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def operator(start: Callable[[], Following]) -> Iterator[Following]:
 
 def waited(operator: Following, check: Callable[[], object]) -> None:
     try:
-        eventually(check, 20)
+        eventually(check)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{operator.read()[-3000:]}") from error
 

@@ -70,7 +70,7 @@ def web(kubectl: Kubectl) -> str:
     deployment = builders.deployment("web", namespace=kubectl.namespace, template=template)
     service = builders.service("web", namespace=kubectl.namespace, target_port=8080)
     kubectl.apply(deployment, service)
-    kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=30s")
+    kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=90s")
     return "web"
 
 
@@ -136,17 +136,17 @@ def test_reading(says, kubectl, web):
 def test_rollouts(says, kubectl, web):
     says("rollout status deployment/web", r"successfully rolled out")
     says("scale deployment/web --replicas=2", r"scaled$")
-    says("wait deployment/web --for=jsonpath={.status.readyReplicas}=2 --timeout=30s")
+    says("wait deployment/web --for=jsonpath={.status.readyReplicas}=2 --timeout=90s")
     says("set env deployment/web A=b", r"env updated$")
-    says("rollout status deployment/web --timeout=30s", r"successfully rolled out")
+    says("rollout status deployment/web --timeout=90s", r"successfully rolled out")
     says("rollout history deployment/web", r"^1 ", r"^2 ")
     says("rollout undo deployment/web", r"rolled back$")
     says("rollout restart deployment/web", r"restarted$")
-    says("rollout status deployment/web --timeout=30s", r"successfully rolled out")
+    says("rollout status deployment/web --timeout=90s", r"successfully rolled out")
     says("autoscale deployment/web --min=1 --max=2", r"autoscaled$")
     says("get hpa web", r"Deployment/web")
     says("delete deployment web --cascade=foreground", r"deleted")
-    says("wait pods -l app=web --for=delete --timeout=20s")
+    says("wait pods -l app=web --for=delete --timeout=90s")
 
 
 def test_inside(says, kubectl, web, tmp_path):
@@ -160,7 +160,7 @@ def test_inside(says, kubectl, web, tmp_path):
     says(f"exec {pod} -- cat {place}", r"^content$")
     says(f"cp {pod}:{place} back")
     assert (tmp_path / "back").read_text() == "content"
-    with forwarded(kubectl) as url, urllib.request.urlopen(url, timeout=20) as answer:
+    with forwarded(kubectl) as url, urllib.request.urlopen(url, timeout=90) as answer:
         assert answer.status == 200
     arguments = f"{pod} --image=python:3 --container=debugger --target=main"
     says(f"debug {arguments} --attach=false -- echo looked", r"")
@@ -207,7 +207,7 @@ def test_nodes(says, kubectl, world):
     says(f"cordon {node}", r"cordoned$")
     try:
         says("get nodes", r"SchedulingDisabled")
-        says(f"drain {node} --pod-selector=app=away --force --timeout=20s", r"drained$")
+        says(f"drain {node} --pod-selector=app=away --force --timeout=90s", r"drained$")
         assert world.find(kinds.PODS, "away") is None
     finally:
         says(f"uncordon {node}", r"uncordoned$")
@@ -216,6 +216,6 @@ def test_nodes(says, kubectl, world):
 def test_top(says, kubectl, web):
     if "metrics.k8s.io" not in says("get --raw /apis"):
         pytest.skip("this platform serves no metrics.k8s.io")
-    eventually(lambda: kubectl.run("top", "pods").code == 0, 30)
+    eventually(lambda: kubectl.run("top", "pods").code == 0)
     says("top pods", r"^NAME +CPU\(cores\) +MEMORY\(bytes\)", r"^web-\S+ +\d+m +\d+Mi")
     says("top nodes", r"^NAME +CPU\(cores\) ", r"%")

@@ -48,7 +48,7 @@ async def controllers(client):
         namespace="default",
         identity="a",
         webhooks=running.WebhookSettings(port=0),
-        lease=(1.5, 1.0, 0.2),
+        lease=(90.0, 60.0, 0.2),
     )
     work = asyncio.create_task(running.run(client, [component.of([MPI()])], settings))
     try:
@@ -70,7 +70,7 @@ async def client(platform):
 
 async def create(client, resource, obj):
     """Create a job once the kind is there and its webhooks answer."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 return await client.create(resource, obj)
@@ -80,7 +80,7 @@ async def create(client, resource, obj):
 
 async def until(client, resource, name, condition):
     """Wait until a job has a condition; return it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = await client.get(resource, name, "default")
             if conditions.is_true(found, condition):
@@ -90,7 +90,7 @@ async def until(client, resource, name, condition):
 
 async def write_back(client, resource, name):
     """Read a job, resume it and write it whole, as often as it takes."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = await client.get(resource, name, "default")
             found["spec"]["runPolicy"]["suspend"] = False
@@ -100,7 +100,7 @@ async def write_back(client, resource, name):
 
 async def noted(client, resource, name):
     """Wait until a job says which version it was written in."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = await client.get(resource, name, "default")
             if WRITTEN_AS in found["metadata"].get("annotations", {}):
@@ -110,7 +110,7 @@ async def noted(client, resource, name):
 
 async def registered(client):
     """Wait until the API asks our webhooks."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             with contextlib.suppress(errors.NotFoundError):
                 return await client.get(kinds.VALIDATING_WEBHOOK_CONFIGURATIONS, "wherry")

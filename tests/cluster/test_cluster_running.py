@@ -97,7 +97,7 @@ async def replica(client: Client, name: str, **settings):
         namespace="default",
         identity=name,
         webhooks=running.WebhookSettings(port=0),
-        lease=(1.5, 1.0, 0.2),
+        lease=(90.0, 60.0, 0.2),  # given back at the end: nobody waits for it to run out
         **settings,
     )
     work = asyncio.create_task(running.run(client, [component(name)], chosen))
@@ -110,7 +110,7 @@ async def replica(client: Client, name: str, **settings):
 
 
 async def built_by(client: Client, name: str) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             with contextlib.suppress(errors.NotFoundError):
                 found = await client.get(BOATS, name, "default")
@@ -122,7 +122,7 @@ async def built_by(client: Client, name: str) -> str:
 
 async def launch(client: Client, name: str, **spec) -> None:
     """Create a boat as soon as the webhooks are those of a replica that runs."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             with contextlib.suppress(errors.InternalError):
                 await client.create(BOATS, boat(name, **spec))
@@ -132,7 +132,7 @@ async def launch(client: Client, name: str, **spec) -> None:
 
 async def refused(client: Client, name: str, **spec) -> str:
     """Return why a boat is refused, once the webhooks are registered."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await client.create(BOATS, boat(name, **spec), dry_run=True)

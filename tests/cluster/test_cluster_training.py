@@ -4,24 +4,15 @@ They reach the API over HTTPS, as the account and with the rights that we ship, 
 webhooks; there are two, and the one that leads is killed.
 """
 
-import contextlib
-import dataclasses
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
-from wherry.client import kubeconfig
 from wherry.client.client import Client
-from wherry.embedded.settings import Settings
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object
-from wherry.testing.in_process import InProcessPlatform
+from wherry.testing import foreign
+from wherry.testing.foreign import Foreign, Replica
 from wherry.testing.played import condition
 from wherry.testing.waiting import eventually
 from wherry.training import frameworks
@@ -31,7 +22,6 @@ from wherry.training.trainer.kinds import RUNTIMES, STEP, TRAIN_JOBS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-NAMESPACE = "wherry-system"
 JOBS = Torch.resource
 CODE = """
 import os, pathlib, time
@@ -55,28 +45,13 @@ urllib.request.urlopen(asked, context=trusted, timeout=30)
 """
 
 
-@dataclasses.dataclass
-class Replica:
-    """One process of `wherry controllers`."""
-
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-
-@dataclasses.dataclass
 class Cluster:
-    """An API with a node, and no product in it."""
+    """An API with a node, and no product in it, as the tests below ask it."""
 
-    platform: InProcessPlatform
-    kubeconfig: Path
-
-    @property
-    def client(self) -> Client:
-        return self.platform.client
+    def __init__(self, made: Foreign) -> None:
+        self.foreign = made
+        self.platform = made.platform
+        self.client: Client = made.platform.client
 
     def create(self, resource, obj: Object) -> Object:
         return self.platform.call(self.client.create(resource, obj))
@@ -96,89 +71,22 @@ class Cluster:
     def is_true(self, name: str, condition: str, resource=JOBS) -> bool:
         return conditions.is_true(self.get(resource, name), condition)
 
-    def leader(self) -> str:
-        """Return who holds the lease."""
-        lease = self.get(kinds.LEASES, "wherry-controllers", NAMESPACE)
-        return str(lease["spec"].get("holderIdentity", ""))
-
-
-@contextlib.contextmanager
-def replica(cluster: Cluster, name: str) -> Iterator[Replica]:
-    """Run `wherry controllers` while the block runs."""
-    log = cluster.platform.directory / f"{name}.log"
-    words = ["controllers", "--kubeconfig", str(cluster.kubeconfig), "--components", "training"]
-    words += ["--webhook-listen", "127.0.0.1:0", "--lease-duration", "3"]
-    words += ["--renew-deadline", "2", "--retry-period", "0.3"]
-    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    kept["WHERRY_TRAINING_STATUS_ADDRESS"] = "127.0.0.1:0"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "wherry.cli", *words],
-            stdout=file,
-            stderr=file,
-            stdin=subprocess.DEVNULL,
-            env=kept,
-        )
-    try:
-        yield Replica(process, log)
-    finally:
-        process.terminate()
-        process.wait(20)
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     """A platform without products, on which the access that we ship is granted."""
-    directory = tmp_path_factory.mktemp("cluster") / "platform"
-    platform = InProcessPlatform(Settings(directory=directory, port=0, components=()))
-    platform.start()
-    try:
-        command = [sys.executable, "-m", "wherry.cli", "controllers", "--print-access"]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for obj in yaml.safe_load_all(printed):
-            resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
-            assert resource is not None
-            platform.call(platform.client.create(resource, obj))
-        yield Cluster(platform, account(platform, directory / "controllers.kubeconfig"))
-    finally:
-        platform.stop()
-
-
-def account(platform: InProcessPlatform, path: Path) -> Path:
-    """Write a kubeconfig of the controllers' account, and of nothing more."""
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "metadata": {"namespace": NAMESPACE, "name": "wherry"},
-        "spec": {"audiences": [], "expirationSeconds": 3600},
-    }
-    answer = platform.call(
-        platform.client.create(kinds.SERVICE_ACCOUNTS, request, subresource="token", name="wherry")
-    )
-    own = dataclasses.replace(
-        platform.connection,
-        client_certificate=None,
-        client_key=None,
-        token=answer["status"]["token"],
-        namespace=NAMESPACE,
-    )
-    kubeconfig.write(path, kubeconfig.entry("controllers", own))
-    return path
+    with foreign.cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield Cluster(made)
 
 
 @pytest.fixture(scope="module")
 def replicas(cluster) -> Iterator[list[Replica]]:
     """Two replicas, of which one leads and has registered its webhooks."""
-    with replica(cluster, "a") as first, replica(cluster, "b") as second:
-
-        def ready() -> bool:
-            for one in (first, second):
-                if one.process.poll() is not None:
-                    raise RuntimeError(one.log.read_text())
-            return refused(cluster) != ""
-
-        eventually(ready, 60)
-        yield [first, second]
+    options = {"WHERRY_TRAINING_STATUS_ADDRESS": "127.0.0.1:0"}
+    with cluster.foreign.replicas(
+        "training", options, ready=lambda: refused(cluster) != ""
+    ) as made:
+        yield made
 
 
 def refused(cluster: Cluster) -> str:
@@ -293,12 +201,11 @@ def test_the_leader_is_killed_in_the_middle_of_a_job(cluster, replicas, tmp_path
     eventually(lambda: training.status.phase == "Running", 30)
     eventually(lambda: set(cluster.pods(training.name).values()) == {"Running"}, 30)
     before = cluster.pods(training.name)
-    leader = cluster.leader()
-    killed = next(each for each in replicas if f"_{each.process.pid}_" in leader)
-    killed.kill()
+    leader = cluster.foreign.leader()
+    cluster.foreign.kill_leader(replicas)
     go.touch()
     assert attach(training.name, **place).result(timeout=60) == "3"
-    assert cluster.leader() != leader
+    assert cluster.foreign.leader() != leader
     assert cluster.pods(training.name) == dict.fromkeys(before, "Succeeded")
     # The new leader has led the API to its own webhooks.
     eventually(lambda: 'one has to be called "pytorch"' in refused(cluster), 30)

@@ -1,19 +1,15 @@
 """Searches against somebody else's Kubernetes, by a `wherry controllers` of its own, over HTTPS."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
-from wherry.client import kubeconfig
-from wherry.embedded.settings import Settings
-from wherry.objects import conditions, kinds, metadata
-from wherry.testing import builders
+from wherry.client.client import Client
+from wherry.client.transports.http import HttpTransport
+from wherry.objects import conditions, errors, kinds, metadata
+from wherry.testing import builders, foreign
 from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.waiting import eventually
 from wherry.training.trainer.kinds import CLUSTER_RUNTIMES, STEP
@@ -21,7 +17,6 @@ from wherry.tuning.kinds import EXPERIMENTS, SUGGESTIONS, TRIALS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-NAMESPACE = "wherry-system"
 WRITES = """
 import os, time
 for epoch in range(3):
@@ -34,66 +29,17 @@ for epoch in range(3):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[InProcessPlatform]:
     """A platform without products, with their controllers and webhooks beside it."""
-    directory = tmp_path_factory.mktemp("cluster")
-    platform = InProcessPlatform(Settings(directory=directory / "p", port=0, components=()))
-    platform.start()
-    try:
-        wherry = [sys.executable, "-P", "-m", "wherry.cli", "controllers"]
-        printed = subprocess.run(
-            [*wherry, "--print-access"], capture_output=True, text=True, check=True
-        ).stdout
-        for obj in yaml.safe_load_all(printed):
-            resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
-            assert resource is not None
-            platform.call(platform.client.create(resource, obj))
-        place = account(platform, directory / "controllers.kubeconfig")
-        words = ["--kubeconfig", str(place), "--components", "training,tuning"]
-        words += ["--webhook-listen", "127.0.0.1:0", "--namespace", NAMESPACE]
-        log = directory / "log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*wherry, *words],
-                stdout=file,
-                stderr=file,
-                stdin=subprocess.DEVNULL,
-                env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-            )
+    with (
+        foreign.cluster(tmp_path_factory.mktemp("cluster")) as made,
+        made.replica("a", "training,tuning") as replica,
+    ):
 
         def ready() -> bool:
-            assert process.poll() is None, log.read_text()
-            found = platform.call(platform.client.list(kinds.MUTATING_WEBHOOK_CONFIGURATIONS))
-            return bool(found.items)
+            replica.check()
+            return made.is_registered()
 
-        try:
-            eventually(ready, 60)
-            yield platform
-        finally:
-            process.terminate()
-            process.wait(60)
-    finally:
-        platform.stop()
-
-
-def account(platform: InProcessPlatform, path: Path) -> Path:
-    """Write a kubeconfig of the controllers' account, and of nothing more."""
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "metadata": {"namespace": NAMESPACE, "name": "wherry"},
-        "spec": {"audiences": [], "expirationSeconds": 3600},
-    }
-    call = platform.client.create(
-        kinds.SERVICE_ACCOUNTS, request, subresource="token", name="wherry"
-    )
-    own = dataclasses.replace(
-        platform.connection,
-        client_certificate=None,
-        client_key=None,
-        token=platform.call(call)["status"]["token"],
-        namespace=NAMESPACE,
-    )
-    kubeconfig.write(path, kubeconfig.entry("controllers", own))
-    return path
+        eventually(ready, 60)
+        yield made.platform
 
 
 def experiment(name, run, **spec):
@@ -224,3 +170,56 @@ def test_pods_from_a_runtime_are_made_ready_by_the_webhook(cluster):
     for trial in ended(cluster, "e"):
         (metric,) = trial["status"]["observation"]["metrics"]
         assert metric == {"name": "loss", "min": "1", "max": "3", "latest": "1"}
+
+
+def bakes():
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "bakes", "singular": "bake", "kind": "Bake", "listKind": "BakeList"}
+    spec = {"group": "bakery.example", "scope": "Namespaced", "names": names, "versions": [version]}
+    return {"metadata": {"name": "bakes.bakery.example"}, "spec": spec}
+
+
+def tuner(cluster):
+    """Return a client of an account that may make experiments and nothing else."""
+    meta, group = {"name": "tuner", "namespace": "default"}, "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": ["kubeflow.org"], "resources": ["experiments"], "verbs": ["*"]}]
+    role = {"apiGroup": group, "kind": "Role", "name": "tuner"}
+    subjects = [{"kind": "ServiceAccount", "name": "tuner", "namespace": "default"}]
+    binding = {"metadata": meta, "roleRef": role, "subjects": subjects}
+    for resource, obj in (
+        (kinds.SERVICE_ACCOUNTS, {"metadata": meta}),
+        (kinds.ROLES, {"metadata": meta, "rules": rules}),
+        (kinds.ROLE_BINDINGS, binding),
+    ):
+        cluster.call(cluster.client.create(resource, obj))
+    wanted = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": meta,
+        "spec": {},
+    }
+    made = cluster.call(cluster.client.create(kinds.SERVICE_ACCOUNTS, wanted, subresource="token"))
+    bare = dataclasses.replace(cluster.connection, client_certificate=None, client_key=None)
+    return Client(HttpTransport(dataclasses.replace(bare, token=made["status"]["token"])))
+
+
+def test_kinds_of_others_need_the_makers_own_right(cluster):
+    cluster.call(cluster.client.create(kinds.CUSTOM_RESOURCE_DEFINITIONS, bakes()))
+    run = {"apiVersion": "bakery.example/v1", "kind": "Bake", "spec": {"x": "${trialParameters.x}"}}
+    made = experiment("bread", run)
+    made["spec"]["trialTemplate"] |= {
+        "successCondition": "status.ok",
+        "failureCondition": "status.bad",
+    }
+    user = tuner(cluster)
+    try:
+        with pytest.raises(errors.ForbiddenError, match=r"cannot create resource.*bakes"):
+            cluster.call(user.create(EXPERIMENTS, made))
+        cluster.call(user.create(EXPERIMENTS, experiment("plain", job("${trialParameters.x}"))))
+        found = cluster.call(cluster.client.create(EXPERIMENTS, made))
+        assert "made-by" in str(metadata.annotations(found))
+    finally:
+        cluster.call(user.close())
+    for name in ("bread", "plain"):
+        cluster.call(cluster.client.delete(EXPERIMENTS, name, "default"))

@@ -202,7 +202,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    async def wait(condition: Callable[[], Any], seconds: float = 5) -> None:
+    async def wait(condition: Callable[[], Any], seconds: float = 60) -> None:
         """Wait until a condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():

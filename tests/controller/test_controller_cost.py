@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -58,14 +59,22 @@ class Counting:
         self.count += 1
 
 
-async def test_an_event_costs_less_than_50_microseconds(eventually: Any) -> None:
+def copying() -> float:
+    """Return the processor time that a copy of an object takes here, seconds: what others are measured by."""
+    objects = [pod(number, number) for number in range(1000)]
+    before = time.process_time()
+    copy.deepcopy(objects)
+    return (time.process_time() - before) / len(objects)
+
+
+async def test_an_event_costs_no_more_than_a_few_copies_of_its_object(eventually: Any) -> None:
     transport, counting = Prepared([]), Counting()
     manager = Manager(Client(transport))
     manager.add(Controller("tester", kinds.PODS, counting))
     task = asyncio.create_task(manager.run())
     await manager.ready.wait()
     await asyncio.sleep(0)
-    rounds = []
+    rounds, copies = [], []
     for start in range(1000, 6000, 1000):
         events = [WatchEvent("MODIFIED", pod(number, start + number)) for number in range(1000)]
         counting.count = 0
@@ -73,18 +82,20 @@ async def test_an_event_costs_less_than_50_microseconds(eventually: Any) -> None
         transport.batches.put_nowait(events)
         await eventually(lambda: counting.count == 1000 and manager.idle())
         rounds.append(time.process_time() - before)
-    assert min(rounds) / 1000 < 50e-6
+        copies.append(copying())
+    assert min(rounds) / 1000 < 5 * min(copies)  # about as much as one, of 10 microseconds
     await manager.stop()
     await task
 
 
-async def test_ten_thousand_objects_are_cached_within_a_second() -> None:
+async def test_objects_are_cached_at_less_than_a_few_copies_of_them() -> None:
     transport = Prepared([pod(number, number) for number in range(10_000)])
+    copies = [copying() for _ in range(5)]
     informer = Informer(Client(transport), kinds.PODS, SystemClock())
     before = time.process_time()
     task = asyncio.create_task(informer.run())
     await informer.cache.synced.wait()
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 10_000 * 5 * min(copies)  # about half of one
     assert len(informer.cache) == 10_000
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

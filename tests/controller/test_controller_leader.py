@@ -79,6 +79,27 @@ async def test_a_leader_that_stops_releases(
     assert lease(api)["leaseTransitions"] == 1
 
 
+async def test_a_leader_that_stops_amid_a_renewal_releases_too(
+    api: Any, clock: FakeClock, pair: tuple[Candidate, Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = pair
+    update, asked = api._update, asyncio.Event()
+
+    async def lose_the_answer(request: Any) -> Any:
+        monkeypatch.setattr(api, "_update", update)
+        await update(request)
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(api, "_update", lose_the_answer)
+    await clock.advance(3)
+    assert asked.is_set()
+    await first.stop()
+    assert lease(api)["holderIdentity"] == ""
+    await clock.advance(5)
+    assert second.log == ["started"]
+
+
 async def test_a_leader_that_cannot_renew_stops_before_another_starts(
     api: Any, clock: FakeClock, pair: tuple[Candidate, Candidate]
 ) -> None:

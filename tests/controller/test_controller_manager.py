@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -51,7 +52,7 @@ def secret(name: str) -> Object:
 async def running(manager: Manager) -> AsyncIterator[Manager]:
     task = asyncio.create_task(manager.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await manager.ready.wait()
         yield manager
     finally:
@@ -212,8 +213,9 @@ async def test_outcomes_decide_when_to_look_again(
 
 
 async def test_a_controller_sees_its_own_writes(
-    api: Any, client: Client, eventually: Eventually
+    api: Any, client: Client, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wherry.controller.workers.SEEN_SECONDS", 60)
     api.watch_lag_seconds = 0.02
     doubles: list[str] = []
 
@@ -317,7 +319,8 @@ async def test_caches_may_be_asked_for_while_it_runs(api: Any, client: Client) -
     manager = Manager(client)
     async with running(manager):
         cache = manager.cache(kinds.SECRETS)
-        await asyncio.wait_for(cache.synced.wait(), 5)
+        async with asyncio.timeout(60):
+            await cache.synced.wait()
         assert cache.get("ns", "a") is not None
         assert manager.cache(kinds.SECRETS) is cache
     with pytest.raises(ValueError, match="workers 0"):
@@ -343,7 +346,8 @@ async def test_a_cache_that_never_fills_is_not_waited_for_for_ever(
     manager.add(controller(doing))
     async with running(manager):
         await eventually(lambda: doing.seen)
-    assert "not listed within 0.05 s: secrets" in caplog.text
+    # A slow machine may not have listed the other kind so soon.
+    assert re.search("not listed within 0.05 s: (configmaps, )?secrets", caplog.text)
 
 
 async def test_writes_that_never_come_back_hold_up_no_longer_than_the_bound(

@@ -88,7 +88,7 @@ async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 async def running(manager: Manager) -> AsyncIterator[None]:
     task = asyncio.create_task(manager.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await manager.ready.wait()
         yield
     finally:
@@ -193,8 +193,8 @@ async def test_the_lease_passes_on(platform: Client, eventually: Eventually) -> 
     def election(identity: str) -> LeaderElection:
         return LeaderElection(
             identity,
-            lease_duration_seconds=1.5,
-            renew_deadline_seconds=1,
+            lease_duration_seconds=90,
+            renew_deadline_seconds=60,
             retry_period_seconds=0.05,
         )
 
@@ -202,14 +202,16 @@ async def test_the_lease_passes_on(platform: Client, eventually: Eventually) -> 
     second = Manager(platform, leader_election=election("second"))
     exposers = [Exposer(first), Exposer(second)]
     task = asyncio.create_task(second.run())
-    await asyncio.wait_for(second.ready.wait(), 10)
+    async with asyncio.timeout(60):
+        await second.ready.wait()
     waiting = asyncio.create_task(first.run())
     await platform.create(kinds.CONFIG_MAPS, config_map("app-a", port="80"))
     await eventually(lambda: exposers[1].outcomes)
     assert not first.ready.is_set()
     await second.stop()
     await task
-    await asyncio.wait_for(first.ready.wait(), 10)
+    async with asyncio.timeout(60):
+        await first.ready.wait()
     await eventually(lambda: exposers[0].outcomes)
     await first.stop()
     await waiting

@@ -40,6 +40,13 @@ def namespace(shared_platform: InProcessPlatform) -> Iterator[str]:
     name = f"test-{next(_NUMBERS)}"
     client = shared_platform.client
     shared_platform.call(client.create(kinds.NAMESPACES, builders.namespace(name)))
+
+    def furnished() -> bool:
+        accounts = shared_platform.call(client.list(kinds.SERVICE_ACCOUNTS, name))
+        maps = shared_platform.call(client.list(kinds.CONFIG_MAPS, name))
+        return bool(accounts.items and maps.items)
+
+    eventually(furnished, what=f"what every namespace has is in {name}")
     yield name
     # Not waited for: it goes while the next test runs.
     shared_platform.call(client.delete(kinds.NAMESPACES, name))
@@ -110,7 +117,7 @@ class World:
     def phase(self, pod: str) -> str:
         return str(self.get(kinds.PODS, pod).get("status", {}).get("phase"))
 
-    def wait_for_phase(self, pod: str, phase: str, seconds: float = 15) -> Object:
+    def wait_for_phase(self, pod: str, phase: str, seconds: float = 90) -> Object:
         eventually(lambda: self.phase(pod) == phase, seconds, what=f"{pod} is {phase}")
         return self.get(kinds.PODS, pod)
 
@@ -119,7 +126,7 @@ class World:
         return next((c["status"] for c in status.get("conditions", ()) if c["type"] == type_), "")
 
     def wait_for_condition(
-        self, resource: Resource, name: str, type_: str, seconds: float = 20
+        self, resource: Resource, name: str, type_: str, seconds: float = 90
     ) -> None:
         eventually(
             lambda: self.condition(resource, name, type_) == "True",
@@ -197,7 +204,7 @@ class Wire:
         assert self.address.hostname
         assert self.address.port
         connection = http.client.HTTPSConnection(
-            self.address.hostname, self.address.port, context=self.context(certificate), timeout=20
+            self.address.hostname, self.address.port, context=self.context(certificate), timeout=90
         )
         try:
             connection.request(method, path, data, sent)

@@ -179,7 +179,7 @@ def test_a_certificate_of_another_authority(wire, space, tmp_path):
         )
         context = wire.context((crt, pem))
         connection = http.client.HTTPSConnection(
-            str(wire.address.hostname), wire.address.port, context=context, timeout=20
+            str(wire.address.hostname), wire.address.port, context=context, timeout=90
         )
         try:
             connection.request("GET", f"{space}/secrets")

@@ -104,7 +104,7 @@ def test_a_link_that_leads_out_of_a_volume(wire, world, tmp_path, space):
         assert status.get("phase") != "Succeeded"
         return status.get("phase") == "Failed" or "subPath" in json.dumps(status)
 
-    eventually(refused, 15)
+    eventually(refused)
     assert "not yours" not in wire.send("GET", f"{space}/pods/p/log").text
     wire.send("DELETE", f"{space}/pods/p?gracePeriodSeconds=0")
     eventually(lambda: not world.names(kinds.PODS))

@@ -265,11 +265,11 @@ async def test_no_pod_is_lost_run_twice_or_left_behind(
         return [*await chaos.phases()]
 
     await _until(pods, 60)
-    eventually(lambda: not [pid for pid, line in commands() if b"MARK" in line], 20)
+    eventually(lambda: not [pid for pid, line in commands() if b"MARK" in line])
     assert os.listdir(running.directory / "pods") == []  # noqa: PTH208 — names are all that is wanted
-    eventually(lambda: not _groups(uids), 20)
+    eventually(lambda: not _groups(uids))
     assert str(running.directory) not in _mounts()
-    eventually(lambda: not _keepers(), 5)
+    eventually(lambda: not _keepers())
     if named:
         assert os.listdir(running.directory / "oci" / "run") == []  # noqa: PTH208 — as above
     await chaos.client.close()

@@ -1,5 +1,6 @@
-"""The example that a newcomer runs first, from an empty folder to predictions; and all manifests."""
+"""The example of a Job and a Deployment, from an empty folder to predictions; and all manifests."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from wherry.objects import errors, kinds, metadata
+from wherry.testing.kubectl import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -64,7 +69,14 @@ def test_the_demonstration(home: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.relative_to(EXAMPLES)))
-def test_manifests_are_taken(kubectl, path):
+def test_manifests_are_taken(kubectl, shared_platform, path):
+    own = path.with_name("00-namespace.yaml")
+    if own.exists():
+        namespace = next(yaml.safe_load_all(own.read_text()))
+        with contextlib.suppress(errors.AlreadyExistsError):
+            shared_platform.call(shared_platform.client.create(kinds.NAMESPACES, namespace))
+        name = metadata.name(namespace)
+        kubectl = Kubectl(kubectl.binary, shared_platform.kubeconfig, kubectl.home, name)
     done = kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
     assert all("server dry run" in line for line in done.lines)
     assert done.lines

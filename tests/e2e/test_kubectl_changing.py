@@ -270,7 +270,7 @@ def test_expose_set_and_scale(kubectl, world):
     assert kubectl("scale", "deployment", "d", "--replicas=3").out == "deployment.apps/d scaled\n"
     kubectl.fails("scale", "deployment", "d", "--current-replicas=9", "--replicas=1")
     kubectl("scale", "deployment/d", "--replicas=0")
-    eventually(lambda: not world.names(kinds.PODS), 20)
+    eventually(lambda: not world.names(kinds.PODS))
     kubectl(
         "autoscale", "deployment", "d", "--min=1", "--max=2", "--cpu-percent=50", "--dry-run=client"
     )
@@ -291,7 +291,7 @@ def test_delete(kubectl, world, policy):
     if policy == "foreground":
         assert world.names(kinds.REPLICA_SETS) == []
         assert world.names(kinds.PODS) == []
-    eventually(lambda: not world.names(kinds.REPLICA_SETS) + world.names(kinds.PODS), 15)
+    eventually(lambda: not world.names(kinds.REPLICA_SETS) + world.names(kinds.PODS))
 
 
 def test_delete_many_ways(kubectl, world):
@@ -348,20 +348,20 @@ def test_cordon_and_taint(own_kubectl, platform):
     assert "SchedulingDisabled" in kubectl("get", "nodes").out
     created("cordoned", "Unschedulable")
     assert "uncordoned" in kubectl("uncordon", node).out
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/cordoned", "--timeout=15s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/cordoned", "--timeout=90s")
     kubectl("taint", "nodes", "--all", "k=v:NoSchedule")
     created("tainted", "untolerated taint")
     tolerant = builders.pod("tolerant", script="true", tolerations=[{"operator": "Exists"}])
     kubectl.apply(tolerant)
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/tolerant", "--timeout=15s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/tolerant", "--timeout=90s")
     kubectl("taint", "nodes", "--all", "k:NoSchedule-")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/tainted", "--timeout=15s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/tainted", "--timeout=90s")
     kubectl("label", node, "zone=here")
     kubectl.apply(builders.pod("here", script="true", nodeSelector={"zone": "here"}))
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/here", "--timeout=15s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/here", "--timeout=90s")
     kubectl.apply(builders.deployment("d"))
-    kubectl("rollout", "status", "deployment/d", "--timeout=15s")
-    kubectl("drain", node, "--ignore-daemonsets", "--force", "--timeout=20s")
+    kubectl("rollout", "status", "deployment/d", "--timeout=90s")
+    kubectl("drain", node, "--ignore-daemonsets", "--force", "--timeout=90s")
     kubectl("uncordon", node)
 
 

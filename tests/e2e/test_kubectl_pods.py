@@ -69,7 +69,7 @@ def test_logs_of_the_previous_attempt(kubectl, world, tmp_path):
     mark = tmp_path / "mark"
     script = f"if [ -e {mark} ]; then echo second; exec sleep 1000000; fi; touch {mark}; echo first; exit 1"
     world.create(kinds.PODS, builders.pod("p", script=script, restart="Always"))
-    eventually(lambda: kubectl.run("logs", "p").out == "second\n", 25)
+    eventually(lambda: kubectl.run("logs", "p").out == "second\n")
     assert kubectl("logs", "p", "-p").out == "first\n"
     [row] = kubectl("get", "pod", "p").table
     assert row["RESTARTS"].startswith("1")
@@ -96,22 +96,22 @@ def test_logs_of_workloads(kubectl, world):
 
 def test_wait(kubectl, world):
     kubectl.apply(builders.deployment("d", namespace=kubectl.namespace, replicas=2))
-    kubectl("wait", "--for=condition=Available", "deployment/d", "--timeout=20s")
+    kubectl("wait", "--for=condition=Available", "deployment/d", "--timeout=90s")
     assert (
-        kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=d", "--timeout=20s").out.count(
+        kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=d", "--timeout=90s").out.count(
             "condition met"
         )
         == 2
     )
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deploy/d", "--timeout=20s")
+    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deploy/d", "--timeout=90s")
     pod = world.names(kinds.PODS, "app=d")[0]
-    with kubectl.follow("wait", "--for=delete", f"pod/{pod}", "--timeout=20s") as waiting:
+    with kubectl.follow("wait", "--for=delete", f"pod/{pod}", "--timeout=90s") as waiting:
         kubectl("delete", "pod", pod, "--wait=false")
-        assert waiting.ends(20) == 0
+        assert waiting.ends() == 0
     assert "timed out" in kubectl.fails("wait", "--for=condition=Never", "deploy/d", "--timeout=1s")
-    with kubectl.follow("wait", "--for=create", "cm/late", "--timeout=20s") as waiting:
+    with kubectl.follow("wait", "--for=create", "cm/late", "--timeout=90s") as waiting:
         kubectl("create", "cm", "late")
-        assert waiting.ends(20) == 0
+        assert waiting.ends() == 0
 
 
 def test_rollout(kubectl, world):
@@ -119,28 +119,33 @@ def test_rollout(kubectl, world):
     kubectl.apply(made)
     assert "successfully rolled out" in kubectl("rollout", "status", "deploy/d").out
     kubectl("annotate", "deploy", "d", "kubernetes.io/change-cause=first")
+
+    def history() -> list[list[str]]:
+        lines = kubectl("rollout", "history", "deploy/d").lines
+        return [line.split() for line in lines[2:] if line]
+
+    eventually(lambda: history() == [["1", "first"]])
     kubectl("set", "env", "deploy/d", "VERSION=2")
     kubectl("annotate", "deploy", "d", "kubernetes.io/change-cause=second", "--overwrite")
-    kubectl("rollout", "status", "deploy/d", "--timeout=30s")
-    history = kubectl("rollout", "history", "deploy/d").lines
-    assert [line.split() for line in history[2:] if line] == [["1", "first"], ["2", "second"]]
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
+    eventually(lambda: history() == [["1", "first"], ["2", "second"]])
     assert "VERSION:" in kubectl("rollout", "history", "deploy/d", "--revision=2").out
     assert "rolled back" in kubectl("rollout", "undo", "deploy/d").out
-    kubectl("rollout", "status", "deploy/d", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     [main] = world.get(kinds.DEPLOYMENTS, "d")["spec"]["template"]["spec"]["containers"]
     assert not main.get("env")
     kubectl("rollout", "undo", "deploy/d", "--to-revision=2")
-    kubectl("rollout", "status", "deploy/d", "--timeout=30s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     assert len([rs for rs in world.all(kinds.REPLICA_SETS) if rs["spec"]["replicas"]]) == 1
     before = set(world.names(kinds.PODS))
     kubectl("rollout", "restart", "deploy/d")
-    kubectl("rollout", "status", "deploy/d", "--timeout=30s")
-    eventually(lambda: not before & set(world.names(kinds.PODS)), 15)
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
+    eventually(lambda: not before & set(world.names(kinds.PODS)))
 
 
 def test_rollout_is_paused_and_resumed(kubectl, world):
     kubectl.apply(builders.deployment("d", namespace=kubectl.namespace))
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     kubectl("rollout", "pause", "deploy/d")
     assert "already paused" in kubectl.fails("rollout", "pause", "deploy/d")
     kubectl("set", "env", "deploy/d", "A=b")
@@ -152,27 +157,28 @@ def test_rollout_is_paused_and_resumed(kubectl, world):
     )
     assert len(world.names(kinds.REPLICA_SETS)) == 1
     kubectl("rollout", "resume", "deploy/d")
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     assert len(world.names(kinds.REPLICA_SETS)) == 2
 
 
 def test_rollout_that_cannot_proceed(kubectl, world):
-    kubectl.apply(
-        builders.deployment(
-            "d", namespace=kubectl.namespace, progressDeadlineSeconds=2, minReadySeconds=0
-        )
-    )
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl.apply(builders.deployment("d", namespace=kubectl.namespace, minReadySeconds=0))
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
+    kubectl("patch", "deploy", "d", "-p", '{"spec": {"progressDeadlineSeconds": 2}}')
     kubectl("set", "image", "deploy/d", "main=example.com/no/such:image")
     assert "exceeded its progress deadline" in kubectl.fails(
-        "rollout", "status", "deploy/d", "--timeout=20s"
+        "rollout", "status", "deploy/d", "--timeout=90s"
     )
     # The old replica goes on meanwhile.
     assert world.get(kinds.DEPLOYMENTS, "d")["status"]["availableReplicas"] == 1
-    waiting = [row["STATUS"] for row in kubectl("get", "pods").table]
-    assert {"ErrImagePull", "ImagePullBackOff"} & set(waiting)
+
+    def waiting() -> set[str]:
+        states = {row["STATUS"] for row in kubectl("get", "pods").table}
+        return states & {"ErrImagePull", "ImagePullBackOff"}
+
+    eventually(waiting)
     kubectl("rollout", "undo", "deploy/d")
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
 
 
 def test_get_pods(kubectl, world):
@@ -205,7 +211,7 @@ def test_get_pods(kubectl, world):
         }
         return True
 
-    eventually(statuses, 20)
+    eventually(statuses)
     rows = kubectl("get", "pods", "--field-selector=status.phase=Running").table
     assert {"runs"} <= {row["NAME"] for row in rows} <= {"runs", "crashes"}
     rows = kubectl("get", "pods", "-o", "wide", "--field-selector=metadata.name=runs").table
@@ -229,24 +235,28 @@ def test_a_stateful_set_and_a_daemon_set(kubectl, world):
         {"apiVersion": "apps/v1", "kind": "StatefulSet", **head, "spec": base | stateful},
         builders.service("s", namespace=kubectl.namespace, clusterIP="None"),
     )
-    kubectl("rollout", "status", "statefulset/s", "--timeout=30s")
+    kubectl("rollout", "status", "statefulset/s", "--timeout=90s")
     assert world.names(kinds.PODS) == ["s-0", "s-1"]
     assert world.names(kinds.PERSISTENT_VOLUME_CLAIMS) == ["data-s-0", "data-s-1"]
     kubectl("scale", "sts", "s", "--replicas=1")
-    eventually(lambda: world.names(kinds.PODS) == ["s-0"], 20)
+    eventually(lambda: world.names(kinds.PODS) == ["s-0"])
     kubectl("delete", "sts", "s")
-    eventually(lambda: world.names(kinds.PODS) == [], 20)
+    eventually(lambda: world.names(kinds.PODS) == [])
     kubectl.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", **head, "spec": base})
-    kubectl("rollout", "status", "daemonset/s", "--timeout=30s")
+    kubectl("rollout", "status", "daemonset/s", "--timeout=90s")
     assert len(world.names(kinds.PODS)) == 1
 
 
-def test_a_graceful_deletion_waits_for_the_pod(kubectl, world):
-    script = "trap 'sleep 0.5; echo saved; exit 0' TERM; while :; do sleep 0.05; done"
-    world.create(kinds.PODS, builders.pod("p", script=script))
+def test_a_graceful_deletion_waits_for_the_pod(kubectl, world, tmp_path):
+    gate = tmp_path / "gate"
+    end = f"until [ -e {gate} ]; do sleep 0.05; done; echo saved; exit 0"
+    script = f"trap '{end}' TERM; echo up; while :; do sleep 0.05; done"
+    world.create(kinds.PODS, builders.pod("p", script=script, terminationGracePeriodSeconds=100))
     world.wait_for_phase("p", "Running")
     with kubectl.follow("logs", "-f", "p") as logs:
+        logs.sees("up")
         kubectl("delete", "pod", "p", "--wait=false")
         assert "deletionTimestamp" in world.get(kinds.PODS, "p")["metadata"]
+        gate.touch()
         logs.sees("saved")
-    eventually(lambda: world.find(kinds.PODS, "p") is None, 10)
+    eventually(lambda: world.find(kinds.PODS, "p") is None)

@@ -175,7 +175,7 @@ def test_get_watches(maps):
             maps("annotate", "cm", "b", f"count={count}", "--overwrite")
             return "MODIFIED   b " in only.read()
 
-        eventually(seen, 15)
+        eventually(seen)
         maps("patch", "cm", "a", "-p", '{"data": {"key": "changed", "other": "x"}}')
         one.sees("changed")
         watch.sees("a      2")
@@ -208,6 +208,8 @@ def test_describe_workloads(kubectl, world):
     )
     world.wait_for_condition(kinds.DEPLOYMENTS, "d", "Available")
     world.wait_for_condition(kinds.JOBS, "j", "Complete")
+    # Events may come a moment after what they tell of.
+    eventually(lambda: "ScalingReplicaSet" in kubectl("describe", "deployment", "d").out)
     deployment = kubectl("describe", "deployment", "d").out
     for words in (
         "1 desired | 1 updated | 1 total | 1 available",
@@ -215,18 +217,21 @@ def test_describe_workloads(kubectl, world):
         "RollingUpdate",
     ):
         assert words in deployment
-    assert "ScalingReplicaSet" in deployment
+    eventually(lambda: "SuccessfulCreate" in kubectl("describe", "job", "j").out)
     job = kubectl("describe", "job", "j").out
     assert "0 Active (0 Ready) / 1 Succeeded / 0 Failed" in job
-    assert "SuccessfulCreate" in job
     [pod] = world.names(kinds.PODS, "app=d")
     described = kubectl("describe", "pod", pod).out
     for words in ("Controlled By:  ReplicaSet/d-", "A:  b", "python:3", "Running", "BestEffort"):
         assert words in described
-    # In the order in which they came about.
     reasons = ["Scheduled", "Pulled", "Created", "Started"]
-    shown = [line.split()[1] for line in described.split("Events:")[1].splitlines()[3:] if line]
-    assert [reason for reason in shown if reason in reasons] == reasons
+
+    def in_the_order_in_which_they_came_about() -> bool:
+        told = kubectl("describe", "pod", pod).out.split("Events:")[1].splitlines()[3:]
+        shown = [line.split()[1] for line in told if line]
+        return [reason for reason in shown if reason in reasons] == reasons
+
+    eventually(in_the_order_in_which_they_came_about)
     eventually(
         lambda: (
             "Endpoints:  "
@@ -322,7 +327,7 @@ def test_auth(kubectl, shared_platform):
 def test_events(kubectl, world):
     kubectl.apply(builders.pod("p", namespace=kubectl.namespace, script="true"))
     world.wait_for_phase("p", "Succeeded")
-    eventually(lambda: "Started" in kubectl("events").out)
+    eventually(lambda: all(one in kubectl("events").out for one in ("Scheduled", "Started")))
     rows = kubectl("events", "--for=pod/p").table
     assert {"Scheduled", "Started"} <= {row["REASON"] for row in rows}
     shown = kubectl("get", "events", "--field-selector=involvedObject.name=p,type=Normal").table

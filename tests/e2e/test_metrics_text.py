@@ -129,7 +129,7 @@ def test_a_schema_takes_effect_without_a_restart(kubectl, wire, namespace):
         answer = wire.send("GET", path, Impersonate_User=user)
         return str(answer.headers["X-Kubernetes-PF-FlowSchema-UID"])
 
-    eventually(lambda: schema_of("bob") == uid, 5)
+    eventually(lambda: schema_of("bob") == uid)
     assert schema_of("alice") != uid
     kubectl("delete", "flowschema", name)
-    eventually(lambda: schema_of("bob") != uid, 5)
+    eventually(lambda: schema_of("bob") != uid)

@@ -31,14 +31,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 body = ""
         elif what == "hold":  # one connection for all requests; its own port tells if it is another
             try:
-                connection = held.setdefault(rest, http.client.HTTPConnection(rest, timeout=5))
+                connection = held.setdefault(rest, http.client.HTTPConnection(rest, timeout=60))
                 connection.request("GET", "/name")
                 body = f"{connection.getresponse().read().decode()} {connection.sock.getsockname()[1]}"
             except OSError as error:
                 body = f"no: {error}"
         else:
             try:
-                body = urllib.request.urlopen(f"http://{rest}", timeout=5).read().decode()
+                body = urllib.request.urlopen(f"http://{rest}", timeout=60).read().decode()
             except OSError as error:
                 body = f"no: {error}"
         self.send_response(200)
@@ -51,7 +51,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 
 
 def pod(name: str, *, ready: bool = True, **spec: Any) -> Object:
-    probe = {"tcpSocket": {"port": 8080 if ready else 9}, "periodSeconds": 1}
+    probe = {"tcpSocket": {"port": 8080 if ready else 9}, "periodSeconds": 1, "timeoutSeconds": 30}
     container = {
         "name": "main",
         "image": "python",
@@ -77,7 +77,7 @@ def address(world: Any, name: str) -> str:
 
 def ask(where: str, path: str) -> str:
     try:
-        with urllib.request.urlopen(f"http://{where}/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{where}/{path}", timeout=60) as answer:
             return str(answer.read().decode())
     except (urllib.error.URLError, OSError):
         return ""
@@ -110,22 +110,23 @@ def test_pods_find_and_reach_what_came_after_them(world: Any) -> None:
         names = [".".join(parts[:count]) for count in range(1, 5)]
         return [ask(client, f"find/{name}") for name in names] == [made] * 4
 
-    eventually(finds_all, 10, what="all names of the service")
+    eventually(finds_all, what="all names of the service")
     own = f"one.web-pods.{namespace}.svc.cluster.local"
-    eventually(lambda: ask(client, f"find/{own}") == address(world, "one"), 10, what=own)
+    eventually(lambda: ask(client, f"find/{own}") == address(world, "one"), what=own)
     unready = f"unready.web-pods.{namespace}.svc.cluster.local"
     assert ask(client, f"find/{unready}") == ""
 
-    # The cluster IP takes the ready ones in turns.
-    eventually(lambda: ask(client, "fetch/web:80/name") in {"one", "two"}, 10, what="web answers")
-    seen = Counter(ask(client, "fetch/web:80/name") for _ in range(12))
-    assert set(seen) == {"one", "two"}
-    assert min(seen.values()) >= 4
+    # The cluster IP takes the ready ones in turns, once it knows both.
+    def in_turns() -> bool:
+        seen = Counter(ask(client, "fetch/web:80/name") for _ in range(12))
+        return set(seen) == {"one", "two"} and min(seen.values()) >= 4
+
+    eventually(in_turns, what="both answer in turns")
 
     world.platform.call(world.client.delete(kinds.SERVICES, "web", namespace))
-    eventually(lambda: ask(client, "find/web") == "", 10, what="the name goes")
+    eventually(lambda: ask(client, "find/web") == "", what="the name goes")
     world.platform.call(world.client.delete(kinds.PODS, "one", namespace))
-    eventually(lambda: ask(client, f"find/{own}") == "", 10, what="the pod's name goes")
+    eventually(lambda: ask(client, f"find/{own}") == "", what="the pod's name goes")
 
 
 def test_a_pod_finds_peers_that_have_not_begun(world: Any) -> None:
@@ -156,7 +157,7 @@ def test_node_ports_lead_to_pods(world: Any) -> None:
     made = world.create(kinds.SERVICES, service("door", type="NodePort"))
     port = made["spec"]["ports"][0]["nodePort"]
     ready(world, "one")
-    eventually(lambda: ask(f"127.0.0.1:{port}", "name") == "one", 10, what="the node port answers")
+    eventually(lambda: ask(f"127.0.0.1:{port}", "name") == "one", what="the node port answers")
 
 
 def call(running: RunningPlatform, action: Callable[[Client], Awaitable[Object]]) -> Object:
@@ -189,9 +190,9 @@ def test_services_work_between_pods_while_no_control_plane_runs(running: Running
     def answers(times: int) -> Counter[str]:
         return Counter(ask(where, f"fetch/{there}/name") for _ in range(times))
 
-    where = f"{eventually(address_of_client, 20)}:8080"
-    eventually(lambda: set(answers(4)) == {"one", "two"}, 20, what="both answer")
-    assert {ask(there, "name") for _ in range(4)} == {"one", "two"}  # by the relay
+    where = f"{eventually(address_of_client)}:8080"
+    eventually(lambda: set(answers(4)) == {"one", "two"}, what="both answer")
+    eventually(lambda: {ask(there, "name") for _ in range(4)} == {"one", "two"}, what="the relay's")
     before = ask(where, f"hold/{there}")
     assert before.split()[0] in {"one", "two"}
 
@@ -203,4 +204,4 @@ def test_services_work_between_pods_while_no_control_plane_runs(running: Running
     running.start()
     assert ask(where, f"hold/{there}") == before
     call(running, lambda client: client.delete(kinds.PODS, "one", "default"))
-    eventually(lambda: set(answers(4)) == {"two"}, 20, what="one is no endpoint any more")
+    eventually(lambda: set(answers(4)) == {"two"}, what="one is no endpoint any more")

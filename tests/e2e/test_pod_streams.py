@@ -9,7 +9,6 @@ import re
 import shlex
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,7 +113,7 @@ def raw(kubectl: Any, *arguments: str, data: bytes = b"") -> "subprocess.Complet
         env=kubectl.environment,
         cwd=kubectl.home,
         capture_output=True,
-        timeout=50,
+        timeout=110,
         check=False,
     )
 
@@ -161,7 +160,7 @@ def terminal(kubectl: Any, *arguments: str, typed: str) -> tuple[int, str]:
         cwd=kubectl.home,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=30,
+        timeout=110,
         check=False,
     )
     return done.returncode, done.stdout.decode()
@@ -184,7 +183,7 @@ def test_a_killed_client_ends_its_command(into: Any, sleeper: str, tmp_path: Pat
         it.sees("up")
         pid = int(file.read_text())
         assert Path(f"/proc/{pid}").exists()
-    eventually(lambda: not Path(f"/proc/{pid}").exists(), 10, what="the command has ended")
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), what="the command has ended")
 
 
 def test_many_at_once(kubectl: Any, sleeper: str) -> None:
@@ -223,11 +222,12 @@ def test_attach(into: Any, world: Any) -> None:
 
 def test_attach_only_watches_what_takes_no_input(kubectl: Any, world: Any, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    script = f"until [ -e {gate} ]; do sleep 0.05; done; echo later; echo bad >&2; sleep 0.2"
+    waiting = f"until [ -e {gate} ]; do echo early; sleep 0.05; done"
+    script = f"{waiting}; echo later; echo bad >&2; sleep 0.2"
     world.create(kinds.PODS, builders.pod("talker", script=script))
     world.wait_for_phase("talker", "Running")
     with kubectl.follow("attach", "talker") as watching:
-        time.sleep(1)
+        watching.sees("early")
         gate.touch()
         watching.sees("later")
         watching.sees("bad")
@@ -265,7 +265,7 @@ def forwarded(kubectl: Any, what: str, port: int) -> Iterator[str]:
 
 
 def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=40) as answer:
+    with urllib.request.urlopen(url, timeout=100) as answer:
         return bytes(answer.read())
 
 
@@ -279,7 +279,7 @@ def test_port_forward(into: Any, web: str) -> None:
         assert {len(body) for body in bodies} == {262144}
         assert hashlib.sha256(fetch(f"{url}/{size}")).digest() == expected
         sent = os.urandom(3_000_000)
-        with urllib.request.urlopen(urllib.request.Request(url, sent), timeout=40) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, sent), timeout=100) as answer:
             assert answer.read() == sent[::-1]
 
 
@@ -350,7 +350,7 @@ def test_what_a_node_tells_of_itself(kubectl: Any, web: str) -> None:
         pods = {pod["podRef"]["name"]: pod for pod in found["pods"]}
         return found["node"]["cpu"]["usageCoreNanoSeconds"] and pods.get(web)
 
-    [container] = eventually(measured, 30, what="the pod is measured")["containers"]
+    [container] = eventually(measured, what="the pod is measured")["containers"]
     assert container["memory"]["workingSetBytes"] > 0
     names = f'namespace="{kubectl.namespace}",pod="{web}"'
     assert f"pod_memory_working_set_bytes{{{names}}}" in read("metrics/resource")
@@ -376,11 +376,11 @@ def test_proxy_bodies_and_redirects(kubectl: Any, web: str) -> None:
         assert len(fetch(f"{url}{prefix}/1048576")) == 1048576
         sent = os.urandom(1_000_000)
         post = urllib.request.Request(f"{url}{prefix}/", sent)
-        with urllib.request.urlopen(post, timeout=20) as answer:
+        with urllib.request.urlopen(post, timeout=100) as answer:
             assert (answer.status, answer.read()) == (201, sent[::-1])
-        with urllib.request.urlopen(f"{url}{prefix}/leave", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}{prefix}/leave", timeout=100) as answer:
             assert answer.url == f"{url}{prefix}/there?x=1"
-        with urllib.request.urlopen(f"{url}{prefix}", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}{prefix}", timeout=100) as answer:
             assert answer.url == f"{url}{prefix}/"
 
 
@@ -408,18 +408,18 @@ def command(core: k8s.CoreV1Api, namespace: str) -> Callable[..., Any]:
 
 def test_python_exec(command: Callable[..., Any], sleeper: str) -> None:
     done = command("sh", "-c", "echo hi; echo bad >&2; exit 4")
-    done.run_forever(timeout=10)
+    done.run_forever(timeout=60)
     assert (done.read_stdout(), done.read_stderr(), done.returncode) == ("hi\n", "bad\n", 4)
     done.sock.shutdown()
     shell = command("sh", stdin=True, tty=True)
     shell.write_stdin("echo $((6*7)); exit 3\n")
-    shell.run_forever(timeout=10)
+    shell.run_forever(timeout=60)
     assert shell.returncode == 3
     assert "42\r\n" in shell.read_all()
     shell.sock.shutdown()
     echo = command("cat", stdin=True)
     echo.write_stdin("word\n")
-    assert echo.readline_stdout(timeout=10) == "word"
+    assert echo.readline_stdout(timeout=60) == "word"
     echo.close()  # those that the server has closed leave their socket open
 
 

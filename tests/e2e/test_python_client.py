@@ -97,7 +97,7 @@ def test_workloads(api, core, namespace, world):
         20,
     )
     apps.delete_namespaced_deployment("d", namespace, propagation_policy="Foreground")
-    eventually(lambda: not core.list_namespaced_pod(namespace).items, 20)
+    eventually(lambda: not core.list_namespaced_pod(namespace).items)
     batch: Any = k8s.BatchV1Api(api)
     template = k8s.V1PodTemplateSpec(
         spec=k8s.V1PodSpec(
@@ -107,7 +107,7 @@ def test_workloads(api, core, namespace, world):
     )
     body = k8s.V1Job(metadata=k8s.V1ObjectMeta(name="j"), spec=k8s.V1JobSpec(template=template))
     batch.create_namespaced_job(namespace, body)
-    eventually(lambda: batch.read_namespaced_job_status("j", namespace).status.succeeded == 1, 20)
+    eventually(lambda: batch.read_namespaced_job_status("j", namespace).status.succeeded == 1)
     [pod] = core.list_namespaced_pod(namespace, label_selector="job-name=j").items
     assert core.read_namespaced_pod_log(pod.metadata.name, namespace) == "done\n"
     batch.delete_namespaced_job("j", namespace, propagation_policy="Background")
@@ -144,7 +144,7 @@ def test_watch(core, namespace):
         namespace,
         resource_version=revision,
         label_selector="a=b",
-        timeout_seconds=20,
+        timeout_seconds=90,
     ):
         events.append((event["type"], event["object"].metadata.name))
         if event["type"] == "DELETED":
@@ -205,7 +205,7 @@ def test_dynamic(api, namespace, world):
     for content_type in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
         maps.patch(name="c", namespace=namespace, body=patch, content_type=content_type)
     assert maps.get(name="c", namespace=namespace).data.to_dict() == {"a": "1", "b": "2"}
-    for event in maps.watch(namespace=namespace, timeout=5):
+    for event in maps.watch(namespace=namespace, timeout=60):
         if event["object"].metadata.name == "c":
             assert event["type"] == "ADDED"
             break
@@ -273,5 +273,5 @@ def test_from_within_a_pod(core, namespace, world, api):
     env = [{"name": "PYTHONPATH", "value": str(packages)}]
     main = builders.container(python=code, env=env)
     core.create_namespaced_pod(namespace, builders.pod("p", namespace=namespace, containers=[main]))
-    eventually(lambda: world.phase("p") in {"Succeeded", "Failed"}, 40)
+    eventually(lambda: world.phase("p") in {"Succeeded", "Failed"})
     assert core.read_namespaced_pod_log("p", namespace).splitlines()[-1] == "seen from within"

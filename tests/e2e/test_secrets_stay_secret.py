@@ -43,8 +43,8 @@ def test_no_secret_gets_into_a_log(running, wire_to):
     def phase(name: str) -> Any:
         return json.loads(wire.send("GET", f"{space}/pods/{name}").text)["status"]
 
-    eventually(lambda: phase("reads")["phase"] == "Succeeded", 20)
-    eventually(lambda: "FailedMount" in wire.send("GET", f"{space}/events").text, 20)
+    eventually(lambda: phase("reads")["phase"] == "Succeeded")
+    eventually(lambda: "FailedMount" in wire.send("GET", f"{space}/events").text)
     tokens = [path.read_text() for path in running.directory.glob("pods/*/**/token")]
     needles = [word for word in words if word] + [token.split(".")[2] for token in tokens if token]
     needles += [base64.b64encode(word.encode()).decode().rstrip("=") for word in words]

@@ -103,10 +103,10 @@ def test_the_process_reports_success_and_failure_on_its_descriptor(tmp_path: Pat
             assert json.load(answer)["major"].isdigit()
         second, refused = start()
         assert "wherry" in refused["error"] or str(first.pid) in refused["error"]
-        assert second.wait(10) == 1
+        assert second.wait(60) == 1
     finally:
         first.terminate()
-        assert first.wait(20) == 0
+        assert first.wait(90) == 0
         end_pods(tmp_path / "w")
 
 

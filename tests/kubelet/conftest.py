@@ -121,7 +121,7 @@ class Node:
         return await self.client.get(kinds.PODS, pod["metadata"]["name"], NAMESPACE)
 
     async def wait(
-        self, pod: Object, condition: Callable[[Object], Any], seconds: float = 20
+        self, pod: Object, condition: Callable[[Object], Any], seconds: float = 60
     ) -> Object:
         """Return the pod once the condition holds."""
         deadline = time.monotonic() + seconds
@@ -138,7 +138,7 @@ class Node:
     async def wait_phase(self, pod: Object, phase: str) -> Object:
         return await self.wait(pod, lambda p: p["status"].get("phase") == phase)
 
-    async def wait_gone(self, pod: Object, seconds: float = 20) -> None:
+    async def wait_gone(self, pod: Object, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:

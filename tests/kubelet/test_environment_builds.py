@@ -60,7 +60,7 @@ def builds(tmp_path: Path) -> builder.Builder:
 
 def make(folder: Path) -> builder.Builder:
     folder.mkdir(exist_ok=True)
-    return builder.Builder(folder, concurrency=2, timeout_seconds=60)
+    return builder.Builder(folder, concurrency=2, timeout_seconds=100)
 
 
 def quiet(_: str) -> None:
@@ -99,10 +99,13 @@ wheels = [{{ url = "{path.as_uri()}", hashes = {{ sha256 = "{hashlib.sha256(path
 
 
 async def test_a_layer_adds_and_leaves_its_base_alone(builds: builder.Builder, links: Path) -> None:
-    base = made(spec(links, requirements=["alpha==1.0"], files={"/etc/x": "hi"}))
+    files = {"/etc/x": "hi", "/bin/say": "#!/bin/sh\necho hi\n"}
+    base = made(spec(links, requirements=["alpha==1.0"], files=files))
     layer = await builds.build(base.layered(("beta==1.0",)), quiet)
     assert versions(layer, "alpha", "beta") == ["1.0", "1.0"]
     assert layer.file("/etc/x").read_text() == "hi"
+    assert os.access(layer.file("/bin/say"), os.X_OK)
+    assert not os.access(layer.file("/etc/x"), os.X_OK)
     under = builds.built(base)
     assert under is not None
     newer = await builds.build(base.layered(("alpha==2.0",)), quiet)
@@ -190,7 +193,7 @@ def running(marker: str) -> list[int]:
     return found
 
 
-async def until(condition: Any, seconds: float = 20) -> None:
+async def until(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
@@ -217,7 +220,7 @@ _BUILDING = """
 import asyncio, sys
 from pathlib import Path
 from wherry.kubelet.environments import builder, interpreters, recipe
-made = builder.Builder(Path(sys.argv[1]), concurrency=1, timeout_seconds=60)
+made = builder.Builder(Path(sys.argv[1]), concurrency=1, timeout_seconds=100)
 wanted = recipe.Recipe(interpreters.own(), (sys.argv[2],), ())
 asyncio.run(made.build(wanted, lambda line: None))
 """
@@ -292,7 +295,7 @@ async def test_the_build_of_a_deleted_environment_ends(node: Any, tmp_path: Path
 async def test_a_build_that_is_asked_for_is_answered(node: Any) -> None:
     note = {"metadata": {"annotations": {kinds.BUILD_ANNOTATION: "now"}}}
     await node.client.patch(kinds.ENVIRONMENTS, "python", note)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await node.client.get(kinds.ENVIRONMENTS, "python")
             if (found.get("status") or {}).get("answers") == "now":
@@ -319,7 +322,7 @@ async def test_a_failure_stays_until_something_is_asked_anew(node: Any) -> None:
 
 
 async def failed(node: Any, name: str, answers: str) -> Object:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found: Object = await node.client.get(kinds.ENVIRONMENTS, name)
             status = found.get("status") or {}

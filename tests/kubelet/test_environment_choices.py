@@ -55,6 +55,8 @@ TWELVE = Interpreter(Path("/opt/py/bin/python3.12"), (3, 12))
         ("busybox", "shell", ()),
         ("registry.k8s.io/e2e-test-images/busybox:1.29", "shell", ()),
         ("curlimages/curl:8.1.0", "curl", ()),
+        ("jetbrainsinfra/jq", "jq", ()),
+        ("registry.access.redhat.com/ubi9/python-311:latest", "python", ()),
     ],
 )
 def test_images_of_the_examples_are_covered(image: str, name: str, lines: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from wherry.objects import kinds
 from wherry.objects.requests import Object
 
 MOUNT = {"volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}
-FILL = "head -c 3000000 /dev/zero > /cache/file; sleep 60"
+FILL = "head -c 3000000 /dev/zero > /cache/file; sleep 1000"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_volumes(quick, source, container, message):
 
 
 async def test_a_containers_own_folder(quick):
-    script = "head -c 3000000 /dev/zero > file; sleep 60"
+    script = "head -c 3000000 /dev/zero > file; sleep 1000"
     pod = await quick.pod("sh", "-c", script, container=storage("1Mi"))
     found = await quick.wait_phase(pod, "Failed")
     assert found["status"]["message"] == (
@@ -87,7 +87,7 @@ async def test_a_claim_of_another_is_not_used(node):
     mounts = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
     pod = await node.pod("true", name="pod-x", container=mounts, volumes=volumes)
 
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + 60
     while "FailedMount" not in (found := await node.events(pod)):
         assert asyncio.get_running_loop().time() < deadline, (found, await node.get(pod))
         await asyncio.sleep(0.02)

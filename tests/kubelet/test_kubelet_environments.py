@@ -115,7 +115,7 @@ def test_the_definition_is_valid_and_its_schema_takes_the_default() -> None:
 
 
 def make(folder: Path) -> builder.Builder:
-    return builder.Builder(folder, concurrency=2, timeout_seconds=60)
+    return builder.Builder(folder, concurrency=2, timeout_seconds=100)
 
 
 async def test_a_build_works_is_shared_and_appears_at_once(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ async def test_environments_through_the_api(node: Any) -> None:
     pod = await node.pod_of([{"name": "main", "image": "team/served:v3"}])
     await node.wait_phase(pod, "Succeeded")
     assert await node.log(pod) == "me /tmp\n"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await node.client.get(kinds.ENVIRONMENTS, "served")
             listed = (found.get("status") or {}).get("conditions") or []

@@ -1,6 +1,9 @@
 import asyncio
 import time
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from wherry.kubelet import hosts
 
@@ -14,7 +17,7 @@ def read(file: Path) -> str:
 
 
 async def wait_for(file: Path, text: str) -> str:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while text not in read(file):
         assert time.monotonic() < deadline, read(file)
         await asyncio.sleep(0.01)
@@ -57,24 +60,34 @@ async def test_files_are_rewritten_in_place_and_only_their_namespace_is_short(
     assert files["team"].stat().st_ino == inode
     assert "127.96.0.7 web\n" not in await wait_for(files["other"], "web.team.svc")
     keeper.set_service("team", "web", ("", ""))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while "web" in files["team"].read_text():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     await keeper.close()
 
 
-async def test_five_hundred_pods_and_two_hundred_services_take_one_rewrite(tmp_path: Path) -> None:
+async def test_five_hundred_pods_and_two_hundred_services_take_one_rewrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: Counter[str] = Counter()
+    write = hosts._write_in_place
+
+    def counted(file: Path, content: bytes) -> bool:
+        written[file.name] += 1
+        return write(file, content)
+
+    monkeypatch.setattr(hosts, "_write_in_place", counted)
     keeper = hosts.Hosts(debounce_seconds=0.01)
     for number in range(500):
         keeper.add(f"u{number}", hosts.PodHosts(tmp_path / f"h{number}", "team", "127.0.0.9 p\n"))
-    begin = time.perf_counter()
+    written.clear()
     for number in range(200):
         found = service(f"svc-{number}", f"127.96.0.{number}")
         keeper.set_service("team", f"svc-{number}", hosts.service_lines(found, [], "cluster.local"))
     await wait_for(tmp_path / "h499", "svc-199")
-    assert time.perf_counter() - begin < 3
     await keeper.close()
+    assert written == {f"h{number}": 1 for number in range(500)}
 
 
 def test_a_pod_knows_its_own_names_and_aliases() -> None:

@@ -46,6 +46,9 @@ def test_the_narrowest_pattern_ranks_highest() -> None:
         ("python:3.11.4", "3.11"),
         ("python:slim", None),
         ("python", None),
+        ("registry.access.redhat.com/ubi9/python-311:latest", "3.11"),
+        ("registry.access.redhat.com/ubi9/python-312-minimal:9.6", "3.12"),
+        ("team/python-tools:3.12", None),
         ("tensorflow/tensorflow:2.15", None),
     ],
 )

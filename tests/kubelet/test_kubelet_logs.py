@@ -9,6 +9,7 @@ from wherry.kubelet import layout, log_files, logs
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
+from wherry.testing.waiting import eventually
 
 POD: Object = {
     "metadata": {"name": "p", "namespace": "team", "uid": "u-1", "resourceVersion": "1"},
@@ -108,25 +109,25 @@ async def test_refusals(found: Logs, tmp_path: Path) -> None:
 async def test_following_goes_through_rotation_to_the_end(found: Logs) -> None:
     found.running = True
     current = found.write(line(1, "one"))
-    pieces: list[bytes] = []
+    said = bytearray()
 
     async def follow() -> None:
-        pods = found._pods.logs("team", "p", "main", LogOptions(follow=True))
-        pieces.extend([piece async for piece in pods])
+        async for piece in found._pods.logs("team", "p", "main", LogOptions(follow=True)):
+            said.extend(piece)
 
-    def seen() -> bytes:
-        return b"".join(pieces)
+    async def seen(text: bytes) -> None:
+        await asyncio.to_thread(eventually, lambda: said.endswith(text))
 
     task = asyncio.create_task(follow())
-    await asyncio.sleep(0.05)
+    await seen(b"one\n")
     append(current, line(2, "two"))
     for number in (3, 4, 5):
         rotate(current)
         current.write_bytes(line(number, str(number)))
-        await asyncio.sleep(0.12)
+        await seen(b"%d\n" % number)
     found.running = False
     await task
-    assert seen() == b"one\ntwo\n3\n4\n5\n"
+    assert said == b"one\ntwo\n3\n4\n5\n"
 
 
 def append(path: Path, content: bytes) -> None:

@@ -111,24 +111,35 @@ async def test_a_whole_tree_is_counted(node):
         "children = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(1)]\n"
         "held = b'x' * (64 * 2**20)\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(1000)\n"
     )
     busy = await node.pod("python", "-c", script, name="busy", metadata={"labels": {"app": "busy"}})
-    idle = await node.pod("sleep", "60", name="idle")
+    idle = await node.pod("sleep", "1000", name="idle")
     for each in (busy, idle):
         await node.wait_phase(each, "Running")
-    deadline = asyncio.get_running_loop().time() + 20
+    deadline = asyncio.get_running_loop().time() + 60
     while not await node.log(busy):
         assert asyncio.get_running_loop().time() < deadline, "it never became ready"
         await asyncio.sleep(0.02)
 
-    found = {one["metadata"]["name"]: one for one in await node.agent.pod_usage.objects(None, None)}
+    async def told() -> dict[str, Any]:
+        return {
+            one["metadata"]["name"]: one for one in await node.agent.pod_usage.objects(None, None)
+        }
+
+    def cpu(found: dict[str, Any], name: str) -> float:
+        return float(quantities.parse(found[name]["containers"][0]["usage"]["cpu"]))
+
+    # Where the machine has little time for it, or its start was slow, the first figures say something else.
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(100):
+        while len(found) < 2 or not cpu(found, "busy") > 0.1 > cpu(found, "idle"):
+            found = await told()
+            await asyncio.sleep(0.1)
     (machine,) = await node.agent.node_usage.objects(None, None)
 
     used = {name: one["containers"][0]["usage"] for name, one in found.items()}
     assert found["busy"]["metadata"]["labels"] == {"app": "busy"}
-    assert float(quantities.parse(used["busy"]["cpu"])) > 0.1
-    assert float(quantities.parse(used["idle"]["cpu"])) < 0.1
     assert quantities.bytes_(used["busy"]["memory"]) > 64 * 2**20
     assert quantities.bytes_(used["idle"]["memory"]) < 16 * 2**20
     assert quantities.parse(machine["usage"]["cpu"]) >= quantities.parse(used["busy"]["cpu"]) / 2

@@ -26,7 +26,7 @@ async def test_an_environments_modules_are_there_already(node: Any) -> None:
     spec = {"images": ["calc:*"], "preload": ["fractions"]}
     await node.create(environment_kinds.ENVIRONMENTS, {"metadata": {"name": "calc"}, "spec": spec})
     assert await _run(node) == "False __main__\n"  # the first starts cold
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (await _warm(node))["fractions",].ready:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -38,3 +38,21 @@ async def test_an_environments_modules_are_there_already(node: Any) -> None:
         assert await _run(node, "sh", "-c", _SCRIPT) == "True __main__\n"
         off = {"wherry.dev/warm-start": "false"}
         assert await _run(node, "sh", "-c", _SCRIPT, annotations=off) == "False __main__\n"
+
+
+async def test_a_volume_above_the_environments_hides_none(node: Any) -> None:
+    spec = {"images": ["calc:*"], "preload": ["fractions"]}
+    await node.create(environment_kinds.ENVIRONMENTS, {"metadata": {"name": "calc"}, "spec": spec})
+    folder = str(node.settings.data.parent)
+    code = f"import os, sys; print(sys.executable, sorted(os.listdir({folder!r})))"
+    container = {
+        "image": "calc:1",
+        "command": ["python", "-c", code],
+        "volumeMounts": [{"name": "over", "mountPath": folder}],
+    }
+    pod: Object = await node.pod(container=container, volumes=[{"name": "over", "emptyDir": {}}])
+    await node.wait_phase(pod, "Succeeded")
+    said = str(await node.log(pod))
+    if node.agent._launcher.features.isolate:
+        assert said.startswith(str(node.settings.environments))
+        assert said.endswith(f" ['{node.settings.data.name}']\n")

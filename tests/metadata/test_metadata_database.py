@@ -1,9 +1,12 @@
 """Databases are brought to the newest schema, whoever has made them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
+from wherry.metadata import database as database_module
 from wherry.metadata import schema
 from wherry.metadata.database import Database, Schema, shown
 from wherry.metadata.errors import DatabaseError, DuplicateError
@@ -77,6 +80,63 @@ def test_new_tables_are_not_changed(where, name):
     database.close()
 
 
+def test_replicas_that_start_at_once_change_tables_once(where, name):
+    old = Database(where, Schema(name, _OLD))
+    with old.write() as connection:
+        connection.execute(sqlalchemy.insert(_OLD_BOATS), {"id": 1})
+    old.close()
+    wanted = Schema(name, _NEW, (_add_oars, _fill_oars))
+    with ThreadPoolExecutor(4) as replicas:
+        opened = [*replicas.map(lambda _: Database(where, wanted), range(4))]
+    for each in opened:
+        assert _boats(each) == [(1, "two")]
+        each.close()
+
+
+@pytest.mark.slow
+def test_tables_that_another_process_changes_for_long_are_left_alone(mariadb, monkeypatch):
+    lock = "SELECT GET_LOCK('wherry_schemas', 0)"
+    for dialect in ("mysql", "mariadb"):
+        monkeypatch.setitem(database_module._LOCKS, dialect, lock)
+    first = Database(mariadb, Schema("boats-locked", _OLD))
+    with first.read() as connection:
+        assert connection.exec_driver_sql(lock).scalar() == 1
+        with pytest.raises(DatabaseError, match="another process has been changing its tables"):
+            Database(mariadb, Schema("boats-locked", _OLD))
+    first.close()
+    Database(mariadb, Schema("boats-locked", _OLD)).close()
+
+
+def _indexes_by_time(database: Database) -> list[str]:
+    with database.read() as connection:
+        inspector = sqlalchemy.inspect(connection)
+        return [
+            str(each["name"])
+            for table in (schema.ARTIFACTS, schema.EXECUTIONS)
+            for each in inspector.get_indexes(table.name)
+            if each["column_names"][:1] == ["created"]
+        ]
+
+
+def test_metadata_of_before_gets_its_indexes(where):
+    old = Database(where, schema.SCHEMA)
+    expected = ["metadata_artifacts_by_time", "metadata_executions_by_time"]
+    assert _indexes_by_time(old) == expected
+    with old.write() as connection:
+        for table in (schema.ARTIFACTS, schema.EXECUTIONS):
+            for index in table.indexes:
+                if index.name in expected[:1]:
+                    index.drop(connection)
+        connection.execute(
+            sqlalchemy.text("UPDATE wherry_schemas SET version = 2 WHERE name = 'metadata'")
+        )
+    assert _indexes_by_time(old) == expected[1:], "broken off in the middle"
+    old.close()
+    new = Database(where, schema.SCHEMA)
+    assert _indexes_by_time(new) == expected
+    new.close()
+
+
 def test_what_fails_is_taken_back(where, name):
     database = Database(where, Schema(name, _OLD))
     with pytest.raises(DuplicateError):
@@ -114,3 +174,12 @@ def test_databases_that_cannot_be_used_are_named_without_passwords(url, message)
 def test_urls_are_shown_without_passwords():
     assert shown("postgresql://me:secret@host/x") == "postgresql://me:***@host/x"
     assert shown("nonsense", "the database") == "the database"
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path):
+    schema = Schema("boats", _OLD)
+    with ThreadPoolExecutor(8) as openers:
+        for number in range(20):
+            url = f"sqlite:///{tmp_path}/{number}.db"
+            for each in [*openers.map(lambda _, url=url: Database(url, schema), range(8))]:
+                each.close()

@@ -44,7 +44,7 @@ def test_a_killed_process_has_lost_nothing(tmp_path, durable, lines):
         told += [
             int(line) for line in output.read().splitlines(keepends=True) if line.endswith("\n")
         ]
-    writer.wait(30)
+    writer.wait(90)
 
     async def read():
         store = Metadata(where)

@@ -9,9 +9,10 @@ import pytest
 
 from wherry.metadata import reading, schema, writing
 from wherry.metadata.database import Database
-from wherry.metadata.errors import DatabaseError, DuplicateError
+from wherry.metadata.errors import DuplicateError, UnstorableError
 from wherry.metadata.lists import Filter
 from wherry.metadata.records import (
+    CACHE_KEY,
     IMPORTER_EXECUTION,
     INPUT,
     OUTPUT,
@@ -108,7 +109,7 @@ async def test_a_path_is_there_once_and_one_failure_does_not_take_others_along(m
     )
     assert isinstance(results[0], DuplicateError)
     assert [each.path for each in await metadata.of_run(run)] == ["root/a", "root/c"]
-    with pytest.raises(DatabaseError, match="at most 253 are kept"):
+    with pytest.raises(UnstorableError, match="at most 253 are kept"):
         await metadata.save([_task(run, "root/d", pod="x" * 254)])
 
 
@@ -119,7 +120,7 @@ async def test_what_is_no_json_is_refused_and_nobody_waits_for_ever(metadata, ru
         metadata.save([_task(run, "root/c")]),
         return_exceptions=True,
     )
-    assert isinstance(results[0], DatabaseError)
+    assert isinstance(results[0], UnstorableError)
     assert isinstance(results[1], AttributeError)
     assert [each.path for each in await metadata.of_run(run)] == ["root/c"]
 
@@ -178,10 +179,49 @@ async def test_what_can_be_taken_from_cache(metadata, run):
     assert [task.ended for task in await metadata.cached(namespace, "p", key, since=15)] == [20]
     assert await metadata.cached(namespace, "other", key) == []
     assert await metadata.cached("other", "p", key) == []
-    assert await metadata.forget_cached(namespace, pipeline="p", name="root/new") == 1
+    assert await metadata.forget_cached(Filter(namespace=namespace, name="root/new")) == 1
     assert [task.ended for task in await metadata.cached(namespace, "p", key)] == [10]
-    assert await metadata.forget_cached(namespace) == 3
+    assert await metadata.forget_cached(Filter(namespace=namespace, pipeline="other")) == 0
+    assert await metadata.forget_cached(Filter(namespace=namespace)) == 1
     assert await metadata.cached(namespace, "p", key) == []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ({"key": 'a"b%\\'}, {"fa", "other"}),
+        ({"key": "a"}, {"mine", "fa", "other"}),
+        ({"key": "fa" * 5}, {"mine", "other"}),
+        ({"key": "fa"}, {"mine", "fa", "other"}),
+        ({"before": 25}, {"other"}),
+        ({"before": 25, "key": 'a"b%\\'}, {"fa", "other"}),
+    ],
+)
+async def test_results_are_forgotten_by_key_and_by_age(metadata, run, chosen, left):
+    """A key that says what another one's text holds is not that key."""
+    namespace = run[:8]
+    rows: tuple[tuple[str, int, str, dict[str, str]], ...] = (
+        ("mine", 10, "b" * 64, {CACHE_KEY: 'a"b%\\'}),
+        ("fa", 20, "fa" * 32, {}),
+        ("other", 30, "c" * 64, {CACHE_KEY: 'A"B%\\', "said": f'{{"{CACHE_KEY}":"a"}}'}),
+    )
+    await metadata.save(
+        [
+            _task(
+                run,
+                name,
+                state=SUCCEEDED,
+                pipeline="p",
+                ended=ended,
+                fingerprint=fingerprint,
+                properties=properties,
+            )
+            for name, ended, fingerprint, properties in rows
+        ]
+    )
+    await metadata.forget_cached(Filter(namespace=namespace, **chosen))
+    page = await metadata.executions(Filter(namespace=namespace, reusable=True))
+    assert {each.path for each in page.items} == left
 
 
 async def test_contexts_are_there_once_and_group(metadata, run):
@@ -283,6 +323,44 @@ async def test_a_deleted_run_leaves_what_others_use(metadata, run):
     assert (await metadata.contexts(Filter(name=run))).items == ()
     assert await metadata.delete_run(run) == []
     await metadata.save([_task(run, "root/a")])
+
+
+async def test_what_is_done_again_has_made_nothing(metadata, run):
+    other = str(uuid.uuid4())
+    both = Values({"n": 1}, {"o": (_model("taken"), _model("own"))})
+    (first, beside) = await metadata.save(
+        [_task(run, "root/a", outputs=both), _task(run, "root/b", outputs=both)]
+    )
+    taken, own = first.outputs.artifacts["o"]
+    await metadata.save([_task(other, "root/c", outputs=Values({}, {"o": (taken,)}))])
+    again = dataclasses.replace(first, state="PENDING", outputs=Values())
+    await metadata.redo([again])
+    await metadata.redo([])
+    assert await metadata.task(run, "root/a") == again
+    assert await metadata.task(run, "root/b") == beside
+    assert await metadata.task(run, "root/c") is None
+    assert await metadata.artifact(taken.id) == taken
+    assert await metadata.artifact(own.id) is None
+
+
+async def test_what_a_run_has_made_is_its_own_until_others_use_it(metadata, run):
+    other = str(uuid.uuid4())
+    made = Values({}, {"o": (_model("taken"), _model("own"))})
+    (task,) = await metadata.save([_task(run, "root/a", outputs=made)])
+    taken, own = task.outputs.artifacts["o"]
+    read = Values({}, {"i": (own,)})
+    named = Values({}, {"artifact": (_model("named"),)})
+    await metadata.save(
+        [
+            _task(run, "root/b", inputs=read),
+            _task(run, "root/c", outputs=named, type=IMPORTER_EXECUTION),
+            _task(other, "root/d", outputs=Values({}, {"o": (taken,)})),
+        ]
+    )
+    assert await metadata.own_artifacts(run) == ([own], [taken])
+    await metadata.delete_run(run)
+    assert await metadata.own_artifacts(other) == ([taken], [])
+    assert await metadata.own_artifacts(run) == ([], [])
 
 
 async def test_two_processes_open_a_database_at_once(where, run):

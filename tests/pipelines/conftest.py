@@ -1,25 +1,41 @@
 """Pipelines of shell commands, written down in a few lines, and runs of them by real pods."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wherry.cli import main
 from wherry.metadata.records import Execution
 from wherry.metadata.store import Metadata
 from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds, status
+from wherry.testing import environments, object_stores
 from wherry.testing.fixtures import platform, running, shared_platform
 from wherry.testing.in_process import InProcessPlatform
+from wherry.testing.object_stores import ObjectStore
+from wherry.testing.pipelines_api import PipelinesApi
 from wherry.testing.waiting import eventually
 
 __all__ = ["platform", "running", "shared_platform"]
 
 SECONDS = 120
+ROOT = Path(__file__).resolve().parents[2]
+OUT = "{{$.outputs.parameters['out'].output_file}}"
+PROVIDERS = """
+s3:
+  default:
+    endpoint: {endpoint}
+    disableSSL: true
+    region: us-east-1
+    credentials:
+      fromEnv: false
+      secretRef: {{secretName: keys, accessKeyKey: access, secretKeyKey: secret}}
+"""
 _ARTIFACT = {"artifactType": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}}
 
 
@@ -164,10 +180,18 @@ def _artifact(source: tuple[str, str]) -> dict[str, Any]:
 class Runs:
     """Runs on a platform, in a namespace of their own."""
 
-    def __init__(self, on: InProcessPlatform, namespace: str) -> None:
+    def __init__(self, on: InProcessPlatform, namespace: str, database: str = "") -> None:
         self.platform = on
         self.namespace = namespace
         self.client = on.client
+        self._database = database or on.directory / "products" / "metadata" / "metadata.db"
+
+    @classmethod
+    def apart(cls, on: InProcessPlatform, database: str = "") -> "Runs":
+        """Return runs in a new namespace; their rows are in the platform's database, or in another."""
+        body = {"metadata": {"generateName": "pipelines-"}}
+        made = on.call(on.client.create(core.NAMESPACES, body))
+        return cls(on, metadata.name(made), database)
 
     def start(self, spec: Object, name: str = "run") -> Object:
         """Create a run."""
@@ -204,12 +228,22 @@ class Runs:
 
     def rows(self, run: Object) -> dict[str, Execution]:
         """Return what the database holds of a run, by path."""
-        return asyncio.run(rows(self.platform.directory, metadata.uid(run)))
+        return asyncio.run(rows(self._database, metadata.uid(run)))
+
+    def keep_in(self, store: ObjectStore, secret: str = object_stores.SECRET_KEY) -> None:
+        """Have the namespace keep its artifacts in a store."""
+        keys = {"access": object_stores.ACCESS_KEY, "secret": secret}
+        held = {"metadata": {"name": "keys", "namespace": self.namespace}, "stringData": keys}
+        self.platform.call(self.client.create(core.SECRETS, held))
+        providers = PROVIDERS.format(endpoint=store.url.removeprefix("http://"))
+        data = {"defaultPipelineRoot": "s3://bucket/root", "providers": providers}
+        body = {"metadata": {"name": "kfp-launcher", "namespace": self.namespace}, "data": data}
+        self.platform.call(self.client.create(core.CONFIG_MAPS, body))
 
 
-async def rows(home: Path, run: str) -> dict[str, Execution]:
-    """Return what a platform's metadata database holds of a run, by path."""
-    store = Metadata(home / "products" / "metadata" / "metadata.db")
+async def rows(database: str | Path, run: str) -> dict[str, Execution]:
+    """Return what a metadata database holds of a run, by path."""
+    store = Metadata(database)
     try:
         return {row.path: row for row in await store.of_run(run)}
     finally:
@@ -225,7 +259,86 @@ def pipeline() -> Callable[..., Spec]:
 @pytest.fixture
 def runs(shared_platform: InProcessPlatform, request: pytest.FixtureRequest) -> Runs:
     """Runs in a namespace of the test's own."""
-    made = shared_platform.call(
-        shared_platform.client.create(core.NAMESPACES, {"metadata": {"generateName": "pipelines-"}})
+    return Runs.apart(shared_platform)
+
+
+@pytest.fixture
+def wherry(
+    api: PipelinesApi, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """What runs `wherry pipelines` in the namespace, and returns the exit code and what was said."""
+
+    def run(*words: str) -> tuple[int, str]:
+        where = ["--kubeconfig", str(runs.platform.kubeconfig), "-n", runs.namespace]
+        capsys.readouterr()
+        code = main(["pipelines", *words, *where])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+@pytest.fixture
+def runs_on() -> Callable[..., Runs]:
+    """What makes runs in a new namespace of a platform; see `Runs.apart`."""
+    return Runs.apart
+
+
+@pytest.fixture
+def own_runs(platform: InProcessPlatform) -> Runs:
+    """Runs on a platform of the test's own."""
+    return Runs(platform, "default")
+
+
+@pytest.fixture
+def here(
+    shared_platform: InProcessPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the platform be the one that kubectl would use; no other runs for this home."""
+    monkeypatch.setenv("WHERRY_HOME", str(tmp_path))
+    monkeypatch.setenv("KUBECONFIG", str(shared_platform.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A server that checks keys and keeps everything in files."""
+    pins = ROOT / "requirements" / "stores.txt"
+    environment = environments.environment(pins, ROOT / "build" / "clients")
+    made = object_stores.rclone(environment, tmp_path_factory.mktemp("store"))
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def two_steps() -> Spec:
+    """A pipeline whose second step reads what the first one made."""
+    made = Spec()
+    path = "{{$.outputs.artifacts['data'].path}}"
+    made.step(
+        "make",
+        f"mkdir -p {path}; echo kept > {path}/file; "
+        f"echo {{{{$.outputs.artifacts['data'].uri}}}} > {OUT}",
+        outputs={"out": "STRING"},
+        makes=["data"],
     )
-    return Runs(shared_platform, metadata.name(made))
+    made.step(
+        "read",
+        f"cat {{{{$.inputs.artifacts['data'].path}}}}/file > {OUT}",
+        outputs={"out": "STRING"},
+        reads=["data"],
+    )
+    made.task("make", cache=True)
+    made.task("read", cache=True, artifacts={"data": ("make", "data")})
+    made.output("kept", "read", "out")
+    made.output("uri", "make", "out")
+    return made
+
+
+@pytest.fixture(scope="session")
+def api(shared_platform: InProcessPlatform) -> Iterator[PipelinesApi]:
+    """The shared platform's pipelines service, once it answers."""
+    made = PipelinesApi(shared_platform.connection, keeps=True)
+    eventually(lambda: made.call("GET", "/healthz").status == 200, SECONDS)
+    yield made
+    made.close()

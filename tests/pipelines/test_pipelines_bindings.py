@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from wherry.metadata.records import Artifact, Values
+from wherry.pipelines.definition import MISSING, Pipeline
 from wherry.pipelines.graph.model import Attempt, Start, State
 from wherry.pipelines.graph.walk import Walk
 from wherry.pipelines.ir.documents import PipelineError
 from wherry.pipelines.ir.messages import TaskParameter
-from wherry.pipelines.pipeline import MISSING, Pipeline
 
 STRING, INTEGER, LIST = (
     {"parameterType": "STRING"},
@@ -296,6 +296,29 @@ def test_none_of_several_branches() -> None:
     )
 
 
+def test_what_a_loop_over_deep_graphs_gives_is_found_once_a_graph() -> None:
+    # Three ways to each of 25 levels: nobody lives to see all paths gone through.
+    levels = {}
+    names = ("a", "b", "c")
+    selectors = [{"producerSubtask": name, "outputParameterKey": "out"} for name in names]
+    outputs = {"parameters": {"out": {"valueFromOneof": {"parameterSelectors": selectors}}}}
+    for level in range(25):
+        inner = f"level{level + 1}" if level < 24 else "make"
+        skipped = {"triggerPolicy": {"condition": "1 == 2"}}
+        tasks = {name: task(inner, **({} if name == "a" else skipped)) for name in names}
+        levels[f"level{level}"] = graph(tasks, None, outputs, parameters={"out": STRING})
+    levels["level0"]["inputDefinitions"]["parameters"] = {"item": STRING}
+    root = graph(
+        {
+            "loop": _loop({"raw": '["x", "y"]'}, "level0"),
+            "take": task("take_all", {"all": made("loop")}),
+        }
+    )
+    run = Run(pipeline(root, make=MAKE, take_all=step({"all": LIST}), **levels)).run()
+    below = "/a" * 25
+    assert run.parameters("root/take") == {"all": [f"root/loop[{n}]{below}" for n in range(2)]}
+
+
 def _loop(over: Any, component: str = "body", **parameters: Any) -> Any:
     return task(
         component,
@@ -377,6 +400,24 @@ def test_a_loop_over_what_a_task_gave_and_keys_of_its_items() -> None:
     run.run()
     assert run.parameters("root/loop[0]/take") == {"x": "a"}
     assert run.parameters("root/loop[1]/take") == {"x": "2"}
+
+
+def test_a_turn_keeps_the_list_only_where_something_inside_asks_for_it() -> None:
+    item = "items-loop-item"
+    asking = {
+        "nobody": given(item),
+        "a task": given("items"),
+        "a text": constant("{{$.inputs.parameters['items']}}"),
+    }
+    over = {"items": {"inputParameter": "items"}, "itemInput": item}
+    for who, source in asking.items():
+        body = graph({"take": task("take", {"x": source})}, {item: STRING, "items": LIST})
+        loop = task("body", {"items": given("list")}, parameterIterator=over)
+        root = graph({"loop": loop}, {"list": LIST})
+        run = Run(pipeline(root, body=body, take=TAKE), {"list": ["a", "b"]}).run()
+        kept = {} if who == "nobody" else {"items": ["a", "b"]}
+        assert dict(run.walk.known("root/loop[1]").inputs.parameters) == {item: "b", **kept}, who
+        assert run.walk.known("root/loop").inputs.parameters["items"] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Commands of Python components in the forms of all SDKs of version 2, and others, which stay as they are."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -166,3 +168,49 @@ def test_what_is_recognised_does_what_the_shell_would(tmp_path):
     (written,) = tmp_path.glob("*/ephemeral_component.py")
     assert written.read_text() == launch.source
     assert launch.command(sys.executable)[0] == sys.executable
+
+
+_FAKE = """import json, os, sys
+with open(os.environ["LOG"], "a") as log:
+    log.write(json.dumps(sys.argv[1:]) + chr(10))
+"""
+
+
+@pytest.mark.parametrize("packages", [(), ("numpy>=2", "a b"), ("kfp==2.16.0",)])
+def test_our_own_form_does_what_it_is_recognised_as(tmp_path, packages):
+    """With a pip and an executor that tell what they are given."""
+    for name in ("pip", "kfp/dsl"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text(_FAKE)
+    (tmp_path / "kfp" / "dsl" / "executor_main.py").write_text(_FAKE)
+    options = ("--index-url", "https://a.example/simple")
+    words = [*commands.written(packages, options, _SOURCE), *_ARGS]
+    log = tmp_path / "log"
+    environment = {"PYTHONPATH": str(tmp_path), "LOG": str(log), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, *words[1:]], env=environment, check=True)
+    *installed, ran = [json.loads(line) for line in log.read_text().splitlines()]
+    launch = commands.recognise(words, [])
+    assert launch is not None
+    assert (launch.requirements, launch.index_options) == (packages, options)
+    pip = ["install", "--quiet", *options]
+    own = [[*pip, "--no-deps", commands.KFP]]
+    assert installed == [[*pip, *packages]] * bool(packages) + own * (not launch.own_kfp)
+    assert ran[0] == "--component_module_path"
+    assert Path(ran[1]).read_text() == _SOURCE
+    assert ran[2:] == _ARGS
+    assert launch.own_kfp == ("kfp==2.16.0" in packages)
+    if launch.own_kfp:
+        log.unlink()
+        again = launch.command()
+        subprocess.run([sys.executable, *again[1:]], env=environment, check=True)
+        (ran,) = [json.loads(line) for line in log.read_text().splitlines()]
+        assert ran[2:] == _ARGS, "nothing is installed: the packages are there"
+    else:
+        assert launch == _direct(*packages, options=options)
+
+
+@pytest.mark.parametrize("rest", [[], ["no json"], ["{}", "x"], ['{"packages": 1}', "x"]])
+def test_our_own_form_in_pieces_is_left_alone(rest):
+    start = commands.written((), (), _SOURCE)[:3]
+    assert commands.recognise([*start, *rest], []) is None

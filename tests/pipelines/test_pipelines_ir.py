@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir import documents, executors, messages, platforms, reading
 from wherry.pipelines.ir.documents import PipelineError
-from wherry.pipelines.pipeline import Pipeline
 
 SPEC = """
 pipelineInfo: {name: hello, displayName: Hello}
@@ -269,6 +269,12 @@ ROOT = "root.dag.tasks"
             "must have either container or importer",
         ),
         (
+            "components.comp-make.outputDefinitions.parameters",
+            {"../../etc/hosts": {"parameterType": "STRING"}},
+            "components.comp-make.outputDefinitions.parameters.../../etc/hosts",
+            "an output's name is that of a file",
+        ),
+        (
             f"{ROOT}.use.dependentTasks",
             ["mak"],
             f"{ROOT}.use.dependentTasks[0]",
@@ -419,6 +425,19 @@ def test_what_is_wrong_with_a_platform() -> None:
         "there is no input parameter of the graph 'nme'; did you mean name?",
     ) in causes(spec(), platform)
     assert causes(spec(), {"platform": {}}) == [("platform", "unknown field; there is platforms")]
+
+
+@pytest.mark.parametrize(
+    ("place", "broken"),
+    [
+        ("dependentTasks", [f"mak-{number}" for number in range(1000)]),
+        ("cachingOptions", {f"enable{number}": True for number in range(1000)}),
+    ],
+)
+def test_only_so_much_is_said_at_once(place: str, broken: Any) -> None:
+    many = spec()
+    many["root"]["dag"]["tasks"]["use"][place] = broken
+    assert len(causes(many)) == reading.MOST_CAUSES
 
 
 def test_graphs_are_only_so_deep_in_one_another() -> None:

@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from wherry.client.client import Client
-from wherry.client.transports.http import HttpTransport
 from wherry.metadata.store import Metadata
 from wherry.objects import errors, metadata
 from wherry.pipelines import kinds, status
@@ -17,19 +15,6 @@ KILLS = 50
 TURNS = 66
 """With three steps each; with what goes before and after, 200 tasks."""
 OUT = "{{$.outputs.parameters['out'].output_file}}"
-
-
-def ask(platform, call):
-    """Return what a call to the API gives, over HTTPS, from an event loop of its own."""
-
-    async def asked():
-        transport = HttpTransport(platform.connection)
-        try:
-            return await call(Client(transport))
-        finally:
-            await transport.close()
-
-    return asyncio.run(asked())
 
 
 def spec(pipeline, folder):
@@ -87,7 +72,7 @@ def test_no_task_is_lost_and_none_runs_twice(running, pipeline, tmp_path):
         "metadata": {"name": "run", "namespace": "default"},
         "spec": spec(pipeline, folder),
     }
-    made = ask(running, lambda client: client.create(kinds.PIPELINE_RUNS, body))
+    made = running.ask(lambda client: client.create(kinds.PIPELINE_RUNS, body))
     chance = random.Random(7)
     for _ in range(KILLS):
         time.sleep(chance.uniform(0, 0.5))
@@ -106,7 +91,7 @@ def test_no_task_is_lost_and_none_runs_twice(running, pipeline, tmp_path):
 def ended(platform):
     """Return the run once it has ended; None before, and while nobody answers."""
     try:
-        run = ask(platform, lambda client: client.get(kinds.PIPELINE_RUNS, "run", "default"))
+        run = platform.ask(lambda client: client.get(kinds.PIPELINE_RUNS, "run", "default"))
     except (errors.ApiError, OSError):
         return None
     return run if status.is_finished(run) else None

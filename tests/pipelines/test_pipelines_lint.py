@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from wherry.pipelines import lint
-from wherry.pipelines.pipeline import Pipeline
+from wherry.pipelines.definition import Pipeline
 
 SPEC = """
 pipelineInfo: {name: hello}

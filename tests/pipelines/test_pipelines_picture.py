@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.pipelines import describing
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.graph.model import Graph, Node, State
 from wherry.pipelines.picture import drawing, layout
 from wherry.pipelines.picture.layout import Drawing
 from wherry.pipelines.picture.tallies import Seen, tally
-from wherry.pipelines.pipeline import Pipeline
 
 SPEC = """
 pipelineInfo: {name: hello, displayName: Hello <world>}

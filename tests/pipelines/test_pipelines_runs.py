@@ -93,7 +93,7 @@ def test_a_failure_is_told_and_what_follows_is_not_run(runs, pipeline):
     told = run["status"]
     assert told["state"] == kinds.FAILED
     assert [task["path"] for task in told["failedTasks"]] == ["root/bad"]
-    assert "exit code 3: the reason" in told["failedTasks"][0]["message"]
+    assert "(exit code 3): the reason" in told["failedTasks"][0]["message"]
     rows = runs.rows(run)
     assert rows["root/after"].state == "SKIPPED"
     assert rows["root/exit"].state == "SUCCEEDED"
@@ -123,6 +123,29 @@ def test_a_step_that_writes_something_else_fails(runs, pipeline):
     made.task("wrong")
     run = runs.run(made.spec())
     assert "output parameter out: must be a whole number" in run["status"]["message"]
+
+
+def test_a_step_that_gives_more_than_is_kept_fails(runs, pipeline):
+    made = pipeline()
+    # Each is two characters of JSON.
+    script = f"head -c 9000000 /dev/zero | tr '\\000' '\"' > {OUT}"
+    made.step("large", script, outputs={"out": "STRING"})
+    made.task("large")
+    run = runs.run(made.spec())
+    assert "its values cannot be kept" in run["status"]["message"]
+    assert "at most 16000000 are kept" in run["status"]["message"]
+
+
+def test_files_of_others_are_not_read_through_links(runs, pipeline, tmp_path):
+    (tmp_path / "out").write_text("secret")
+    made = pipeline()
+    script = f"rmdir $(dirname {OUT}); ln -s {tmp_path} $(dirname {OUT})"
+    made.step("curious", script, outputs={"out": "STRING"})
+    made.task("curious")
+    run = runs.run(made.spec())
+    assert run["status"]["state"] == kinds.FAILED
+    assert "Not a directory: '.outputs'" in run["status"]["message"]
+    assert runs.rows(run)["root/curious"].outputs.parameters == {}
 
 
 def test_a_result_is_taken_from_an_earlier_run(runs, pipeline, tmp_path):
@@ -206,6 +229,31 @@ def test_a_run_is_ended_from_outside(runs, pipeline):
         runs.patch({"terminate": False})
 
 
+def test_a_run_is_ended_while_a_step_finds_no_node(runs, pipeline):
+    made = pipeline()
+    made.step("huge", "true", resources={"resourceCpuRequest": "100000"})
+    made.task("huge")
+    runs.start(made.spec())
+    eventually(lambda: "unschedulable" in runs.get().get("status", {}).get("message", ""))
+    runs.patch({"terminate": True})
+    assert runs.ended()["status"]["state"] == kinds.CANCELED
+
+
+def test_a_run_goes_on_once_its_database_can_be_used(own_runs, pipeline):
+    database = own_runs.platform.directory / "products" / "metadata" / "metadata.db"
+    database.mkdir()
+    own_runs.start(chain(pipeline).spec())
+
+    def told():
+        events = own_runs.platform.call(own_runs.client.list(core.EVENTS, own_runs.namespace))
+        return [each["message"] for each in events.items if each["reason"] == "TriedAgain"]
+
+    (message,) = eventually(told, 120)
+    assert "unable to open database file" in message
+    database.rmdir()
+    assert own_runs.ended()["status"]["state"] == kinds.SUCCEEDED
+
+
 def test_a_run_that_takes_too_long_fails(runs, pipeline):
     made = pipeline()
     made.step("long", "sleep 600")
@@ -232,8 +280,8 @@ def test_a_run_that_is_deleted_takes_its_pods_along(runs, pipeline):
     started = runs.start(made.spec())
     eventually(runs.pods)
     runs.platform.call(runs.client.delete(kinds.PIPELINE_RUNS, "run", runs.namespace))
-    eventually(lambda: not runs.pods(), 60)
-    assert runs.rows(started)["root/long"].state == "CANCELED"
+    eventually(lambda: not runs.pods(), 120)
+    eventually(lambda: runs.rows(started)["root/long"].state == "CANCELED")
 
 
 def test_a_pod_that_somebody_deletes_is_a_failed_attempt(runs, pipeline, tmp_path):
@@ -243,7 +291,7 @@ def test_a_pod_that_somebody_deletes_is_a_failed_attempt(runs, pipeline, tmp_pat
     )
     made.task("once", retryPolicy={"maxRetryCount": 1})
     runs.start(made.spec())
-    eventually((tmp_path / "tries").exists, 60)
+    eventually((tmp_path / "tries").exists, 120)
     (pod,) = runs.pods()
     runs.platform.call(runs.client.delete(core.PODS, metadata.name(pod), runs.namespace))
     run = runs.ended()
@@ -262,7 +310,7 @@ def test_pods_do_not_outlive_a_run_whose_finalizer_was_taken_away(runs, pipeline
     call(client.delete(kinds.PIPELINE_RUNS, "run", runs.namespace))
     with contextlib.suppress(errors.NotFoundError):
         call(client.patch(kinds.PIPELINE_RUNS, "run", patch, runs.namespace))
-    assert eventually(lambda: not runs.pods(), 60)
+    assert eventually(lambda: not runs.pods(), 120)
 
 
 def test_after_a_failure_nothing_begins_where_that_is_wanted(runs, pipeline):
@@ -287,7 +335,7 @@ def test_after_a_failure_nothing_begins_where_that_is_wanted(runs, pipeline):
 
 def test_pods_go_before_their_run_where_that_is_wanted(runs, pipeline):
     runs.run(chain(pipeline).spec(podTTLSecondsAfterFinished=0))
-    assert eventually(lambda: not runs.pods(), 60)
+    assert eventually(lambda: not runs.pods(), 120)
     assert runs.get()["status"]["state"] == kinds.SUCCEEDED
 
 
@@ -359,6 +407,15 @@ def test_claims_are_made_mounted_and_deleted(runs, pipeline):
     assert eventually(none)
 
 
+def test_a_workspace_that_cannot_be_made_fails_the_run(runs, pipeline):
+    made = chain(pipeline)
+    made.config["workspace"] = {"size": "much"}
+    run = runs.run(made.spec())
+    assert run["status"]["state"] == kinds.FAILED
+    assert "workspace: " in run["status"]["message"]
+    assert "much" in run["status"]["message"]
+
+
 def test_a_workspace_is_shared_by_the_steps_of_a_run(runs, pipeline):
     made = pipeline()
     made.config = {"workspace": {"size": "1Mi"}}
@@ -428,6 +485,11 @@ def test_an_importer_makes_known_what_is_there(runs, pipeline, tmp_path):
     )
     assert one.id == two.id
     assert one.metadata == {"from": place}
+    made.executors["exec-bring"]["importer"]["reimport"] = True
+    row = runs.rows(runs.run(made.spec(), "three"))["root/bring"]
+    (three,) = row.outputs.artifacts["artifact"]
+    assert three.id not in {0, one.id}
+    assert (three.uri, three.metadata) == (one.uri, one.metadata)
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "pipelines.md"

@@ -9,13 +9,12 @@ from typing import Any, Literal, NamedTuple
 import pytest
 import yaml
 
-from wherry.pipelines import commands, lint
-from wherry.pipelines.ir import documents
-from wherry.pipelines.pipeline import Pipeline
-from wherry.pipelines.sdk import (
+from wherry.metadata.records import Values
+from wherry.pipelines import (
     Artifact,
     Collected,
     CompileError,
+    ContainerSpec,
     Dataset,
     Elif,
     Else,
@@ -31,11 +30,18 @@ from wherry.pipelines.sdk import (
     OutputPath,
     ParallelFor,
     PipelineTaskFinalStatus,
+    commands,
     component,
     container_component,
     importer,
+    lint,
     pipeline,
+    placeholders,
 )
+from wherry.pipelines.definition import Pipeline
+from wherry.pipelines.graph.model import Attempt, Start, State
+from wherry.pipelines.graph.walk import Walk
+from wherry.pipelines.ir import documents
 
 
 class Read(NamedTuple):
@@ -56,6 +62,11 @@ class Pair(NamedTuple):
 @component
 def say(text: str) -> str:
     return text
+
+
+@component
+def both(texts: list) -> list:
+    return texts
 
 
 @component
@@ -149,6 +160,19 @@ def test_branches(coin: str, expected: str) -> None:
     assert flow(coin=coin) == expected
 
 
+@pytest.mark.parametrize("text", ["😀 é", "a'b\"c\\d", "one\ntwo\t\x01"])
+def test_texts_in_conditions_are_taken_as_they_are(text: str) -> None:
+    @pipeline
+    def flow(given: str) -> str:
+        with If(say(text=given).output == text):
+            same = say(text="same")
+        with Else():
+            other = say(text="other")
+        return OneOf(same.output, other.output)
+
+    assert flow(given=text) == "same"
+
+
 def test_loops_in_loops_over_lists_outputs_and_keys() -> None:
     @pipeline
     def flow() -> float:
@@ -162,6 +186,21 @@ def test_loops_in_loops_over_lists_outputs_and_keys() -> None:
 
     # One turn of the inner loop for 1, two for 2.
     assert flow() == 2 + 4 + 4
+
+
+def test_a_loop_in_a_loop_over_the_same_list_has_its_own_items() -> None:
+    @pipeline
+    def flow(rows: list) -> list:
+        with ParallelFor(rows) as one, ParallelFor(rows) as other:
+            said = say(text=f"{one.a} {other['a']} {other.b}")
+        return both(texts=Collected(said.output)).output
+
+    assert flow(rows=[{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]) == [
+        "1 1 x",
+        "1 2 y",
+        "2 1 x",
+        "2 2 y",
+    ]
 
 
 def test_artifacts_are_collected_and_looped_over() -> None:
@@ -211,6 +250,29 @@ def test_a_pipeline_in_a_pipeline_and_its_own_loop() -> None:
     assert outer.document()["root"]["dag"]["tasks"]["inner-2"]["dependentTasks"] == ["inner"]
 
 
+def test_no_task_or_group_takes_the_name_of_another() -> None:
+    @component
+    def double_2(n: int) -> int:
+        return 100 * n
+
+    @component
+    def condition_1(n: int) -> int:
+        return n
+
+    @pipeline
+    def flow() -> int:
+        condition_1(n=1)
+        second = [double(n=n) for n in (1, 2)][-1]
+        double_2(n=3)
+        with If(second.output == 4):
+            double(n=4)
+        return second.output
+
+    tasks = flow.document()["root"]["dag"]["tasks"]
+    assert set(tasks) == {"condition-1", "condition-2", "double", "double-2", "double-2-2"}
+    assert flow() == 4
+
+
 def test_optional_inputs_are_left_out() -> None:
     @pipeline
     def flow(extra: str | None = None, flag: bool = True) -> str:
@@ -235,18 +297,18 @@ def test_what_is_there_already_is_imported(tmp_path: Path) -> None:
     assert (found.uri, found.metadata) == (str(tmp_path / "d"), {"length": 3})
 
 
+@container_component
+def count(data: Input[Dataset], n: int, model: Output[Model]):
+    return ContainerSpec("busybox:1.36", ["wc", data.path], [str(n), "-o", model.path])
+
+
 @pipeline(name="all-of-it", description="Everything.")
 def everything(rows: int = 3) -> str:
     """Not shown."""
     made = write(text="t").set_retry(2, "1m").set_env_variable("A", "b")
-    made.set_cpu_limit("1").set_memory_request("1Gi").set_accelerator("nvidia.com/gpu", 2)
-    counted = container_component(
-        "count",
-        image="busybox:1.36",
-        command=["wc", "{{$.inputs.artifacts['data'].path}}"],
-        inputs={"data": Dataset, "n": int},
-        outputs={"model": Model},
-    )(data=made.outputs["data"], n=rows)
+    made.set_cpu_limit("1").set_memory_request("1Gi")
+    made.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2)
+    counted = count(data=made.outputs["data"], n=rows)
     last = say(text=f"{rows} rows").after(counted).set_caching_options(False)
     other = say(text="x").set_caching_options(True, "k").ignore_upstream_failure().after(last)
     return other.set_display_name("Other").output
@@ -361,9 +423,33 @@ def test_settings_for_kubernetes_are_a_second_document(tmp_path: Path) -> None:
     flow()
 
 
+def test_variables_and_resources_may_be_outputs_and_inputs() -> None:
+    @pipeline
+    def flow(memory: str, n: int):
+        doubled = double(n=n)
+        say(text="a").set_memory_limit(memory).set_env_variable("N", f"n={doubled.output}")
+
+    read_back = Pipeline(flow.document())
+    walk = Walk(
+        read_back.graph, read_back, read_back.root_inputs(Values({"memory": "1Gi", "n": 2}))
+    )
+    started = [each for each in walk.ready(0) if isinstance(each, Start)]
+    walk.record(Attempt(started[0].path, state=State.SUCCEEDED, outputs=Values({"Output": 4})))
+    (start,) = [each for each in walk.ready(0) if isinstance(each, Start)]
+    container = read_back.step(start.node.component).executor.container
+    assert container is not None
+    assert container.resources is not None
+    told = {"inputs": {"parameterValues": dict(start.inputs.parameters)}}
+    context = placeholders.Context(executor_input=told, facts=placeholders.Facts())
+    texts = [container.resources.resource_memory_limit, container.env[0].value]
+    assert [placeholders.resolve_text(each, context) for each in texts] == ["1Gi", "n=4"]
+
+
 def test_components_start_as_upstream_s_do_and_are_recognised_here() -> None:
     assert pair.function is not None
-    made = component(packages=["numpy>=1"], indexes=["https://a.example/simple"])(pair.function)
+    made = component(packages_to_install=["numpy>=1"], pip_index_urls=["https://a.example/simple"])(
+        pair.function
+    )
     container = made.executor["container"]
     launch = commands.recognise(container["command"], container["args"])
     assert launch is not None
@@ -458,6 +544,12 @@ def _else_first() -> Any:
         (lambda: say(txt="a"), "say has no input txt; it has text"),
         (say, "say needs text"),
         (lambda: say("a"), "give inputs by name"),
+        (lambda: double(n="a"), "double: n must be a whole number .* not 'a'"),
+        (lambda: add(numbers=say), "add: numbers must be a list"),
+        (lambda: say(text=object()), "is no value that can be passed"),
+        (lambda: If(double(n=1).output == float("inf")), "not inf"),
+        (lambda: say(text="a").add_pod_label("a", f"{double(n=1).output}"), "must be known"),
+        (lambda: say(text="a").mount_pvc(f"{double(n=1).output}-x", "/d"), "must be known"),
         (lambda: say(text=say(text="a")), "give one of its outputs"),
         (lambda: read(data=say(text="a").output), "is system.Dataset, but say-Output is STRING"),
         (lambda: read(data="x"), "must be an artifact that a task gives, not 'x'"),
@@ -486,6 +578,8 @@ def test_inputs_and_outputs_of_a_pipeline_are_checked() -> None:
         flow()
     with pytest.raises(CompileError, match=r"parameters.n: must be a whole number"):
         flow(n="x")
+    with pytest.raises(CompileError, match=r"flow: give inputs by name"):
+        flow(3)
 
     @pipeline
     def nothing() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.pipelines.sdk import FailedRunError, component, find_run, pipeline, run
+from wherry.pipelines import FailedRunError, component, find_run, pipeline, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "pipelines-sdk.md"
 
@@ -40,11 +40,16 @@ def test_the_page_s_pipeline_runs_in_process(page):
     assert page.search(rows=20) == 1
 
 
-@pytest.fixture
-def here(shared_platform, tmp_path, monkeypatch):
-    """Let the platform be the one that kubectl would use; no other runs for this home."""
-    monkeypatch.setenv("WHERRY_HOME", str(tmp_path))
-    monkeypatch.setenv("KUBECONFIG", str(shared_platform.kubeconfig))
+def test_the_page_s_components_compile(blocks, tmp_path, monkeypatch):
+    (tmp_path / "report.ipynb").write_text("{}")
+    source = "\n".join(["from wherry.pipelines import *", *blocks[2:]])
+    (tmp_path / "components_page.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    made = importlib.import_module("components_page")
+    for each in (made.report, made.count):
+        assert "artifacts" in pipeline(each).document()["root"]["inputDefinitions"]
+    del sys.modules["components_page"]
 
 
 @pytest.mark.slow
@@ -67,8 +72,9 @@ def test_the_page_s_pipeline_runs_on_a_platform(page, blocks, capsys):
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_run_that_fails_says_why():
-    started = run(failing, {"n": 4})
-    with pytest.raises(FailedRunError, match="exit code 1: ValueError: no 4"):
-        started.result(timeout=60)
+    # Longer than labels may be, by which its pods are found.
+    started = run(failing, {"n": 4}, name=f"fails-{'x' * 64}")
+    with pytest.raises(FailedRunError, match=r"exit code 1\): ValueError: no 4"):
+        started.result(timeout=100)
     assert any("ValueError: no 4" in line for line in started.logs())
     started.delete()

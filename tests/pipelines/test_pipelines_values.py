@@ -179,11 +179,20 @@ def test_what_is_no_expression_is_said_before() -> None:
         ("string_value", 3.0, "3"),
         ("bool_value", True, True),
         ("string_value", None, ""),
+        ("{1: [2u]}", 0, {"1": [2]}),
     ],
 )
 def test_selectors(selector: str, value: Any, expected: Any) -> None:
     found = expressions.selected(selector, value)
     assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    "selector", ["timestamp(string_value)", "[bytes(string_value)]", "type(1)", "{'a': type(1)}"]
+)
+def test_a_selector_gives_json_or_nothing(selector: str) -> None:
+    with pytest.raises(UnresolvedError, match="not JSON serializable"):
+        expressions.selected(selector, "2026-01-01T00:00:00Z")
 
 
 def test_a_selector_for_what_is_not_there() -> None:

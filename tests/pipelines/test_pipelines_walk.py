@@ -1,5 +1,6 @@
 """Walks against a reference: what becomes of each node, in whatever order, and however often one begins anew."""
 
+import dataclasses
 import random
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.metadata.records import Values
-from wherry.pipelines.graph.language import Scope, UnresolvedError
+from wherry.pipelines.graph import again
+from wherry.pipelines.graph.language import Language, Scope, UnresolvedError
 from wherry.pipelines.graph.model import (
     Action,
     Attempt,
@@ -51,7 +53,7 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class Dice:
+class Dice(Language):
     """A language without values, but for the number of each turn."""
 
     fate: Fate = field(default_factory=Fate)
@@ -319,6 +321,62 @@ def test_after_a_failure_only_exit_tasks_start_if_that_is_asked_for(
         assert world.walk.state is State.FAILED
     else:
         assert world.walk.state is State.SUCCEEDED
+
+
+@given(graphs(), fates, st.integers(0, 10**6), st.booleans(), st.data())
+def test_a_run_that_is_taken_up_does_what_failed_and_what_depends_on_it(
+    graph: Graph, fate: Fate, seed: int, fail_fast: bool, data: st.DataObject
+) -> None:
+    first = World(graph, fate, seed=seed, parallelism=1, fail_fast=fail_fast)
+    first.run(cancel_after=data.draw(st.sampled_from([None, 1, 3])))
+    paths = sorted(first.states())
+    chosen = data.draw(st.lists(st.sampled_from(paths), max_size=1))
+    redone = again.of(graph, Dice(fate), Values(), first.rows.values(), chosen=chosen)
+    ended = {path for path, row in first.rows.items() if row.state is State.SUCCEEDED}
+    assert first.rows.keys() - redone.steps <= ended
+    assert {path for path in first.rows if any(again.is_within(path, each) for each in chosen)} <= (
+        redone.steps
+    )
+    if first.walk.state is State.SUCCEEDED and not chosen:
+        assert not redone.steps
+    # This time nothing fails, and nothing that succeeded before is started.
+    healed = dataclasses.replace(fate, bad_percent=0)
+    second = World(graph, healed, seed=seed, fail_fast=fail_fast)
+    second.rows = {path: row for path, row in first.rows.items() if path not in redone.steps}
+    second.again()
+    second.run(restarts=True)
+    reference = Reference(healed)
+    assert second.walk.state is reference.graph(graph, "root")
+    assert second.states() == reference.states
+
+
+def test_only_what_depends_on_a_failure_is_done_again() -> None:
+    graph = graph_of(
+        step("a"),
+        step("b", "a"),
+        step("beside"),
+        step("exit", "b", trigger=Trigger.COMPLETED),
+        step("loop", "a", loop=True, parallelism=1),
+        step("last", "exit"),
+    )
+    rows = [
+        Attempt("root/a", 0, State.SUCCEEDED),
+        Attempt("root/b", 0, State.FAILED),
+        Attempt("root/beside", 0, State.SUCCEEDED),
+        Attempt("root/exit", 0, State.SUCCEEDED),
+        Attempt("root/last", 0, State.SUCCEEDED),
+        *(Attempt(f"root/loop[{turn}]", 0, State.SUCCEEDED) for turn in range(3)),
+    ]
+    fate = next(fate for fate in map(Fate, range(100)) if fate.turns("root/loop") == 3)
+    found = again.of(graph, Dice(fate), Values(), rows)
+    assert found.steps == {"root/b", "root/exit", "root/last"}
+    assert found.states["root/loop"] is State.SUCCEEDED
+    one = again.of(graph, Dice(fate), Values(), rows, chosen=["root/loop[1]"])
+    assert one.steps == {*found.steps, "root/loop[1]"}
+    assert one.states["root/loop"] is State.RUNNING
+    assert again.of(graph, Dice(fate), Values(), rows, chosen=["root"]).steps == {
+        row.path for row in rows
+    }
 
 
 def step(name: str, *needs: str, **more: object) -> Node:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -193,10 +194,12 @@ async def test_compaction_that_fails_is_made_up_for(caplog: pytest.LogCaptureFix
         for version in range(1, 10):
             await s.update(key("a"), {"version": version}, expected=None)
         assert "compaction is put off" in caplog.text
+        assert s._committer is not None
+        await s._committer._idle.wait()  # its thread is not amid a transaction of this connection
         rows.execute("ALTER TABLE hidden RENAME TO marks")
         for version in range(10, 30):
             await s.update(key("a"), {"version": version}, expected=None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while rows.execute("SELECT count(*) FROM revisions").fetchone()[0] > 3:  # noqa: ASYNC110 - another thread's doing
                 await asyncio.sleep(0.001)
 
@@ -220,12 +223,19 @@ async def test_a_busy_loop_does_not_starve_commits(tmp_path: Path, chunk_seconds
             await asyncio.sleep(0)
 
     async with Store.open(tmp_path) as s:
+        alone = await _median_seconds(s, "alone")
         load = asyncio.create_task(busy())
-        longest = 0.0
-        for i in range(50):
-            start = time.perf_counter()
-            await s.create(key(f"p{i}"), {})
-            longest = max(longest, time.perf_counter() - start)
+        beside = await _median_seconds(s, "beside")
         load.cancel()
-    # About 10 ms where nothing else runs; without precautions, seconds.
-    assert longest < 0.5
+    # About 10 ms more where nothing else runs; without precautions, seconds.
+    assert beside < 0.5 + 10 * alone
+
+
+async def _median_seconds(store: Store, name: str) -> float:
+    """Return how long one of many commits takes: the disk itself may be slow now and then."""
+    times = []
+    for number in range(25):
+        start = time.perf_counter()
+        await store.create(key(f"{name}-{number}"), {})
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

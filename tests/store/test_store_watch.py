@@ -21,7 +21,7 @@ def obj(name: str, **fields: Any) -> dict[str, Any]:
 
 async def read(watch: Subscription, count: int) -> list[tuple[str, str, int]]:
     seen: list[tuple[str, str, int]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(seen) < count:
             seen += [(c.type, c.record.key.name, c.revision) for c in await anext(watch)]
     return seen

@@ -30,7 +30,7 @@ ENVIRONMENTS = Resource("wherry.dev", "v1", "environments", "Environment", names
 
 
 @pytest.fixture(
-    params=["here", pytest.param("beside", marks=[pytest.mark.slow, pytest.mark.timeout(180)])]
+    params=["here", pytest.param("beside", marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
 async def world(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """The controllers of training, and Kubernetes' own, on a clock of the test's.
@@ -156,11 +156,11 @@ class Runs:
             },
         )
 
-    def succeed(self, framework, seconds=120):
+    def succeed(self, framework, seconds=240):
         """Wait until the job has succeeded."""
         return self.end(framework.resource, "Succeeded", seconds)
 
-    def end(self, resource, well, seconds=120):
+    def end(self, resource, well, seconds=240):
         """Wait until the job has ended, by the condition that says it has ended well."""
 
         def ended():

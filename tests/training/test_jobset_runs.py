@@ -245,7 +245,11 @@ async def test_suspended_jobs_wait_and_run_where_a_queue_has_put_them(world, sta
     (name,) = await world.until(lambda: pods(world, "s-a-0"))
     pod = await world.get(kinds.PODS, name)
     assert pod["spec"]["nodeSelector"] == {"kubernetes.io/hostname": "node"}
-    assert held(await world.get(JOB_SETS, "s"))["Suspended"] == "False"
+
+    async def resumed():
+        return held(await world.get(JOB_SETS, "s"))["Suspended"] == "False"
+
+    await world.until(resumed, "the condition")
     await world.patch(JOB_SETS, "s", {"spec": {"suspend": True}})
 
     async def none():

@@ -133,8 +133,12 @@ async def test_a_job_whose_runtime_is_gone_waits_and_says_so(world, events, runt
     assert "does not exist" in await world.until(told, "the event")
     await runtime()
     await pods(world, 1)
-    # The SDK takes a job with any condition for one that does not run.
-    assert "conditions" not in (await world.get(TRAIN_JOBS, "j"))["status"]
+
+    async def goes_on():
+        # The SDK takes a job with any condition for one that does not run.
+        return "conditions" not in (await world.get(TRAIN_JOBS, "j"))["status"]
+
+    await world.until(goes_on, "no condition")
 
 
 async def kill(world):
@@ -240,8 +244,12 @@ async def test_suspended_and_resumed(world, runtime, start):
     assert await world.list(kinds.PODS) == []
     await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": False}})
     await pods(world, 1)
-    obj = await world.get(TRAIN_JOBS, "j")
-    assert condition(obj, "Suspended")["reason"] == "Resumed"
+
+    async def resumed():
+        obj = await world.get(TRAIN_JOBS, "j")
+        return condition(obj, "Suspended")["reason"] == "Resumed"
+
+    await world.until(resumed, "the condition")
     await world.patch(TRAIN_JOBS, "j", {"spec": {"suspend": True}})
 
     async def none():

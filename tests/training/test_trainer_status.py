@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 
 import wherry
 from wherry.client.client import Client
@@ -17,9 +18,11 @@ from wherry.embedded import in_memory
 from wherry.objects import conditions, kinds, metadata
 from wherry.testing import builders
 from wherry.testing.waiting import eventually
-from wherry.training.trainer import reporting
+from wherry.training.trainer import receiving, reporting
 from wherry.training.trainer.endpoint import OPTION, Endpoint
 from wherry.training.trainer.kinds import RUNTIMES, STEP, TRAIN_JOBS
+
+pytestmark = pytest.mark.timeout(300)
 
 PROGRAM = Path(__file__).with_name("programs") / "tell.py"
 FOLDER = "/var/run/secrets/kubeflow/trainer"
@@ -100,7 +103,7 @@ def train(shared_platform, namespace):
             over = any(conditions.is_true(found, each) for each in ("Complete", "Failed"))
             return found if over else None
 
-        found = eventually(ended, 90, what="the job has ended")
+        found = eventually(ended, 240, what="the job has ended")
         assert conditions.is_true(found, "Complete"), logs()
         return found
 
@@ -156,9 +159,11 @@ def test_who_may_tell_what(shared_platform, namespace, train):
         "another job": 403,
         "no JSON": 422,
         "no object": 422,
+        "too deep": 422,
         "no time": 422,
         "a number": 422,
         "too far": 422,
+        "too long": 422,
         "too much": 413,
         "no such place": 404,
     }
@@ -173,8 +178,33 @@ def test_reports_of_the_first_rank_are_told(train):
     assert values.items() >= {"step": "3", "steps": "4", "loss": str(1 / 3)}.items()
 
 
+async def test_whoever_sends_no_body_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(receiving, "_BODY_SECONDS", 0.2)
+    account = {"metadata": {"name": "runner", "namespace": "team"}}
+    audience = reporting.audience("team", "j")
+    wanted = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": account["metadata"],
+        "spec": {"audiences": [audience]},
+    }
+    async with in_memory.served(tmp_path) as (server, _):
+        client = Client(server.transport(in_memory.ADMIN))
+        await client.create(kinds.NAMESPACES, builders.namespace("team"))
+        await client.create(kinds.SERVICE_ACCOUNTS, account)
+        made = await client.create(kinds.SERVICE_ACCOUNTS, wanted, subresource="token")
+        async with TestServer(receiving.application(client)) as http:
+            reader, writer = await asyncio.open_connection(http.host, http.port)
+            path, token = reporting.path("team", "j"), made["status"]["token"]
+            lines = [f"POST {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {token}"]
+            writer.write("\r\n".join([*lines, "Content-Length: 9", "", ""]).encode())
+            async with asyncio.timeout(90):
+                assert b" 504 " in await reader.readline()
+            writer.close()
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_pods_reach_the_next_control_plane_too(running, tmp_path):
     def ask(call):
         async def asked():
@@ -201,10 +231,10 @@ def test_pods_reach_the_next_control_plane_too(running, tmp_path):
         "trainer": {"command": ["python", "-c", TWICE]},
     }
     ask(lambda client: client.create(TRAIN_JOBS, of(TRAIN_JOBS, "j", "default", spec)))
-    eventually(lambda: percentage(25), 60)
+    eventually(lambda: percentage(25), 120)
     running.restart()
     (tmp_path / "go").touch()
-    eventually(lambda: percentage(100), 60)
+    eventually(lambda: percentage(100), 120)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +245,7 @@ def test_pods_reach_the_next_control_plane_too(running, tmp_path):
         ({"progressPercentage": 1.5}, "trainerStatus.progressPercentage"),
         ({"progressPercentage": True}, "trainerStatus.progressPercentage"),
         ({"estimatedRemainingSeconds": "1"}, "trainerStatus.estimatedRemainingSeconds"),
+        ({"estimatedRemainingSeconds": 2**31}, "trainerStatus.estimatedRemainingSeconds"),
         ({"metrics": [{"name": "loss"}]}, "trainerStatus.metrics"),
         ({"metrics": {"loss": "1"}}, "trainerStatus.metrics"),
     ],
@@ -251,7 +282,10 @@ async def test_where_it_is_served(around, place):
         assert endpoint.is_served == (place is not None)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.7", ":1", "10.0.0.7:", "10.0.0.7:65536", "h:one"])
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.7", ":1", "10.0.0.7:", "10.0.0.7:65536", "10.0.0.7:one", "wherry.example:1", "[::]:1"],
+)
 async def test_an_address_that_is_none_is_named(address):
     async with in_memory.api() as server:
         around = Surroundings(options={OPTION: address})

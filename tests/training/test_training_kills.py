@@ -1,13 +1,10 @@
 """The control plane is killed over and over while a job runs: it runs once, and ends as it should."""
 
-import asyncio
 import random
 import time
 
 import pytest
 
-from wherry.client.client import Client
-from wherry.client.transports.http import HttpTransport
 from wherry.objects import conditions, errors, kinds
 from wherry.testing.waiting import eventually
 from wherry.training.frameworks.torch import Torch
@@ -17,19 +14,6 @@ ENDS_AT = 40
 """From which kill on the ranks may end: the last kills hit a job that is ending, or has ended."""
 
 SCRIPT = 'echo started >>"/shared/$HOSTNAME"; while [ ! -e /shared/go ]; do sleep 0.1; done'
-
-
-def ask(platform, call):
-    """Return what a call to the API gives, over HTTPS, from an event loop of its own."""
-
-    async def asked():
-        transport = HttpTransport(platform.connection)
-        try:
-            return await call(Client(transport))
-        finally:
-            await transport.close()
-
-    return asyncio.run(asked())
 
 
 @pytest.mark.slow
@@ -52,7 +36,7 @@ def test_a_job_of_four_ranks_finishes_once_whatever_is_killed(running, tmp_path)
         "metadata": {"name": "j", "namespace": "default"},
         "spec": {"pytorchReplicaSpecs": {"Master": replica, "Worker": {**replica, "replicas": 3}}},
     }
-    ask(running, lambda client: client.create(Torch.resource, job))
+    running.ask(lambda client: client.create(Torch.resource, job))
     chance = random.Random(5)
     for kill in range(KILLS):
         time.sleep(chance.uniform(0, 0.4))
@@ -62,15 +46,15 @@ def test_a_job_of_four_ranks_finishes_once_whatever_is_killed(running, tmp_path)
 
     def ended():
         try:
-            found = ask(running, lambda client: client.get(Torch.resource, "j", "default"))
+            found = running.ask(lambda client: client.get(Torch.resource, "j", "default"))
         except (errors.ApiError, OSError):
             return None
         return found if found.get("status", {}).get("completionTime") else None
 
-    obj = eventually(ended, 60)
+    obj = eventually(ended, 120)
     assert conditions.is_true(obj, "Succeeded"), obj["status"]
     ranks = ["j-master-0", "j-worker-0", "j-worker-1", "j-worker-2"]
     started = {path.name: path.read_text() for path in shared.iterdir() if path.name != "go"}
     assert started == dict.fromkeys(ranks, "started\n")
-    pods = ask(running, lambda client: client.list(kinds.PODS, "default")).items
+    pods = running.ask(lambda client: client.list(kinds.PODS, "default")).items
     assert sorted(pod["metadata"]["name"] for pod in pods) == ranks

@@ -17,7 +17,7 @@ OPEN_MPI = ("mpi4py==4.1.2", "openmpi")
 
 PROGRAMS = Path(__file__).with_name("programs")
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def place(runs):
 
 def test_the_sdk_starts_ranks_by_mpi(code, place):
     training = train("mpi_code:fit", framework="mpi", workers=3, **place)
-    assert training.result(timeout=100) == (6, "green")
+    assert training.result(timeout=240) == (6, "green")
     assert training.kind == "MPIJob"
     told = {each["rank"]: each["value"] for each in training.metrics()}
     assert told == {"rank-0": 0, "rank-1": 1, "rank-2": 2}
@@ -174,7 +174,7 @@ def test_the_sdk_raises_what_a_rank_raises(code, place):
         "mpi_code:fit", framework="mpi", args=[1], workers=2, packages=packages, **place
     )
     with pytest.raises(FailedError, match="this rank is unhappy") as caught:
-        training.result(timeout=100)
+        training.result(timeout=240)
     assert list(caught.value.tracebacks) == ["rank-1"]
 
 

@@ -107,6 +107,26 @@ def test_a_script_has_its_modules_and_its_arguments(project, tmp_path):
     assert frames.result(lines) is None
 
 
+def test_nothing_stays_behind_where_pods_share_a_folder_for_temporary_files(project, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    text = """
+import os, sys
+def f(ending):
+    if os.fork() == 0:
+        sys.exit()  # ends as its parent does, which goes on with the code
+    os.wait()
+    import team.sizes
+    return eval(ending)
+"""
+    module = write(project, text)
+    for number, (ending, code) in enumerate((("team.sizes.N", 0), ("1 / 0", 1))):
+        package = packages.package(module.f, [ending])
+        found, _, said = run(package, tmp_path / f"pod{number}", TMPDIR=str(shared))
+        assert found == code, said
+        assert [*shared.iterdir()] == []
+
+
 def test_a_module_runs_as_main(project, tmp_path):
     write(project, "print(__name__, __package__)")
     code, lines, _ = run(packages.package("code_"), tmp_path / "pod")

@@ -80,7 +80,7 @@ def test_enas_trains_the_networks_that_it_writes(run):
 def test_darts_says_which_cells_are_best(run):
     experiment = manifest("darts.yaml")
     settings = experiment["spec"]["algorithm"]["algorithmSettings"]
-    next(one for one in settings if one["name"] == "num_epochs")["value"] = "1"
+    next(one for one in settings if one["name"] == "num_epochs")["value"] = "2"
     found, trials = run(experiment)
     assert len(trials) == 1
     (metric,) = found["status"]["currentOptimalTrial"]["observation"]["metrics"]

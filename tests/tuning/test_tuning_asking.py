@@ -111,10 +111,12 @@ async def test_questions_that_wait_fail_when_it_is_closed():
 
 async def test_a_worker_that_nobody_asks_leaves():
     async with Asker(idle_seconds=0.05) as asker:
-        await asker.propose("random", question())
+        await asker.propose("random", question(3))
         pid = asker.worker_pid
         assert pid is not None
+        assert asker._teller._told
         await asyncio.to_thread(eventually, lambda: gone(pid))
+        assert not asker._teller._told, "nothing is kept for who has left"
         assert (await asker.propose("random", question())).proposals
 
 
@@ -167,5 +169,5 @@ def test_nothing_heavy_is_imported_before_an_algorithm_is_asked(name):
         "print(*heavy)\n"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=100)
     assert done.stdout == "\n"

@@ -109,7 +109,7 @@ def test_a_population_goes_on_from_its_parents_checkpoints(shared_platform):
         listed = shared_platform.call(client.list(kinds.PERSISTENT_VOLUME_CLAIMS, "default"))
         return [each for each in listed if metadata.name(each) == "pbt-pbt"]
 
-    eventually(lambda: not left(), 60)
+    eventually(lambda: not left(), 120)
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from wherry.testing import builders
 from wherry.testing.waiting import eventually
 from wherry.tuning import kinds
 
+pytestmark = pytest.mark.timeout(300)
+
 _TEXT = """
 import time
 for epoch in range(3):
@@ -62,11 +64,10 @@ with grpc.insecure_channel("katib-db-manager.kubeflow:6789") as channel:
         log.metric_logs.add().metric.MergeFrom(
             messages.new("Metric", name="loss", value=str(value)))
         call(messages.new("ReportObservationLogRequest", observation_log=log,
-            trial_name=os.environ["KATIB_TRIAL_NAME"]), timeout=30, wait_for_ready=True)
+            trial_name=os.environ["KATIB_TRIAL_NAME"]), timeout=120, wait_for_ready=True)
 """
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("kind", "source", "program"),
     [
@@ -91,7 +92,6 @@ def test_metrics_of_a_trial(shared_platform, kind, source, program, request):
     assert {key: float(each) for key, each in found.items()} == {"min": 1, "max": 3, "latest": 1}
 
 
-@pytest.mark.timeout(120)
 def test_a_custom_container_sends_what_it_finds(shared_platform):
     wait = "import glob, time\nwhile not glob.glob('/logs/*.pid'):\n    time.sleep(0.1)\n"
     container = _container("mine", wait + _SEND)
@@ -110,7 +110,6 @@ def test_a_trial_without_metrics_says_so(shared_platform):
     assert "hello" in trial["status"]["conditions"][-1]["message"]
 
 
-@pytest.mark.timeout(120)
 def test_an_expression_without_end_harms_nobody_but_its_trial(shared_platform):
     source = {"filter": {"metricsFormat": [r"((\w+)+)=(\d+)$"]}}
     program = "print('a' * 60)"
@@ -176,7 +175,7 @@ def _run(platform, name, collector, program, **template):
         trials = [each for each in found if each["metadata"]["name"].startswith(f"{name}-")]
         return next((e for e in trials if e.get("status", {}).get("completionTime")), None)
 
-    return eventually(ended, 90)
+    return eventually(ended, 120)
 
 
 def test_the_log_has_the_name_that_clients_of_katib_ask_for(shared_platform):

@@ -108,12 +108,15 @@ async def test_no_more_trials_run_at_once_than_may(world):
     assert len(await trials(world)) == 2
     await world.patch(EXPERIMENTS, "e", {"spec": {"parallelTrialCount": 4}})
     await world.until_status(EXPERIMENTS, "e", trialsRunning=4)
+    made = {metadata.name(one) for one in await trials(world)}
     await world.patch(EXPERIMENTS, "e", {"spec": {"parallelTrialCount": 1}})
     await world.until_status(EXPERIMENTS, "e", trialsRunning=1, trials=1)
     (left,) = await trials(world)
     assert metadata.labels(left)["wherry.dev/index"] == "0", "the newest have gone"
     suggestion = await world.get(SUGGESTIONS, "e")
-    assert [one["name"] for one in suggestion["status"]["suggestions"]] == [metadata.name(left)]
+    proposed = [one["name"] for one in suggestion["status"]["suggestions"]]
+    assert made & {*proposed} == {metadata.name(left)}, "and are not made again"
+    assert suggestion["spec"]["requests"] == len(proposed) == 9 - 3
 
 
 async def test_the_goal_ends_a_search(world):
@@ -352,3 +355,28 @@ async def test_a_suggestion_of_before_a_crash_is_gone_on_with(world):
     await world.start()
     found = await ended(world)
     assert found["status"]["trialsSucceeded"] == 4
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "spec", "ahead"),
+    [
+        ("random", {}, True),
+        ("grid", {}, True),
+        ("tpe", {}, False),
+        ("random", {"earlyStopping": {"algorithmName": "medianstop"}}, False),
+    ],
+)
+async def test_what_does_not_depend_on_results_is_asked_for_ahead(world, algorithm, spec, ahead):
+    space = {"min": 0, "max": 1, "step": 0.01}
+    wanted = experiment(
+        play="run",
+        maxTrialCount=12,
+        algorithm={"algorithmName": algorithm},
+        parameters=[{"name": "x", "parameterType": "double", "feasibleSpace": space}],
+        **spec,
+    )
+    await world.create(EXPERIMENTS, wanted)
+    await world.until_status(EXPERIMENTS, "e", trialsRunning=2)
+    suggestion = await world.get(SUGGESTIONS, "e")
+    assert suggestion["spec"]["requests"] == (12 if ahead else 2), "never more than the budget"
+    assert len(await trials(world)) == 2

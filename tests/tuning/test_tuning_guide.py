@@ -18,7 +18,7 @@ MANIFESTS = [
     for obj in yaml.safe_load_all(block)
 ]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -90,3 +90,12 @@ def test_a_population_goes_on_from_checkpoints(run):
     assert sum(each is not None for each in told.values()) == 5
     for name, parent in told.items():
         assert 0.5 <= scores[name] - (scores[parent] if parent else 0) <= 1
+
+
+def test_pipelines_are_judged_by_their_outputs(run):
+    experiment, trials = run("pipeline")
+    assert experiment["status"]["trialsSucceeded"] == len(trials) == 3
+    for trial in trials:
+        (tried,) = trial["spec"]["parameterAssignments"]
+        wanted = (float(tried["value"]) - 0.1) ** 2
+        assert _value(trial["status"], "loss") == pytest.approx(wanted)

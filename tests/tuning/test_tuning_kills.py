@@ -1,13 +1,10 @@
 """The control plane is killed over and over while a search runs: no trial is lost, none runs twice."""
 
-import asyncio
 import random
 import time
 
 import pytest
 
-from wherry.client.client import Client
-from wherry.client.transports.http import HttpTransport
 from wherry.objects import conditions, errors, metadata
 from wherry.testing.waiting import eventually
 from wherry.tuning.kinds import EXPERIMENTS, TRIALS
@@ -23,19 +20,6 @@ echo started >>"/shared/$KATIB_TRIAL_NAME"
 sleep 0.1
 echo "loss=${trialParameters.x}"
 """
-
-
-def ask(platform, call):
-    """Return what a call to the API gives, over HTTPS, from an event loop of its own."""
-
-    async def asked():
-        transport = HttpTransport(platform.connection)
-        try:
-            return await call(Client(transport))
-        finally:
-            await transport.close()
-
-    return asyncio.run(asked())
 
 
 def experiment(name, script, shared, **spec):
@@ -85,12 +69,12 @@ class Search:
         self.shared = folder / name
         self.shared.mkdir()
         made = experiment(name, script, self.shared, **spec)
-        ask(platform, lambda client: client.create(EXPERIMENTS, made))
+        platform.ask(lambda client: client.create(EXPERIMENTS, made))
 
     def ended(self):
         """Return the experiment once it has ended; None before, and while nobody answers."""
         try:
-            call = ask(self.platform, lambda each: each.get(EXPERIMENTS, self.name, "default"))
+            call = self.platform.ask(lambda each: each.get(EXPERIMENTS, self.name, "default"))
         except (errors.ApiError, OSError):
             return None
         return call if call.get("status", {}).get("completionTime") else None
@@ -101,24 +85,24 @@ class Search:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0, 0.6))
             self.platform.restart()
-        eventually(self.shortened, 60)
+        eventually(self.shortened, 120)
         return eventually(self.ended, 300)
 
     def shortened(self):
         """Lower the budget, which cannot be used up, to a few trials more; tell whether that was done."""
         try:
-            made = ask(self.platform, lambda each: each.list(TRIALS, "default", labels=self.labels))
+            made = self.platform.ask(lambda each: each.list(TRIALS, "default", labels=self.labels))
             change = {"spec": {"maxTrialCount": len(made.items) + 5}}
             where = EXPERIMENTS, self.name, change, "default"
-            ask(self.platform, lambda each: each.patch(*where))
+            self.platform.ask(lambda each: each.patch(*where))
         except errors.InvalidError:
             return False  # there are more already
         return True
 
     def trials(self):
         """Return its trials in the order of their proposals, having seen that each began once."""
-        made = ask(
-            self.platform, lambda each: each.list(TRIALS, "default", labels=self.labels)
+        made = self.platform.ask(
+            lambda each: each.list(TRIALS, "default", labels=self.labels)
         ).items
         names = {metadata.name(trial) for trial in made}
         started = {path.name: path.read_text() for path in self.shared.iterdir()}

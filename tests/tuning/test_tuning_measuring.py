@@ -117,4 +117,4 @@ def test_metrics_are_told_where_prometheus_asks(shared_platform):
         )
         return "# TYPE katib_experiments_current gauge" in done.stdout
 
-    eventually(page, 30)
+    eventually(page)

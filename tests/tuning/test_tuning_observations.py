@@ -100,7 +100,7 @@ def test_a_search_keeps_its_values_in_a_server(request, server, tmp_path):
         database = Database(url)
         assert [int(each.value) for each in database.of(owner)] == [x, x + 1, x + 2]
         call(client.delete(EXPERIMENTS, "kept", "default"))
-        eventually(lambda: not database.of(owner), 60)
+        eventually(lambda: not database.of(owner), 120)
         database.close()
     finally:
         platform.stop()

@@ -8,7 +8,11 @@ import sys
 import types
 from pathlib import Path
 
+import pytest
+
 from wherry.tuning import collectors
+
+pytestmark = pytest.mark.timeout(300)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,7 +45,7 @@ def test_the_search_of_the_page_finds_something(shared_platform, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

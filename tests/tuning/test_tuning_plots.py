@@ -96,7 +96,7 @@ def test_a_search_as_a_table_and_a_figure(shared_platform, tmp_path, monkeypatch
         parallel=2,
         connection=shared_platform.connection,
     )
-    best = search.result(60)
+    best = search.result(240)
     table = search.frame()
     assert isinstance(table, pandas.DataFrame)
     assert list(table["number"]) == [0, 1, 2, 3]

@@ -143,7 +143,7 @@ def test_a_cluster_is_told_which_pods_are_meant():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("kind", "path", "program"),
     [("File", "/logs/m.log", _TEXT), ("TensorFlowEvent", "/logs", _EVENTS)],

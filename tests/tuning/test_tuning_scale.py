@@ -63,7 +63,7 @@ async def changes(world, resource, revision: str, until: int):
     """Return how often each object of a kind was written since a revision; ends with so many deletions."""
     found, gone = collections.Counter[str](), 0
     events = world.client.watch(resource, "default", resource_version=revision, bookmarks=False)
-    async with asyncio.timeout(60), contextlib.aclosing(events):
+    async with asyncio.timeout(90), contextlib.aclosing(events):
         async for event in events:
             found[metadata.name(event.object)] += event.type != "DELETED"
             gone += event.type == "DELETED"

@@ -343,6 +343,20 @@ def test_enas_learns_which_operations_are_good():
                 )
             )
     assert statistics.fmean(worth[-24:]) > statistics.fmean(worth[:24]) + 0.2
+    assert len({trial.assignments["architecture"] for trial in trials}) == len(trials)
+
+
+def test_enas_goes_on_when_all_architectures_are_known():
+    small = Graph(
+        layers=1,
+        input_sizes=(8, 8, 1),
+        output_sizes=(10,),
+        operations=graph().operations[1:],
+    )
+    given = search(graph=small, objectives=(Objective(metric="acc", type="maximize"),))
+    found = [one.assignments["architecture"] for one in asked("enas", given, [], 5)]
+    assert len(set(found[:2])) == 2
+    assert len(found) == 5
 
 
 def test_darts_tells_its_one_trial_what_to_search():

@@ -191,7 +191,7 @@ def test_a_volume_may_be_described_for_the_claim():
     volume = service_objects.volume(suggestion, found)
     assert volume["metadata"] == {"name": "e-mine-ns", "labels": {"type": "local"}}
     assert volume["spec"] == described
-    claim = service_objects.claim(suggestion, found)
+    claim = service_objects.claim(suggestion, found.claim)
     assert claim["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
 
 
@@ -276,8 +276,8 @@ def test_a_service_is_run_asked_and_ended(others):
     found = ended(others, "foreign")
     assert conditions.is_true(found, "Succeeded"), found["status"]
     assert tried(others, "foreign") == ["10", "11"]
-    eventually(lambda: there(others, kinds.DEPLOYMENTS, "foreign-mine") is None, 60)
-    eventually(lambda: there(others, kinds.SERVICES, "foreign-mine") is None, 60)
+    eventually(lambda: there(others, kinds.DEPLOYMENTS, "foreign-mine") is None, 120)
+    eventually(lambda: there(others, kinds.SERVICES, "foreign-mine") is None, 120)
     suggestion = call(client.get(SUGGESTIONS, "foreign", "default"))
     assert conditions.is_true(suggestion, "DeploymentReady")
     assert conditions.is_true(suggestion, "Succeeded")
@@ -289,7 +289,7 @@ def test_data_are_kept_for_a_search_that_goes_on(others):
     call, client = others.call, others.client
     call(client.create(EXPERIMENTS, experiment("kept", resumePolicy="FromVolume")))
     ended(others, "kept")
-    eventually(lambda: there(others, kinds.DEPLOYMENTS, "kept-mine") is None, 60)
+    eventually(lambda: there(others, kinds.DEPLOYMENTS, "kept-mine") is None, 120)
     assert there(others, kinds.PERSISTENT_VOLUME_CLAIMS, "kept-mine") is not None
     change = {"spec": {"maxTrialCount": 3}}
     call(client.patch(EXPERIMENTS, "kept", change, "default"))
@@ -310,7 +310,7 @@ def test_a_service_stays_for_a_search_that_runs_long(others):
     again = there(others, kinds.DEPLOYMENTS, "long-mine")
     assert metadata.uid(again) == metadata.uid(deployment)
     call(client.delete(EXPERIMENTS, "long", "default"))
-    eventually(lambda: there(others, kinds.DEPLOYMENTS, "long-mine") is None, 60)
+    eventually(lambda: there(others, kinds.DEPLOYMENTS, "long-mine") is None, 120)
 
 
 @pytest.mark.slow
@@ -351,6 +351,17 @@ def test_what_a_service_refuses_fails_the_search(others):
         return conditions.get(found, "Failed")
 
     assert "no setting is called wrong" in eventually(failed, 90)["message"]
+
+
+async def test_a_service_that_cannot_be_written_down_fails_the_search(world):
+    """What is no text where a text has to be is refused before anybody looks what it says."""
+    wrong = {"algorithmName": "mine", "image": "i", "workingDir": ["no", "text"]}
+    await world.client.patch(kinds.CONFIG_MAPS, "katib-config", config([wrong]), "kubeflow")
+    await world.create(EXPERIMENTS, experiment("unwritten"))
+    found = await world.until_condition(EXPERIMENTS, "unwritten", "Failed")
+    told = (conditions.get(found, "Failed") or {})["message"]
+    assert "ConfigMap katib-config" in told
+    assert "workingDir" in told
 
 
 def test_an_algorithm_that_nobody_has_is_refused(shared_platform):

@@ -4,6 +4,7 @@ What is in use is read from the stored Services when the server starts, and foll
 """
 
 import ipaddress
+import random
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,6 +13,7 @@ from wherry.store import Store
 
 _FIRST_PORT, _LAST_PORT = 30000, 32767
 DEFAULT_SERVICE_RANGE: Final = "127.96.0.0/12"
+_CHANCE: Final = random.SystemRandom()
 
 
 class _Pool:
@@ -19,7 +21,9 @@ class _Pool:
 
     def __init__(self, first: int, last: int) -> None:
         self._first, self._last = first, last
-        self._next = first
+        # Others on this machine may have the same range, as all have for ports: who begins somewhere
+        # in it rarely meets them.
+        self._next = first + _CHANCE.randrange(max(1, last - first + 1))
         self._used: set[int] = set()
 
     def take(self, number: int) -> None:

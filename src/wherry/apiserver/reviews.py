@@ -9,7 +9,7 @@ from typing import Any
 
 from wherry.apiserver.authentication import RequestAuthenticator
 from wherry.apiserver.authorization import RoleAuthorizer, Rule
-from wherry.apiserver.identity import Attributes, User
+from wherry.apiserver.identity import Attributes, Authorizer, User
 from wherry.apiserver.virtual import Virtual
 from wherry.objects import errors, kinds, metadata
 from wherry.objects.errors import Cause
@@ -19,7 +19,7 @@ from wherry.objects.requests import Object
 class AccessReview:
     """SubjectAccessReview, LocalSubjectAccessReview and SelfSubjectAccessReview."""
 
-    def __init__(self, authorizer: RoleAuthorizer, *, of_self: bool = False) -> None:
+    def __init__(self, authorizer: Authorizer, *, of_self: bool = False) -> None:
         """Take who decides.
 
         Args:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wherry.apiserver.identity import User
+from wherry.objects.declared.kind import Right
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
@@ -116,6 +117,10 @@ class Strategy:
     def validate(self, obj: Object, old: Object | None, context: Context) -> list[Cause]:
         """Return every rule the object breaks, immutable fields included when ``old`` is given."""
         return []
+
+    def rights(self, obj: Object, old: Object | None, context: Context) -> Sequence[Right]:
+        """Return what the writer has to be allowed besides, because the object will have it done."""
+        return ()
 
     def warnings(self, obj: Object) -> list[str]:
         """Return sentences for the person who wrote the object; they do not stop the write."""

@@ -17,8 +17,9 @@ from wherry.apiserver.core import Core
 from wherry.apiserver.resources import Served
 from wherry.apiserver.strategy import Context
 from wherry.objects import errors
+from wherry.objects.declared.kind import Right
 from wherry.objects.errors import Cause
-from wherry.objects.requests import Object
+from wherry.objects.requests import Object, Request
 from wherry.objects.schemas import Schema
 from wherry.store import Record
 
@@ -98,6 +99,7 @@ def judge(write: Write, obj: Object, old: Object | None) -> None:
 
     Raises:
         InvalidError: One cause for each rule that is broken.
+        ForbiddenError: The writer may not do what the object will have done.
     """
     served = write.served
     causes = served.strategy.validate(obj, old, write.context)
@@ -105,7 +107,23 @@ def judge(write: Write, obj: Object, old: Object | None) -> None:
         causes += served.rules(obj, old)
     if causes:
         raise invalid(served, obj, causes)
+    for right in served.strategy.rights(obj, old, write.context):
+        _require(write, obj, right)
     write.call.warnings += served.strategy.warnings(obj)
+
+
+def _require(write: Write, obj: Object, right: Right) -> None:
+    check = write.call.check
+    if check is None:
+        return
+    made = write.core.resources.by_kind(right.api_version, right.kind)
+    wanted = right.unserved() if made is None else made.resource
+    try:
+        check(Request("create", wanted, namespace=right.namespace))
+    except errors.ForbiddenError as error:
+        resource, name = write.served.resource, str(obj["metadata"].get("name") or "")
+        why = right.lacking(error.message)
+        raise errors.forbidden(resource.plural, name, why, resource.group) from None
 
 
 def invalid(served: Served, obj: Object, causes: list[Cause]) -> errors.InvalidError:

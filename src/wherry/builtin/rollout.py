@@ -18,6 +18,8 @@ REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
+_DIGITS = 10
+"""Of the largest number of replicas."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +165,9 @@ def _size_of(sets: Sequence[Object], name: str) -> int:
 def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
     """Return the sizes of all active sets after the wanted number has changed in a rollout.
 
-    Each grows or shrinks in proportion to its share, so that a rollout that is under way (or
-    paused, or stuck) keeps its balance. What rounding leaves goes to the largest.
+    Each grows or shrinks in proportion to its share of what was allowed when its size was set, so that
+    a rollout that is under way (or paused, or stuck) keeps its balance, also where only some of the sets
+    have got their new size. What rounding leaves goes to the largest.
 
     Returns:
         Name of the set → pods it is to have.
@@ -178,7 +181,7 @@ def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     left = change
     for one in by_size:
-        share = round(count(one) * change / total) if total else 0
+        share = int(count(one) * allowed / _allowed_then(one, total) + 0.5) - count(one)
         share = max(min(share, left), 0) if change > 0 else min(max(share, left), 0)
         sizes[metadata.name(one)] = count(one) + share
         left -= share
@@ -186,6 +189,12 @@ def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
         largest = metadata.name(by_size[0])
         sizes[largest] = max(0, sizes[largest] + left)
     return sizes
+
+
+def _allowed_then(one: Object, total: int) -> int:
+    """How many pods all sets together might have when the size of this one was set."""
+    noted = metadata.annotations(one).get(MAXIMUM, "")
+    return (int(noted) if noted.isdecimal() and len(noted) <= _DIGITS else 0) or total
 
 
 def is_complete(deployment: Object, status: Object) -> bool:

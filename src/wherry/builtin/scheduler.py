@@ -37,7 +37,6 @@ _BY_GROUP = "group"
 _BATCH = 64
 # A pod that does not fit is looked at again even if nothing it waits for is being watched.
 _LOOK_AGAIN_SECONDS = 60.0
-_REMEMBERED = 20_000
 _TRIES = 5
 _PASS = Request("", "pass")
 
@@ -65,6 +64,8 @@ class SchedulerReconciler:
         self._pods.add_index(_WAITING, _whether_waiting)
         self._pods.add_index(_BY_GROUP, _group_of)
         self._demands: dict[str, Demand] = {}
+        self._demands_before: dict[str, Demand] = {}
+        """By uid: what the pods that this pass, and the one before, has asked for want."""
         self._bound: dict[str, Object] = {}
         """By uid: pods, with their node, that were bound and that the cache may show as waiting."""
 
@@ -94,6 +95,8 @@ class SchedulerReconciler:
         return Result(requeue_after_seconds=again) if plan.refusals else None
 
     def _view(self, waiting: Sequence[Object]) -> View:
+        # What no pass asks for any more is of pods that are gone.
+        self._demands_before, self._demands = self._demands, {}
         namespaces = {metadata.name(obj): obj for obj in self._namespaces.list()}
         declared = {metadata.name(obj): obj for obj in self._queues.list()}
         groups = [membership.group(obj) for cache in self._groups for obj in cache.list()]
@@ -142,9 +145,8 @@ class SchedulerReconciler:
         uid = metadata.uid(pod)
         known = self._demands.get(uid)
         if known is None:
-            if len(self._demands) >= _REMEMBERED:
-                self._demands.clear()
-            known = self._demands[uid] = Demand.of(pod)
+            known = self._demands_before.get(uid) or Demand.of(pod)
+            self._demands[uid] = known
         return known
 
     def _claims_missing(self, pod: Object) -> str:

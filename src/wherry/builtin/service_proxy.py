@@ -94,10 +94,13 @@ class _Half(asyncio.Protocol):
 class _Front(_Half):
     """The client's side: finds an endpoint, then relays."""
 
-    def __init__(self, backends: Backends, connecting: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, backends: Backends, connecting: set[asyncio.Task[None]], relayed: set["_Front"]
+    ) -> None:
         super().__init__()
         self._backends = backends
         self._connecting = connecting
+        self._relayed = relayed
         # What the client says before an endpoint answers. It is kept rather than left unread:
         # uvloop begins to read after `connection_made` whatever that has said about it.
         self._early: list[bytes] = []
@@ -105,9 +108,20 @@ class _Front(_Half):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._relayed.add(self)
         task = asyncio.get_running_loop().create_task(self._connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relayed.discard(self)
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """End both sides at once, whatever is under way."""
+        for half in (self, self.peer):
+            if half is not None and half.transport is not None:
+                half.transport.abort()
 
     async def _connect(self) -> None:
         assert self.transport is not None
@@ -161,6 +175,7 @@ class ServiceProxy:
         self._listening: dict[Address, asyncio.Server] = {}
         self._backends: dict[Address, Backends] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self._relayed: set[_Front] = set()
 
     async def listen(
         self, address: Address, endpoints: tuple[Address, ...], *, by_client: bool
@@ -180,7 +195,7 @@ class ServiceProxy:
         try:
             # Known before it begins, so that it is closed where whoever asked is cancelled meanwhile.
             server = self._listening[address] = await loop.create_server(
-                lambda: _Front(backends, self._connecting),
+                lambda: _Front(backends, self._connecting, self._relayed),
                 address.ip,
                 address.port,
                 backlog=1024,
@@ -211,8 +226,10 @@ class ServiceProxy:
         return self._listening
 
     async def close(self) -> None:
-        """Stop listening everywhere and drop connections that are being made."""
+        """Stop listening everywhere and drop all connections."""
         for address in list(self._listening):
             await self.unlisten(address)
         for task in list(self._connecting):
             task.cancel()
+        for front in list(self._relayed):
+            front.drop()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from wherry.cli import failures, pipeline_arguments, tuning_arguments
+from wherry.cli import failures, pipeline_arguments, tuning_arguments, workflow_arguments
 
 _DIRECTORY_HELP = "where Wherry keeps its state (default: $WHERRY_HOME, else ~/.wherry)"
 
@@ -66,6 +66,7 @@ def parser() -> Parser:
     _add_training(verbs, [place, target])
     tuning_arguments.add(verbs, [place, target])
     pipeline_arguments.add(verbs, [place, target])
+    workflow_arguments.add(verbs, [place, target])
     _add_cluster_verbs(verbs, [place, target])
     verbs.add_parser("version", help="print the version")
     made.set_defaults(verbose=False)

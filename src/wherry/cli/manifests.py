@@ -29,11 +29,12 @@ class Manifest:
     error: str = ""
 
 
-def read(names: Sequence[str]) -> Iterator[Manifest]:
+def read(names: Sequence[str], *, generated: bool = False) -> Iterator[Manifest]:
     """Yield the objects of files in their order; lists are taken apart.
 
     Args:
         names: Files, folders (their ``.yaml``, ``.yml`` and ``.json`` files by name) or ``-``.
+        generated: Whether ``generateName`` may stand for a name.
 
     Raises:
         CommandError: a file is missing, unreadable or too large, or a folder holds no manifests.
@@ -42,7 +43,7 @@ def read(names: Sequence[str]) -> Iterator[Manifest]:
         for source, text in _texts(name):
             number = 0
             for number, value in enumerate(documents.read(text), 1):
-                yield from _objects(value, f"{source}, document {number}")
+                yield from _objects(value, f"{source}, document {number}", generated=generated)
             if not number:
                 yield Manifest(source, {}, "holds no objects")
 
@@ -78,7 +79,7 @@ def _decode(source: str, raw: bytes) -> str:
         raise CommandError(f"{source}: not UTF-8 text: {error}") from error
 
 
-def _objects(value: Any, place: str) -> Iterator[Manifest]:
+def _objects(value: Any, place: str, *, generated: bool) -> Iterator[Manifest]:
     if isinstance(value, documents.DocumentError):
         yield Manifest(place, {}, str(value))
     elif not isinstance(value, dict):
@@ -86,19 +87,20 @@ def _objects(value: Any, place: str) -> Iterator[Manifest]:
         yield Manifest(place, {}, f"an object has apiVersion, kind and metadata; this is a {kind}")
     elif str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), list):
         for number, item in enumerate(value["items"], 1):
-            yield from _objects(item, f"{place}, item {number}")
+            yield from _objects(item, f"{place}, item {number}", generated=generated)
     else:
-        yield Manifest(place, value, _complaint(value))
+        yield Manifest(place, value, _complaint(value, generated=generated))
 
 
-def _complaint(obj: Object) -> str:
+def _complaint(obj: Object, *, generated: bool) -> str:
     for field in ("apiVersion", "kind"):
         if not isinstance(obj.get(field), str) or not obj[field]:
             return f"{field} is missing; want for example apiVersion: v1, kind: ConfigMap"
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
         return "metadata is missing; it must be an object with a name"
-    if not isinstance(metadata.get("name"), str) or not metadata["name"]:
+    name = metadata.get("name") or (metadata.get("generateName") if generated else None)
+    if not isinstance(name, str) or not name:
         return "metadata.name is missing; it must be a string"
     if not isinstance(metadata.get("namespace", ""), str | None):
         return "metadata.namespace must be a string"

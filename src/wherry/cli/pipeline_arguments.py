@@ -5,6 +5,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from wherry.cli import pipeline_look_arguments, whole_numbers
+
 _FILE_HELP = "a compiled pipeline (YAML or JSON), or a file of Python with one"
 
 
@@ -42,6 +44,27 @@ def add(verbs: Any, parents: list[ArgumentParser]) -> None:
     logs = actions.add_parser("logs", parents=parents, help="what the steps of a run wrote")
     logs.add_argument("name", metavar="RUN")
     logs.add_argument("task", nargs="?", default="", metavar="TASK", help="default: all")
+    which = logs.add_mutually_exclusive_group()
+    which.add_argument(
+        "--attempt",
+        type=whole_numbers.whole(0),
+        metavar="N",
+        help="of a task, from 0 (default: the latest)",
+    )
+    which.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
+    retry = actions.add_parser(
+        "retry", parents=parents, help="take up a run that has ended, where it failed"
+    )
+    retry.add_argument("name", metavar="RUN")
+    retry.add_argument(
+        "--from",
+        dest="from_task",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="do this one again too, with all that depends on it; may be repeated",
+    )
+    pipeline_look_arguments.add(actions, parents)
 
 
 def _add_run(run: ArgumentParser) -> None:
@@ -63,12 +86,14 @@ def _add_run(run: ArgumentParser) -> None:
         default=None,
         help="take earlier results always, or never (default: as compiled)",
     )
+    run.add_argument(
+        "--cache-expiry",
+        type=whole_numbers.whole(0),
+        metavar="SECONDS",
+        help="take no earlier result that is older",
+    )
     run.add_argument("--service-account", default="", metavar="NAME", help="of its pods")
-    run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="after which it fails")
+    run.add_argument(
+        "--timeout", type=whole_numbers.whole(1), metavar="SECONDS", help="after which it fails"
+    )
     run.add_argument("--detach", action="store_true", help="do not follow it")
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: want a whole number of seconds, 1 at least")
-    return int(text)

@@ -1,5 +1,6 @@
 """Says what a command waits for, once that takes longer than a second."""
 
+import shutil
 import sys
 import time
 
@@ -25,11 +26,12 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Show what is waited for; call it as often as you like."""
-        elapsed = time.monotonic() - self._began
+        elapsed, text = time.monotonic() - self._began, text.replace("\n", " ")
         if elapsed < _PATIENCE_SECONDS:
             return
         if self._terminal:
-            line = f"{text} ({elapsed:.0f} s)"[:150]
+            took = f" ({elapsed:.0f} s)"
+            line = text[: shutil.get_terminal_size().columns - 1 - len(took)] + took
             print(f"\r{line.ljust(self._width)}", end="", file=sys.stderr, flush=True)
             self._width = len(line)
         elif text != self._shown:

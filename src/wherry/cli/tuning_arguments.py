@@ -1,8 +1,9 @@
 """The options of `wherry tune`."""
 
-import argparse
 from argparse import ArgumentParser
 from typing import Any, Final
+
+from wherry.cli import whole_numbers
 
 _REPEATED: Final = (
     ("--param", "NAME=SPACE", "what is searched: lr=1e-4..0.1:log, layers=1..4, opt=sgd,adam"),
@@ -49,8 +50,10 @@ def add(verbs: Any, parents: list[ArgumentParser]) -> None:
             action.add_argument("--kind", choices=_PLOTS, default="history")
             action.add_argument("--to", required=True, metavar="FILE", help=".png, .svg, .pdf …")
         if name == "resume":
-            action.add_argument("--max-trials", type=_count, required=True, metavar="N")
-            action.add_argument("--parallel", type=_count, metavar="N")
+            action.add_argument(
+                "--max-trials", type=whole_numbers.whole(1), required=True, metavar="N"
+            )
+            action.add_argument("--parallel", type=whole_numbers.whole(1), metavar="N")
 
 
 def _add_run(run: ArgumentParser) -> None:
@@ -64,8 +67,12 @@ def _add_run(run: ArgumentParser) -> None:
     )
     run.add_argument("--goal", type=float, metavar="VALUE", help="at which the search ends")
     run.add_argument("--algorithm", default="tpe", metavar="NAME", help="default: tpe")
-    run.add_argument("--max-trials", type=_count, default=20, metavar="N", help="default: 20")
-    run.add_argument("--parallel", type=_count, default=2, metavar="N", help="default: 2")
+    run.add_argument(
+        "--max-trials", type=whole_numbers.whole(1), default=20, metavar="N", help="default: 20"
+    )
+    run.add_argument(
+        "--parallel", type=whole_numbers.whole(1), default=2, metavar="N", help="default: 2"
+    )
     run.add_argument("--max-failed", type=int, metavar="N", help="at how many it fails")
     run.add_argument("--early-stopping", default="", metavar="NAME", help="medianstop or asha")
     for option, metavar, told in _REPEATED:
@@ -75,9 +82,3 @@ def _add_run(run: ArgumentParser) -> None:
     run.add_argument("--name", default="", help="of the Experiment")
     run.add_argument("--timeout", type=float, metavar="SECONDS", help="of each trial")
     run.add_argument("--detach", action="store_true", help="do not follow it")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: want a whole number, 1 at least")
-    return int(text)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wherry.client import calls
+from wherry.client.transports import lines
 from wherry.objects import kinds, requests
 from wherry.objects.requests import Object, WatchEvent
 from wherry.objects.resources import Resource
-
-_LONGEST_LINE = 1024 * 1024
-"""Bytes; what is longer comes in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +78,44 @@ class Client:
         Raises:
             GoneError: the list took longer than the server keeps its revision; list again.
         """
+        items: list[Object] = []
+        version = ""
+        async for page in self.pages(
+            resource, namespace, labels=labels, fields=fields, limit=limit
+        ):
+            items += page.items
+            version = page.resource_version
+        return ObjectList(items, version)
+
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> AsyncIterator[ObjectList]:
+        """Yield all objects that match, page by page: for those of which all at once are too much.
+
+        The arguments are those of `list`.
+
+        Raises:
+            GoneError: the list took longer than the server keeps its revision; list again.
+        """
         options: dict[str, calls.OptionValue] = {
             "labelSelector": labels,
             "fieldSelector": fields,
             "limit": limit or None,
         }
-        items: list[Object] = []
         while True:
             request = calls.build("list", resource, calls.Place(namespace), options=options)
             page = await self.transport.send(request)
-            items += _with_kind(page.get("items") or [], resource)
             metadata = page.get("metadata") or {}
+            items = _with_kind(page.get("items") or [], resource)
+            yield ObjectList(items, str(metadata.get("resourceVersion", "")))
             if not metadata.get("continue"):
-                return ObjectList(items, str(metadata.get("resourceVersion", "")))
+                return
             options["continue"] = metadata["continue"]
 
     def watch(
@@ -272,6 +295,7 @@ class Client:
         follow: bool = False,
         timestamps: bool = False,
         tail: int | None = None,
+        stream: str = "",
     ) -> AsyncIterator[bytes]:
         """Yield a container's output in pieces, which end anywhere.
 
@@ -282,6 +306,7 @@ class Client:
             follow: Whether to go on until the container has ended.
             timestamps: Whether each line begins with its time, RFC 3339, and a space.
             tail: Only the last so many lines; None: all.
+            stream: ``Stdout`` or ``Stderr``; empty: both. Clusters that cannot tell give both.
 
         Raises:
             BadRequestError: there is nothing to read yet.
@@ -292,6 +317,7 @@ class Client:
             "follow": follow,
             "timestamps": timestamps,
             "tailLines": tail,
+            "stream": stream or None,
         }
         place = calls.Place(namespace, pod, "log")
         return self.transport.chunks(calls.build("get", kinds.PODS, place, options=options))
@@ -311,15 +337,9 @@ class Client:
             BadRequestError: there is nothing to read yet.
             NotFoundError: there is no such pod.
         """
-        left = b""
-        async for chunk in self.log(pod, namespace, container=container, follow=follow):
-            *whole, left = (left + chunk).split(b"\n")
-            if len(left) > _LONGEST_LINE:
-                whole, left = [*whole, left], b""
-            for line in whole:
-                yield line.decode(errors="replace")
-        if left:
-            yield left.decode(errors="replace")
+        chunks = self.log(pod, namespace, container=container, follow=follow)
+        async for line in lines.texts(chunks):
+            yield line
 
     async def close(self) -> None:
         """Release the transport's connections. Idempotent."""

@@ -3,7 +3,9 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from wherry.controller import people
 from wherry.controller.component import Component
 from wherry.objects import kinds
 from wherry.objects.declared.kind import Kind
@@ -58,12 +60,14 @@ def _definition(kind: Kind, endpoint: Endpoint | None) -> Object:
 def webhooks(components: Sequence[Component], endpoint: Endpoint) -> list[Object]:
     """Return the two webhook configurations that cover all kinds, and pods that products change."""
     declared = [kind for component in components for kind in component.kinds]
-    defaulting = [_webhook(kind, "default", endpoint) for kind in declared if kind.default]
+    defaulting = [
+        _webhook(kind, "default", endpoint) for kind in declared if kind.default or kind.maker
+    ]
     defaulting += [each for component in components for each in _pod_webhooks(component, endpoint)]
     checking = [
         _webhook(kind, "validate", endpoint)
         for kind in declared
-        if kind.validate or kind.related or kind.warnings
+        if kind.validate or kind.related or kind.rights or kind.warnings
     ]
     made = (
         (kinds.MUTATING_WEBHOOK_CONFIGURATIONS, defaulting),
@@ -135,8 +139,6 @@ def rules(components: Sequence[Component]) -> list[Object]:
         _rule("", ["events"], ["create", "patch", "update"]),
         _rule("events.k8s.io", ["events"], ["create", "patch", "update"]),
         _rule("coordination.k8s.io", ["leases"], ["create", "get", "update"]),
-        _rule("", ["secrets"], ["create", "get", "update"], [f"{NAME}-webhooks"]),
-        _rule("", ["secrets"], ["create"]),
         _rule(
             "apiextensions.k8s.io",
             ["customresourcedefinitions"],
@@ -166,8 +168,16 @@ def _rule(
     return {**made, "resourceNames": names} if names else made
 
 
+_CERTIFICATE: Final[tuple[Object, ...]] = (
+    _rule("", ["secrets"], ["get", "update"], [f"{NAME}-webhooks"]),
+    # Who may create something may do so under any name.
+    _rule("", ["secrets"], ["create"]),
+)
+"""What keeping the webhooks' certificate takes, where the controllers are installed."""
+
+
 def access(components: Sequence[Component], namespace: str) -> list[Object]:
-    """Return namespace, account, role and binding under which the controllers run on a cluster."""
+    """Return namespace, account, roles and bindings under which the controllers run on a cluster."""
     account = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
     role = kinds.CLUSTER_ROLES
     return [
@@ -194,35 +204,30 @@ def access(components: Sequence[Component], namespace: str) -> list[Object]:
             },
             "subjects": [account],
         },
-        *user_roles(components),
+        *people.roles(components),
+        *(obj for component in components for obj in component.roles()),
+        *_local(f"{NAME}-webhooks", namespace, _CERTIFICATE, account),
+        *(
+            obj
+            for component in components
+            for where, granted in component.local_rules.items()
+            for obj in _local(f"{NAME}-{component.name}", where, granted, account)
+        ),
     ]
 
 
-def user_roles(components: Sequence[Component]) -> list[Object]:
-    """Return the roles that let a namespace's admins, editors and viewers use the kinds."""
-    groups: dict[str, list[str]] = {}
-    for component in components:
-        for kind in component.kinds:
-            groups.setdefault(kind.resource.group, []).append(kind.resource.plural)
-    change = ["create", "delete", "deletecollection", "patch", "update"]
-    look = ["get", "list", "watch"]
-    return [
-        _user_role("edit", groups, look + change, ("edit", "admin")),
-        _user_role("view", groups, look, ("view",)),
-    ]
-
-
-def _user_role(
-    name: str, groups: dict[str, list[str]], verbs: list[str], into: tuple[str, ...]
-) -> Object:
-    role = kinds.CLUSTER_ROLES
-    aggregate = "rbac.authorization.k8s.io/aggregate-to-"
-    return {
-        "apiVersion": role.api_version,
-        "kind": role.kind,
-        "metadata": {
-            "name": f"{NAME}-{name}",
-            "labels": {f"{aggregate}{each}": "true" for each in into},
+def _local(
+    name: str, namespace: str, granted: Sequence[Object], account: Object
+) -> tuple[Object, Object]:
+    """Return a role of one namespace, and its binding."""
+    role, binding = kinds.ROLES, kinds.ROLE_BINDINGS
+    head = {"apiVersion": role.api_version, "metadata": {"name": name, "namespace": namespace}}
+    return (
+        {**head, "kind": role.kind, "rules": [*granted]},
+        {
+            **head,
+            "kind": binding.kind,
+            "roleRef": {"apiGroup": role.group, "kind": role.kind, "name": name},
+            "subjects": [account],
         },
-        "rules": [_rule(group, plurals, verbs) for group, plurals in groups.items()],
-    }
+    )

@@ -16,8 +16,10 @@ import orjson
 from aiohttp import web
 
 from wherry.client.client import Client
+from wherry.controller import rights
 from wherry.controller.component import Component
-from wherry.objects import errors
+from wherry.objects import errors, kinds
+from wherry.objects.declared import makers
 from wherry.objects.declared.kind import Kind, Reference, Seen
 from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
@@ -80,7 +82,10 @@ def _handler(
     async def answered(kind: Kind, asked: Object) -> Object:
         seen = await _look_up(client, kind, asked) if answer is _validate else {}
         # A page of a list takes a while; health checks must not wait for it.
-        return await asyncio.to_thread(answer, kind, asked, seen)
+        said = await asyncio.to_thread(answer, kind, asked, seen)
+        if answer is not _validate or not said["allowed"]:
+            return said
+        return await _lacking(client, kind, asked, seen) or said
 
     return _answering(known, answered)
 
@@ -143,9 +148,33 @@ async def _found(client: Client, references: Sequence[Reference]) -> Seen:
     return seen
 
 
+async def _lacking(client: Client, kind: Kind, asked: Object, seen: Seen) -> Object:
+    """Return the refusal of who may not do what an object will have done; empty: there is none."""
+    if kind.rights is None or "deletionTimestamp" in asked["object"]["metadata"]:
+        return {}
+    wanted = await asyncio.to_thread(kind.rights, asked["object"], asked.get("oldObject"), seen)
+    if not wanted:
+        return {}
+    async with asyncio.timeout(_LOOK_UP_SECONDS):
+        definitions = await client.list(kinds.CUSTOM_RESOURCE_DEFINITIONS)
+    for each in wanted:
+        resource = rights.resource_of(definitions.items, each)
+        async with asyncio.timeout(_LOOK_UP_SECONDS):
+            told = await rights.lacking(client, asked.get("userInfo") or {}, each, resource)
+        if told:
+            status = {"status": "Failure", "reason": "Forbidden", "code": 403, "message": told}
+            return {"allowed": False, "status": status}
+    return {}
+
+
 def _default(kind: Kind, asked: Object, _: Seen) -> Object:
     before = asked["object"]
-    return _patched(before, kind.default(copy.deepcopy(before)) if kind.default else before)
+    after = copy.deepcopy(before)
+    if kind.maker:
+        old = asked.get("oldObject")
+        maker = makers.read(old, kind.maker) if old else asked.get("userInfo") or {}
+        makers.write(after, kind.maker, maker)
+    return _patched(before, kind.default(after) if kind.default else after)
 
 
 def _patched(before: Object, after: Object) -> Object:

@@ -80,15 +80,29 @@ async def create_if_absent(
     return Applied(actual, "unchanged")
 
 
-async def delete_if_present(client: Client, resource: Resource, obj: Object) -> None:
+async def delete_if_present(
+    client: Client, resource: Resource, obj: Object, *, propagation_policy: str | None = None
+) -> None:
     """Delete this very object (by uid); that it is gone, or another of its name there, is fine.
+
+    Args:
+        client: To delete with.
+        resource: Of the object.
+        obj: As it was read.
+        propagation_policy: What becomes of what it owns, as for `Client.delete`.
 
     Raises:
         ApiError: the server refused.
     """
     where = metadata.namespaced_name(obj)
     try:
-        await client.delete(resource, where.name, where.namespace, uid=metadata.uid(obj) or None)
+        await client.delete(
+            resource,
+            where.name,
+            where.namespace,
+            propagation_policy=propagation_policy,
+            uid=metadata.uid(obj) or None,
+        )
     except (errors.NotFoundError, errors.ConflictError):
         return
 

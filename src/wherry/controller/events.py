@@ -10,8 +10,10 @@ Source: client-go `tools/record` (aggregation, spam filter: 25 at once, then one
 
 import asyncio
 import collections
+import hashlib
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
@@ -22,6 +24,7 @@ from wherry.objects.requests import Object
 
 logger = logging.getLogger("wherry.controller.events")
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 # Names of RBAC objects have colons, for one.
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -89,7 +92,7 @@ class EventWriter:
         self._clock = clock
         self._limits = limits or EventLimits()
         self._queue: asyncio.Queue[tuple[int, _Said]] = asyncio.Queue(self._limits.waiting)
-        self._written: collections.OrderedDict[str, _Written] = collections.OrderedDict()
+        self._written: collections.OrderedDict[bytes, _Written] = collections.OrderedDict()
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
         self._dropped = 0
         self._latest_nanoseconds = 0
@@ -115,7 +118,7 @@ class EventWriter:
             while waiting:
                 while len(waiting) < _TOGETHER and not self._queue.empty():
                     waiting.append(self._queue.get_nowait())
-                same: dict[str, list[tuple[int, _Said]]] = {}
+                same: dict[bytes, list[tuple[int, _Said]]] = {}
                 for nanoseconds, said in waiting:
                     same.setdefault(_key(said), []).append((nanoseconds, said))
                 await asyncio.gather(*(self._write_all(each) for each in same.values()))
@@ -144,7 +147,9 @@ class EventWriter:
             f"{said.component}/{involved.get('uid')}/{involved.get('kind')}/{involved.get('name')}"
         )
         now = self._clock.monotonic()
-        bucket = _recall(self._buckets, key, self._limits.remembered)
+        bucket = _recall(
+            self._buckets, key, self._limits.remembered, lambda old: self._is_full(old, now)
+        )
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(self._limits.burst, now)
         refill = (now - bucket.at) / self._limits.refill_seconds
@@ -153,6 +158,11 @@ class EventWriter:
             return False
         bucket.tokens -= 1
         return True
+
+    def _is_full(self, bucket: _Bucket, now: float) -> bool:
+        """Return whether a bucket says no more than none."""
+        refilled = bucket.tokens + (now - bucket.at) / self._limits.refill_seconds
+        return refilled >= self._limits.burst
 
     def _nanoseconds(self) -> int:
         """Return the time since the epoch, later than any that was returned before."""
@@ -163,9 +173,11 @@ class EventWriter:
     async def _write(self, said: _Said, nanoseconds: int) -> None:
         when = metadata.format_time(self._clock.now())
         key = _key(said)
-        written = _recall(self._written, key, self._limits.remembered)
-        now = self._clock.monotonic()
-        if written is not None and now - written.at <= self._limits.repeat_window_seconds:
+        now, window = self._clock.monotonic(), self._limits.repeat_window_seconds
+        written = _recall(
+            self._written, key, self._limits.remembered, lambda old: now - old.at > window
+        )
+        if written is not None:
             event = _event(said, written.name, when)
             count = await self._repeat(event, written.count)
         else:
@@ -240,10 +252,14 @@ def _involved(obj: Object, field_path: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in reference.items() if value)
 
 
-def _key(said: _Said) -> str:
-    """Return what makes two events the same: who said what of which object, whatever its version."""
+def _key(said: _Said) -> bytes:
+    """Return what makes two events the same: who said what of which object, whatever its version.
+
+    A digest, for thousands are remembered, and messages may be long.
+    """
     same = [value for name, value in said.involved if name != "resourceVersion"]
-    return "\0".join([said.component, said.type, said.reason, said.message, *same])
+    told = "\0".join([said.component, said.type, said.reason, said.message, *same])
+    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _event(said: _Said, name: str, when: str) -> Object:
@@ -280,10 +296,18 @@ def _cut(message: str) -> str:
     return encoded[: MESSAGE_LIMIT_BYTES - 3].decode(errors="ignore") + "..."
 
 
-def _recall(remembered: collections.OrderedDict[str, _T], key: str, limit: int) -> _T | None:
-    """Return what is remembered, making it the newest, and forget the oldest beyond the limit."""
-    while len(remembered) > limit:
-        remembered.popitem(last=False)
+def _recall(
+    remembered: collections.OrderedDict[_K, _T],
+    key: _K,
+    limit: int,
+    is_stale: Callable[[_T], bool],
+) -> _T | None:
+    """Return what is remembered, making it the newest, and forget the oldest: stale ones, and beyond the limit."""
+    while remembered:
+        oldest = next(iter(remembered))
+        if len(remembered) <= limit and not is_stale(remembered[oldest]):
+            break
+        del remembered[oldest]
     found = remembered.get(key)
     if found is not None:
         remembered.move_to_end(key)

@@ -1,5 +1,7 @@
 """Finalizers: hold an object's deletion until what hangs on it is cleaned up."""
 
+from collections.abc import Mapping
+
 from wherry.client.client import Client
 from wherry.objects import errors, metadata
 from wherry.objects.requests import Object
@@ -33,7 +35,12 @@ async def add_finalizer(client: Client, resource: Resource, obj: Object, finaliz
 
 
 async def remove_finalizer(
-    client: Client, resource: Resource, obj: Object, finalizer: str
+    client: Client,
+    resource: Resource,
+    obj: Object,
+    finalizer: str,
+    *,
+    labels: Mapping[str, str] | None = None,
 ) -> Object:
     """Let an object's deletion go on; no call when it is not held.
 
@@ -42,6 +49,7 @@ async def remove_finalizer(
         resource: Of the object.
         obj: A stored object; not changed. That it is gone meanwhile is fine.
         finalizer: The name it was added by.
+        labels: Those that it gets with the same write.
 
     Returns:
         The object as the server last knew it.
@@ -53,14 +61,23 @@ async def remove_finalizer(
     if finalizer not in present:
         return obj
     try:
-        return await _write(client, resource, obj, [name for name in present if name != finalizer])
+        left = [name for name in present if name != finalizer]
+        return await _write(client, resource, obj, left, labels=labels)
     except errors.NotFoundError:
         return obj
 
 
-async def _write(client: Client, resource: Resource, obj: Object, finalizers: list[str]) -> Object:
+async def _write(
+    client: Client,
+    resource: Resource,
+    obj: Object,
+    finalizers: list[str],
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> Object:
     where = metadata.namespaced_name(obj)
     # Lists are replaced as wholes: the resourceVersion keeps another's finalizer from being lost.
     version = obj["metadata"]["resourceVersion"]
-    patch = {"metadata": {"finalizers": finalizers or None, "resourceVersion": version}}
+    head: Object = {"finalizers": finalizers or None, "resourceVersion": version}
+    patch = {"metadata": {**head, "labels": labels} if labels else head}
     return await client.patch(resource, where.name, patch, where.namespace)

@@ -27,6 +27,8 @@ Handler = Callable[[Object | None, Object | None], None]
 
 PAGE = 2000
 """Objects a page of the first list: few round trips, and answers of some megabytes at most."""
+LARGE_PAGE = 20
+"""Likewise, of objects that are too large to be kept whole."""
 
 _WATCH_SECONDS = (300, 600)
 _AWAY = Backoff(base_seconds=0.05, cap_seconds=3, jitter=0.5)
@@ -41,10 +43,12 @@ class Informer:
 
     Attributes:
         cache: What it fills.
+        without: Fields of `spec` that are left out, since they are large and nobody reads them there.
     """
 
     def __init__(self, client: Client, resource: Resource, clock: Clock) -> None:
         self.cache = Cache(resource)
+        self.without: frozenset[str] = frozenset()
         self._client = client
         self._clock = clock
         self._handlers: list[Handler] = []
@@ -100,19 +104,21 @@ class Informer:
         await self._clock.sleep(delay)
 
     async def _list(self) -> None:
-        listing = await self._client.list(self.cache.resource, limit=PAGE)
-        self._failures = 0
         present: set[Key] = set()
-        for obj in listing.items:
-            key = _key(obj)
-            present.add(key)
-            old = self.cache.get(*key)
-            if old is None or _version(old) != _version(obj):
-                self._change(key, obj)
+        version = ""
+        limit = LARGE_PAGE if self.without else PAGE
+        async for page in self._client.pages(self.cache.resource, limit=limit):
+            self._failures, version = 0, page.resource_version
+            for obj in page:
+                key = _key(obj)
+                present.add(key)
+                old = self.cache.get(*key)
+                if old is None or _version(old) != _version(obj):
+                    self._change(key, obj)
         for key in self.cache.keys():  # noqa: SIM118 - a cache is not a mapping
             if key not in present:
                 self._change(key, None)
-        self.cache.seen(int(listing.resource_version or 0), relisted=True)
+        self.cache.seen(int(version or 0), relisted=True)
         self.cache.synced.set()
 
     async def _watch(self) -> None:
@@ -142,7 +148,7 @@ class Informer:
 
     def _change(self, key: Key, obj: Object | None) -> None:
         if obj is not None:
-            _trim(self.cache.resource, obj)
+            self._trim(obj)
         old = self.cache.put(key, obj)
         if old is None and obj is None:
             return
@@ -153,15 +159,16 @@ class Informer:
                 # One controller's mapping must not keep the others from their events.
                 logger.exception("%s %s/%s: a handler failed", self.cache.resource.key, *key)
 
-
-def _trim(resource: Resource, obj: Object) -> None:
-    """Take away, in place, what is large and no controller's business."""
-    # A third of a small object: an update that leaves the field out keeps what the server knows of it.
-    obj["metadata"].pop("managedFields", None)
-    if resource == kinds.CUSTOM_RESOURCE_DEFINITIONS:
-        # As large as thousands of other objects. An update without them is refused.
-        for version in obj["spec"]["versions"]:
-            version.pop("schema", None)
+    def _trim(self, obj: Object) -> None:
+        """Take away, in place, what is large and no controller's business."""
+        # A third of a small object: an update that leaves the field out keeps what the server knows of it.
+        obj["metadata"].pop("managedFields", None)
+        for name in self.without:
+            (obj.get("spec") or {}).pop(name, None)
+        if self.cache.resource == kinds.CUSTOM_RESOURCE_DEFINITIONS:
+            # As large as thousands of other objects. An update without them is refused.
+            for version in obj["spec"]["versions"]:
+                version.pop("schema", None)
 
 
 def _key(obj: Object) -> Key:

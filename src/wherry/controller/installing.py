@@ -55,16 +55,21 @@ async def ensure(client: Client, resource: Resource, obj: Object) -> Object:
     return (await apply.create_or_update(client, None, resource, obj)).object
 
 
-async def make_objects(client: Client, component: Component) -> None:
+async def make_objects(client: Client, component: Component, *, roles: bool = False) -> None:
     """Make what a product has from the start, once: what people change or delete stays so.
 
     That it was done is noted on the definition of the product's first kind, afterwards, so that a
     start that is cut off is made up for by the next. The kinds have to be served.
 
+    Args:
+        client: To write with.
+        component: The product.
+        roles: Whether its roles are made too; that takes the rights of an administrator.
+
     Raises:
         ApiError: the API refused one.
     """
-    objects = component.objects()
+    objects = [*component.objects(), *(component.roles() if roles else ())]
     if not objects:
         return
     resource = kinds.CUSTOM_RESOURCE_DEFINITIONS

@@ -8,6 +8,7 @@ Source: client-go `tools/leaderelection` (states, times, what each field means).
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -193,15 +194,18 @@ class Elector:
 
     async def _release(self) -> None:
         """Let others take over at once; they would otherwise wait for the lease to run out."""
-        now = metadata.format_micro_time(self._clock.now())
-        spec = {
-            **self._observed.get("spec", {}),
-            "holderIdentity": "",
-            "leaseDurationSeconds": 1,
-            "acquireTime": now,
-            "renewTime": now,
-        }
+        election, lease = self._election, self._observed
         try:
-            await self._client.update(kinds.LEASES, {**self._observed, "spec": spec})
+            while (lease.get("spec") or {}).get("holderIdentity") == election.identity:
+                with contextlib.suppress(errors.ConflictError):
+                    await self._client.update(kinds.LEASES, self._free(lease))
+                    return
+                # A renewal that was cut off has come about nevertheless.
+                lease = await self._client.get(kinds.LEASES, election.name, election.namespace)
         except errors.ApiError as error:
-            logger.debug("lease %s was not released: %s", self._election.name, error)
+            logger.debug("lease %s was not released: %s", election.name, error)
+
+    def _free(self, lease: Object) -> Object:
+        now = metadata.format_micro_time(self._clock.now())
+        times = {"leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now}
+        return {**lease, "spec": {**lease["spec"], "holderIdentity": "", **times}}

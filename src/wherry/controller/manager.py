@@ -85,9 +85,16 @@ class Manager:
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
 
-    def cache(self, resource: Resource) -> Cache:
-        """Return the shared cache of a resource; the first call for it starts its informer."""
-        return self._informer(resource).cache
+    def cache(self, resource: Resource, *, without: Iterable[str] = ()) -> Cache:
+        """Return the shared cache of a resource; the first call for it starts its informer.
+
+        Args:
+            resource: Of what.
+            without: Fields of `spec` that are left out for everybody who reads it, as they are large.
+        """
+        informer = self._informer(resource)
+        informer.without |= {*without}
+        return informer.cache
 
     def recorder(self, component: str) -> Recorder:
         """Return a recorder that speaks in the name of ``component``."""
@@ -280,6 +287,10 @@ class Manager:
         finally:
             for informer, handler in registered:
                 informer.remove_handler(handler)
+
+    async def synced(self) -> None:
+        """Wait until all caches are filled, for so long at most as a controller's start waits for them."""
+        await self._sync(())
 
     async def _sync(self, watched: Iterable[Cache]) -> None:
         """Wait until the caches are filled that a controller's first reconcile may read."""

@@ -1,6 +1,6 @@
 """What a product is given beyond the API: a folder of its own, and settings of its administrator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,11 +19,14 @@ class Surroundings:
             and leaves the others alone.
         local: Whether pods are processes of this machine, and reach what listens on its loopback
             address.
+        fronted: Where products serve who want to know who calls through the API server's proxy: host
+            and port, and a secret that only it and they have. They put it there themselves.
     """
 
     home: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     local: bool = False
+    fronted: MutableMapping[tuple[str, int], str] = field(default_factory=dict)
 
     def folder(self, product: str) -> Path | None:
         """Return a product's folder, made with mode 0700; None where nothing is kept.
@@ -36,6 +39,11 @@ class Surroundings:
         folder = self.home / product
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
+
+
+def variable(option: str) -> str:
+    """Return the environment variable that sets an option."""
+    return f"{_PREFIX}{option.upper().replace('-', '_')}"
 
 
 def options_of(environment: Mapping[str, str]) -> dict[str, str]:

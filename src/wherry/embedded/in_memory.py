@@ -11,6 +11,7 @@ from typing import Any
 from wherry.apiserver import bootstrap
 from wherry.apiserver.identity import Attributes, Decision, User
 from wherry.apiserver.pod_streams import PodStreams
+from wherry.apiserver.reviews import AccessReview
 from wherry.apiserver.server import ApiServer, Extensions
 from wherry.client.client import Client
 from wherry.controller.component import Component
@@ -51,14 +52,16 @@ async def api(
         extensions: What else is added to the server; in place of the products'.
         logs: Where the logs of pods are read.
     """
+    may_all = _AllowAll()
     added = extensions or Extensions(
+        virtuals={kinds.SUBJECT_ACCESS_REVIEWS.key: AccessReview(may_all)},
         hooks=products.hooks(components),
         pod_hooks=products.pod_hooks(components),
         pod_streams=logs,
     )
     async with Store.in_memory() as store:
         server = ApiServer(
-            store, authenticator=_NobodyByHttp(), authorizer=_AllowAll(), extensions=added
+            store, authenticator=_NobodyByHttp(), authorizer=may_all, extensions=added
         )
         await server.start()
         try:

@@ -208,6 +208,7 @@ class Platform:
     async def _start_controllers(self) -> Manager:
         settings = self.settings
         around = Surroundings(home=settings.products, options=settings.options, local=True)
+        self._connections.fronted = around.fronted
         manager = Manager(self.client, surroundings=around)
         settings.volumes.mkdir(mode=0o700, exist_ok=True)
         builtin = BuiltinSettings(

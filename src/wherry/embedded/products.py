@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from wherry.apiserver.crds.hooks import Hooks
-from wherry.controller import installing
+from wherry.controller import installing, people
 from wherry.controller.component import Component
 from wherry.controller.manager import Manager
+from wherry.objects import kinds
 from wherry.objects.declared.pods import PodHook
 
 
@@ -16,6 +17,8 @@ def hooks(components: Iterable[Component]) -> Mapping[str, Hooks]:
             default=kind.default,
             validate=kind.validate,
             related=kind.related,
+            rights=kind.rights,
+            maker=kind.maker,
             warnings=kind.warnings,
             convert=kind.convert,
         )
@@ -30,15 +33,18 @@ def pod_hooks(components: Iterable[Component]) -> Sequence[PodHook]:
 
 
 async def add(components: Iterable[Component], manager: Manager) -> None:
-    """Install every product's kinds and first objects, and add its controllers.
+    """Install every product's kinds, the roles of people and first objects, and add its controllers.
 
     Raises:
         ApiError: the API refused something.
         TimeoutError: a kind is not served in time.
     """
+    components = [*components]
+    for role in people.roles(components):
+        await installing.ensure(manager.client, kinds.CLUSTER_ROLES, role)
     for component in components:
         definitions = [kind.definition() for kind in component.kinds]
         await installing.define(manager.client, definitions)
-        await installing.make_objects(manager.client, component)
+        await installing.make_objects(manager.client, component, roles=True)
         for controller in component.controllers(manager):
             manager.add(controller)

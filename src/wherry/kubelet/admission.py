@@ -4,6 +4,7 @@ Whoever writes `spec.nodeName` by hand has asked nobody. The node looks once, wh
 a pod; one that it has taken stays. Source: the kubelet's `predicateAdmitHandler` (reasons, messages).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,20 +53,51 @@ class Admission:
         self._offered["cpu"] *= Decimal(max(cpu_overcommit, 1.0))
         self._counts = counts
         self._taken: dict[str, _Demand] = {}
+        self._amounts: dict[str, Decimal] = {}
+        """Sums over all that are taken, be it that some count no more."""
+        self._ports: Counter[_Port] = Counter()
 
     def take(self, pod: Object) -> None:
         """Note a pod that the node has taken already."""
-        self._taken[metadata.uid(pod)] = _demand(pod)
+        self._take(metadata.uid(pod), _demand(pod))
+
+    def _take(self, uid: str, demand: _Demand) -> None:
+        self.forget(uid)
+        self._taken[uid] = demand
+        for name, amount in demand.amounts.items():
+            self._amounts[name] = self._amounts.get(name, Decimal(0)) + amount
+        self._ports.update(demand.ports)
 
     def forget(self, uid: str) -> None:
         """Give a pod's room back. Idempotent."""
-        self._taken.pop(uid, None)
+        demand = self._taken.pop(uid, None)
+        if demand is None:
+            return
+        for name, amount in demand.amounts.items():
+            self._amounts[name] -= amount
+        self._ports -= Counter(demand.ports)
 
     def admit(self, pod: Object) -> Refusal | None:
         """Take a pod, or say why not; one that was taken before is taken again."""
         uid, wanted = metadata.uid(pod), _demand(pod)
         if uid in self._taken:
             return None
+        refusal = None if self._fits_beside_all(wanted) else self._refusal(wanted)
+        if refusal is None:
+            self._take(uid, wanted)
+        return refusal
+
+    def _fits_beside_all(self, wanted: _Demand) -> bool:
+        """Whether there is room even if all that were taken count still; then nobody needs to be asked."""
+        return not wanted.ports & self._ports.keys() and all(
+            not amount
+            or name not in self._offered
+            or self._amounts.get(name, Decimal(0)) + amount <= self._offered[name]
+            for name, amount in wanted.amounts.items()
+        )
+
+    def _refusal(self, wanted: _Demand) -> Refusal | None:
+        """Return why there is no room beside those that count."""
         others = [demand for other, demand in self._taken.items() if self._counts(other)]
         ports = {port for demand in others for port in demand.ports}
         if wanted.ports & ports:
@@ -75,7 +107,6 @@ class Admission:
             used = sum((demand.amounts.get(name, Decimal(0)) for demand in others), Decimal(0))
             if amount and name in self._offered and used + amount > self._offered[name]:
                 return _short(name, amount, used, self._offered[name])
-        self._taken[uid] = wanted
         return None
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from wherry.kubelet import devices, expansion
+from wherry.kubelet import devices, expansion, wrapping
 from wherry.kubelet.launcher.types import Mount
 from wherry.kubelet.oci import accounts, capabilities, gpus, groups
 from wherry.kubelet.oci.accounts import Account
@@ -123,7 +123,7 @@ def _arguments(
         command, rest = list(image.entrypoint), rest or list(image.cmd)
     if not command and not rest:
         raise BoxError("no command specified: neither the container nor its image names one")
-    return (*command, *rest)
+    return (*wrapping.words(container.pod, spec), *command, *rest)
 
 
 def _account(

@@ -27,7 +27,7 @@ RESOURCE = "nvidia.com/gpu"
 VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 """Tells NVIDIA's container toolkit which ones are meant."""
 
-_NVIDIA_SECONDS = 10.0
+_NVIDIA_SECONDS = 30.0
 
 
 class NoDeviceError(Exception):

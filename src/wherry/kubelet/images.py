@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _HUBS = ("docker.io/", "index.docker.io/", "registry-1.docker.io/")
 _VERSION = re.compile(r"(\d+\.\d+)(?:[.\-_a-z].*)?")
+_NAMED_PYTHON = re.compile(r"python-(3)(\d+)(?:-.*)?")
 
 
 class Image(NamedTuple):
@@ -59,11 +60,14 @@ def specificity(pattern: str) -> tuple[int, int]:
 
 
 def python_version(image: Image) -> str | None:
-    """Return ``3.12`` for `python:3.12-slim`; None where the tag names no version.
+    """Return ``3.12`` for `python:3.12-slim` and `ubi9/python-312`; None where no version is named.
 
     Only an image that is called `python` says with its tag which Python it holds.
     """
-    if image.repository.rsplit("/", 1)[-1] != "python":
+    name = image.repository.rsplit("/", 1)[-1]
+    if named := _NAMED_PYTHON.fullmatch(name):
+        return f"{named[1]}.{named[2]}"
+    if name != "python":
         return None
     match = _VERSION.fullmatch(image.tag)
     return match[1] if match else None

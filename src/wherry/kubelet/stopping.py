@@ -49,7 +49,8 @@ async def stop(
     while not record.exited.is_set():
         await _send(runtime, process.id, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(record.exited.wait(), _AGAIN_SECONDS)
+            async with asyncio.timeout(_AGAIN_SECONDS):
+                await record.exited.wait()
 
 
 def _stop_signal(container: Object) -> int:
@@ -80,4 +81,5 @@ async def _send(runtime: PodRuntime, process_id: str, number: int) -> None:
 async def _wait(record: ContainerRecord, remaining: Callable[[], float]) -> None:
     while not record.exited.is_set() and (left := remaining()) > 0:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(record.exited.wait(), min(left, _SLICE_SECONDS))
+            async with asyncio.timeout(min(left, _SLICE_SECONDS)):
+                await record.exited.wait()

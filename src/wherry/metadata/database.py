@@ -5,6 +5,8 @@ SQLite needs nothing; PostgreSQL and MySQL need a driver, which is the user's ch
 """
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import Any, Final
 import sqlalchemy
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
-from wherry.metadata.errors import DatabaseError, DuplicateError
+from wherry.metadata.errors import DatabaseError, DuplicateError, UnstorableError
 
 _DIALECTS: Final = ("sqlite", "postgresql", "mysql", "mariadb")
 _BUSY_SECONDS: Final = 30
+_AGAIN_SECONDS: Final = 0.02
 _LOCKS: Final = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "SELECT pg_advisory_xact_lock(7735927)",
@@ -116,6 +119,11 @@ class Database:
             yield
         except sqlalchemy.exc.IntegrityError as error:
             raise DuplicateError(f"{self._shown}: {_reason(error)}") from error
+        except sqlalchemy.exc.StatementError as error:
+            # What the columns' own types say of a value, before any database has seen it.
+            refused = isinstance(error.orig, ValueError | TypeError | RecursionError)
+            kind = UnstorableError if refused else DatabaseError
+            raise kind(f"{self._shown}: {_reason(error)}") from error
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise DatabaseError(f"{self._shown}: {_reason(error)}") from error
 
@@ -145,8 +153,7 @@ class Database:
 
     def _prepare(self, schema: Schema) -> None:
         with self._engine.begin() as connection:
-            # Other processes open the same database at this moment.
-            connection.exec_driver_sql(_LOCKS[connection.dialect.name])
+            self._lock(connection)
             fresh = not _has_any(connection, schema.tables)
             _VERSIONS.metadata.create_all(connection)
             schema.tables.create_all(connection)
@@ -154,6 +161,17 @@ class Database:
             unlock = _UNLOCKS.get(connection.dialect.name)
             if unlock:
                 connection.exec_driver_sql(unlock)
+
+    def _lock(self, connection: sqlalchemy.Connection) -> None:
+        """Keep out other processes, which open the same database at this moment."""
+        dialect = connection.dialect.name
+        got = connection.exec_driver_sql(_LOCKS[dialect])
+        # Others say by an error that they have not got it.
+        if dialect in _UNLOCKS and got.scalar() != 1:
+            raise DatabaseError(
+                f"{self._shown}: another process has been changing its tables for {_BUSY_SECONDS} s; "
+                "try again when it is done"
+            )
 
     def _migrate(self, connection: sqlalchemy.Connection, schema: Schema, *, fresh: bool) -> None:
         wanted = _VERSIONS.c.name == schema.name
@@ -195,9 +213,17 @@ def _has_any(connection: sqlalchemy.Connection, tables: MetaData) -> bool:
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
-    # Written while others read.
-    for pragma in ("journal_mode=WAL", f"busy_timeout={_BUSY_SECONDS * 1000}"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    # Written while others read. Who changes the mode beside another does not wait, whatever the timeout.
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)  # in a thread of its own, as all of a database
 
 
 def _reason(error: sqlalchemy.exc.SQLAlchemyError) -> str:

@@ -19,6 +19,10 @@ class Filter:
         pipeline: Of executions.
         state: Of executions.
         context: Id of a context that they are in; of contexts, of their parent.
+        reusable: Only executions that ran themselves and whose outputs may be found by fingerprint.
+        key: Executions with this cache key of their author's (property `CACHE_KEY`), or whose
+            fingerprint begins so.
+        before: Executions that ended before this time, in milliseconds since 1970 UTC.
     """
 
     namespace: str = ""
@@ -29,6 +33,9 @@ class Filter:
     pipeline: str = ""
     state: str = ""
     context: int = 0
+    reusable: bool = False
+    key: str = ""
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Rows of artifacts, executions, events and contexts are read here. Blocking."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -9,6 +11,8 @@ from sqlalchemy import Connection, Row, Table
 from wherry.metadata import schema
 from wherry.metadata.lists import Filter
 from wherry.metadata.records import (
+    CACHE_KEY,
+    CONTAINER_EXECUTION,
     INPUT,
     OUTPUT,
     SUCCEEDED,
@@ -21,9 +25,11 @@ from wherry.metadata.records import (
 
 T = TypeVar("T")
 _AT_ONCE: Final = 500
+_FINGERPRINT: Final = re.compile("[0-9a-f]{8,64}")
+"""The beginning of one, long enough to mean one."""
 
 
-def portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+def portions(numbers: Sequence[T]) -> Iterator[Sequence[T]]:
     """Give ids in parts that fit into one statement."""
     for start in range(0, len(numbers), _AT_ONCE):
         yield numbers[start : start + _AT_ONCE]
@@ -32,6 +38,36 @@ def portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 def of_run(connection: Connection, run: str) -> list[Execution]:
     """Return a run's executions, with artifacts, as they were stored."""
     return _executions(connection, schema.EXECUTIONS.c.run == run)
+
+
+def numbers_of_run(connection: Connection, run: str, limit: int) -> list[int]:
+    """Return the ids of a run's executions, in the order in which they were stored."""
+    own = schema.EXECUTIONS.c
+    wanted = sqlalchemy.select(own.id).where(own.run == run).order_by(own.id).limit(limit)
+    return list(connection.execute(wanted).scalars())
+
+
+def task(connection: Connection, run: str, path: str) -> Execution | None:
+    """Return the execution at a place in a run, with artifacts."""
+    slot = schema.EXECUTIONS.c.slot == schema.digest(run, path)
+    return next(iter(_executions(connection, slot)), None)
+
+
+def own_artifacts(connection: Connection, run: str) -> tuple[list[Artifact], list[Artifact]]:
+    """Return what a run's executions have made: what nobody else uses, and the rest."""
+    tasks, given = schema.EXECUTIONS, schema.EVENTS
+    joined = sqlalchemy.select(given.c.artifact).distinct()
+    joined = joined.join(tasks, tasks.c.id == given.c.execution)
+    own = joined.where(tasks.c.run == run, given.c.type == OUTPUT)
+    made = own.where(tasks.c.type == CONTAINER_EXECUTION)
+    numbers = sorted(connection.execute(made).scalars())
+    foreign = joined.where(tasks.c.run != run)
+    shared = {row.artifact for row in _in_portions(connection, foreign, given.c.artifact, numbers)}
+    found = artifacts_by_id(connection, numbers)
+    return (
+        [each for number, each in found.items() if number not in shared],
+        [each for number, each in found.items() if number in shared],
+    )
 
 
 def execution(connection: Connection, number: int) -> Execution | None:
@@ -129,7 +165,30 @@ def executions(connection: Connection, chosen: Filter, before: int, limit: int) 
     wanted = _chosen(schema.EXECUTIONS, chosen, before, limit)
     if chosen.context:
         wanted = wanted.where(_among(schema.ASSOCIATIONS, "execution", chosen.context))
+    wanted = wanted.where(*conditions_of(chosen))
     return [_execution(row) for row in connection.execute(wanted)]
+
+
+def conditions_of(chosen: Filter) -> list[Any]:
+    """Return what has to hold of executions to be used again, of this key, and of this age."""
+    own, wanted = schema.EXECUTIONS.c, []
+    if chosen.reusable:
+        wanted += [own.fingerprint != "", own.cached_from == 0, own.state == SUCCEEDED]
+    if chosen.key:
+        wanted.append(_has_key(chosen.key))
+    if chosen.before:
+        wanted += [own.ended > 0, own.ended < chosen.before]
+    return wanted
+
+
+def _has_key(key: str) -> Any:
+    # Within a text of JSON a quotation mark is escaped: what is found so is a member, not part of a text.
+    member = json.dumps({CACHE_KEY: key}, separators=(",", ":"))[1:-1]
+    kept = sqlalchemy.type_coerce(schema.EXECUTIONS.c.properties, sqlalchemy.Text)
+    named = sqlalchemy.func.replace(kept, member, "") != kept
+    if not _FINGERPRINT.fullmatch(key):
+        return named
+    return sqlalchemy.or_(named, schema.EXECUTIONS.c.fingerprint.startswith(key))
 
 
 def contexts(connection: Connection, chosen: Filter, before: int, limit: int) -> list[Context]:
@@ -176,18 +235,21 @@ def _executions(connection: Connection, condition: Any) -> list[Execution]:
 
 
 def _sides(connection: Connection, condition: Any) -> dict[int, dict[str, Any]]:
-    """Return the artifacts of executions by side and name."""
-    events, artifacts = schema.EVENTS, schema.ARTIFACTS
-    joined = sqlalchemy.select(
-        events.c.execution,
-        events.c.type.label("event"),
-        events.c.name.label("key"),
-        artifacts,
-    ).join(artifacts, artifacts.c.id == events.c.artifact)
+    """Return the artifacts of executions by side and name.
+
+    Not joined: without statistics, which a database has only after a while, planners read all artifacts.
+    """
+    table = schema.EVENTS
+    # Clients of ML Metadata tell of events of other types, too.
+    wanted = sqlalchemy.select(table).where(table.c.type.in_((INPUT, OUTPUT)), condition)
+    events = connection.execute(wanted.order_by(table.c.id)).all()
+    known = artifacts_by_id(connection, sorted({event.artifact for event in events}))
     found: dict[int, dict[str, Any]] = {}
-    for row in connection.execute(joined.where(condition).order_by(events.c.id)):
-        side = found.setdefault(row.execution, {INPUT: {}, OUTPUT: {}})[row.event]
-        side[row.key] = (*side.get(row.key, ()), _artifact(row))
+    for event in events:
+        artifact = known.get(event.artifact)
+        if artifact is not None:
+            side = found.setdefault(event.execution, {INPUT: {}, OUTPUT: {}})[event.type]
+            side[event.name] = (*side.get(event.name, ()), artifact)
     return found
 
 

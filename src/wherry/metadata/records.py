@@ -130,6 +130,8 @@ class Context:
     created: int = 0
 
 
+CACHE_KEY: Final = "cacheKey"
+"""Property of executions: the key under which their author wants their outputs to be found again."""
 INPUT: Final = "INPUT"
 OUTPUT: Final = "OUTPUT"
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+import sqlalchemy
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
@@ -112,6 +113,7 @@ ARTIFACTS: Final = Table(
     Column("created", BigInteger, nullable=False),
     Index("metadata_artifacts_by_uri", "uri_digest"),
     Index("metadata_artifacts_by_type", "namespace", "type"),
+    Index("metadata_artifacts_by_time", "created", "id"),
     **_OPTIONS,
 )
 EXECUTIONS: Final = Table(
@@ -141,6 +143,7 @@ EXECUTIONS: Final = Table(
     Column("properties", Json, nullable=False),
     Index("metadata_executions_by_run", "run"),
     Index("metadata_executions_by_fingerprint", "namespace", "pipeline", "fingerprint"),
+    Index("metadata_executions_by_time", "created", "id"),
     **_OPTIONS,
 )
 EVENTS: Final = Table(
@@ -152,6 +155,9 @@ EVENTS: Final = Table(
     Column("type", String(8), nullable=False),
     Column("name", Words, nullable=False),
     Column("position", Integer, nullable=False),
+    # Of events that clients of ML Metadata have told.
+    Column("time", BigInteger),
+    Column("details", Json),
     Index("metadata_events_by_execution", "execution"),
     Index("metadata_events_by_artifact", "artifact"),
     **_OPTIONS,
@@ -185,5 +191,57 @@ def _pairs(name: str, one: str, other: str) -> Table:
 PARENTS: Final = _pairs("metadata_context_parents", "context", "parent")
 ASSOCIATIONS: Final = _pairs("metadata_associations", "context", "execution")
 ATTRIBUTIONS: Final = _pairs("metadata_attributions", "context", "artifact")
+# What only ML Metadata knows: the types of its clients, and what these say of artifacts, executions and
+# contexts beyond the columns above. See `wherry.metadata.mlmd`.
+TYPES: Final = Table(
+    "metadata_types",
+    _TABLES,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    # Of namespace, kind, name and version.
+    Column("slot", String(64), unique=True, nullable=False),
+    # Of namespace, kind and external id.
+    Column("external", String(64), unique=True),
+    Column("namespace", Name(253), nullable=False),
+    Column("kind", String(9), nullable=False),
+    Column("name", Name(255), nullable=False),
+    Column("version", Name(255), nullable=False),
+    Column("body", Json, nullable=False),
+    Index("metadata_types_by_namespace", "namespace", "kind"),
+    **_OPTIONS,
+)
+NODES: Final = Table(
+    "metadata_nodes",
+    _TABLES,
+    Column("kind", String(9), primary_key=True),
+    Column("node", BigInteger, primary_key=True, autoincrement=False),
+    # 0: a node of the platform's own, to which clients have added something.
+    Column("type", BigInteger, nullable=False),
+    # Of namespace, kind, type and name; null of what has no name.
+    Column("slot", String(64), unique=True),
+    # Of namespace, kind and external id.
+    Column("external", String(64), unique=True),
+    Column("state", Integer),
+    Column("updated", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    **_OPTIONS,
+)
 
-SCHEMA: Final = Schema("metadata", _TABLES)
+
+def _add_event_columns(connection: sqlalchemy.Connection) -> None:
+    there = {each["name"] for each in sqlalchemy.inspect(connection).get_columns(EVENTS.name)}
+    quote = connection.dialect.identifier_preparer.quote
+    for column in (EVENTS.c.time, EVENTS.c.details):
+        if column.name not in there:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {EVENTS.name} ADD COLUMN {quote(column.name)} {kind}"
+            )
+
+
+def _add_indexes_by_time(connection: sqlalchemy.Connection) -> None:
+    for table in (ARTIFACTS, EXECUTIONS):
+        (by_time,) = (each for each in table.indexes if each.name == f"{table.name}_by_time")
+        by_time.create(connection, checkfirst=True)
+
+
+SCHEMA: Final = Schema("metadata", _TABLES, (_add_event_columns, _add_indexes_by_time))

@@ -14,7 +14,7 @@ from wherry.metadata.errors import DuplicateError
 from wherry.metadata.lineage import Lineage
 from wherry.metadata.lists import Filter, Page
 from wherry.metadata.records import Artifact, Context, Execution
-from wherry.metadata.turns import Turns
+from wherry.metadata.turns import Transactions
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Metadata:
         Args:
             where: URL of the database, or the SQLite file; see `database.Database`.
         """
-        self._turns = Turns("metadata-database", lambda: _Sql(where))
+        self._turns = Transactions("metadata-database", lambda: _Sql(where))
         self._waiting: list[_Saving] = []
         self._commit: asyncio.Task[None] | None = None
         """What has not begun yet, and takes more."""
@@ -61,6 +61,7 @@ class Metadata:
 
         Raises:
             DuplicateError: one without an id has run and path of one that is there.
+            UnstorableError: a value is too large, or no JSON; nothing is stored.
             DatabaseError: nothing is stored.
         """
         if not executions:
@@ -73,13 +74,46 @@ class Metadata:
             self._commit.add_done_callback(self._commits.discard)
         return await saving.done
 
+    async def redo(self, executions: Sequence[Execution]) -> None:
+        """Store executions that are to be done again; what they have made is theirs no more.
+
+        Artifacts among that which nothing else has to do with are deleted; their files are not.
+
+        Args:
+            executions: As they are to be, each with its id; all or none are stored.
+
+        Raises:
+            DatabaseError: nothing is stored.
+        """
+        if executions:
+            now = _now()
+            await self._turns.write(lambda sql, at: sql.writing.redo(at, executions, now))
+
+    async def own_artifacts(self, run: str) -> tuple[list[Artifact], list[Artifact]]:
+        """Return the artifacts that came out of a run's executions: its own, and those in use elsewhere.
+
+        What an importer has named is not its own.
+
+        Raises:
+            DatabaseError: they cannot be read.
+        """
+        return await self._turns.read(lambda sql, at: sql.reading.own_artifacts(at, run))
+
     async def of_run(self, run: str) -> list[Execution]:
         """Return all executions of a run, with artifacts, in the order in which they were stored.
 
         Raises:
             DatabaseError: they cannot be read.
         """
-        return await self._read(lambda sql, at: sql.reading.of_run(at, run))
+        return await self._turns.read(lambda sql, at: sql.reading.of_run(at, run))
+
+    async def task(self, run: str, path: str) -> Execution | None:
+        """Return the execution at a place in a run, with artifacts.
+
+        Raises:
+            DatabaseError: it cannot be read.
+        """
+        return await self._turns.read(lambda sql, at: sql.reading.task(at, run, path))
 
     async def execution(self, number: int) -> Execution | None:
         """Return an execution by its id, with artifacts.
@@ -87,7 +121,7 @@ class Metadata:
         Raises:
             DatabaseError: it cannot be read.
         """
-        return await self._read(lambda sql, at: sql.reading.execution(at, number))
+        return await self._turns.read(lambda sql, at: sql.reading.execution(at, number))
 
     async def cached(
         self, namespace: str, pipeline: str, fingerprint: str, *, since: int = 0, limit: int = 5
@@ -105,24 +139,18 @@ class Metadata:
             DatabaseError: they cannot be read.
         """
         chosen = {"namespace": namespace, "pipeline": pipeline, "fingerprint": fingerprint}
-        return await self._read(lambda sql, at: sql.reading.cached(at, chosen, since, limit))
+        return await self._turns.read(lambda sql, at: sql.reading.cached(at, chosen, since, limit))
 
-    async def forget_cached(
-        self, namespace: str, *, pipeline: str = "", name: str = "", run: str = ""
-    ) -> int:
+    async def forget_cached(self, chosen: Filter) -> int:
         """Let outputs not be found by fingerprint again; return of how many executions.
 
         Args:
-            namespace: Whose.
-            pipeline: Of one pipeline only.
-            name: Of one task only.
-            run: Of one run only, by its uid.
+            chosen: Which: by its namespace, pipeline, name, run, key and before.
 
         Raises:
             DatabaseError: it could not be stored.
         """
-        chosen = {"namespace": namespace, "pipeline": pipeline, "name": name, "run": run}
-        return await self._write(lambda sql, at: sql.writing.forget_cached(at, chosen))
+        return await self._turns.write(lambda sql, at: sql.writing.forget_cached(at, chosen))
 
     async def context(self, context: Context) -> Context:
         """Return the context of this type, namespace and name, made where it is missing.
@@ -134,10 +162,10 @@ class Metadata:
         """
         now = _now()
         try:
-            return await self._write(lambda sql, at: sql.writing.context(at, context, now))
+            return await self._turns.write(lambda sql, at: sql.writing.context(at, context, now))
         except DuplicateError:
             # Another process has made it in between.
-            return await self._write(lambda sql, at: sql.writing.context(at, context, now))
+            return await self._turns.write(lambda sql, at: sql.writing.context(at, context, now))
 
     async def add_artifact(self, artifact: Artifact) -> Artifact:
         """Store an artifact that no execution made; with an id, change its name and metadata.
@@ -146,7 +174,7 @@ class Metadata:
             DatabaseError: it could not be stored.
         """
         now = _now()
-        return await self._write(lambda sql, at: sql.writing.add_artifact(at, artifact, now))
+        return await self._turns.write(lambda sql, at: sql.writing.add_artifact(at, artifact, now))
 
     async def artifact(self, number: int) -> Artifact | None:
         """Return an artifact by its id.
@@ -154,7 +182,7 @@ class Metadata:
         Raises:
             DatabaseError: it cannot be read.
         """
-        return await self._read(lambda sql, at: sql.reading.artifact(at, number))
+        return await self._turns.read(lambda sql, at: sql.reading.artifact(at, number))
 
     async def artifacts(
         self, chosen: Filter, *, limit: int = 100, more: str = ""
@@ -171,7 +199,7 @@ class Metadata:
             DatabaseError: they cannot be read.
         """
         before = _before(more)
-        found = await self._read(
+        found = await self._turns.read(
             lambda sql, at: sql.reading.artifacts(at, chosen, before, limit + 1)
         )
         return _page(found, limit)
@@ -181,7 +209,7 @@ class Metadata:
     ) -> Page[Execution]:
         """List executions without their artifacts, newest first; see `artifacts`."""
         before = _before(more)
-        found = await self._read(
+        found = await self._turns.read(
             lambda sql, at: sql.reading.executions(at, chosen, before, limit + 1)
         )
         return _page(found, limit)
@@ -189,7 +217,7 @@ class Metadata:
     async def contexts(self, chosen: Filter, *, limit: int = 100, more: str = "") -> Page[Context]:
         """List contexts, newest first; see `artifacts`."""
         before = _before(more)
-        found = await self._read(
+        found = await self._turns.read(
             lambda sql, at: sql.reading.contexts(at, chosen, before, limit + 1)
         )
         return _page(found, limit)
@@ -199,6 +227,7 @@ class Metadata:
         *,
         artifact: int = 0,
         execution: int = 0,
+        run: str = "",
         up: int = 3,
         down: int = 3,
         limit: int = 1000,
@@ -207,7 +236,8 @@ class Metadata:
 
         Args:
             artifact: Id of the artifact to start at; or
-            execution: id of the execution.
+            execution: id of the execution; or
+            run: uid of a run: of all its executions.
             up: How many executions back.
             down: How many executions on.
             limit: How many artifacts and executions at most, together.
@@ -218,10 +248,26 @@ class Metadata:
 
         def follow(sql: "_Sql", at: Any) -> Lineage:
             start = sql.tracing.of_artifact if artifact else sql.tracing.of_execution
-            found: Lineage = start(at, artifact or execution, up=up, down=down, limit=limit)
+            start = sql.tracing.of_run if run else start
+            found: Lineage = start(at, run or artifact or execution, up=up, down=down, limit=limit)
             return found
 
-        return await self._read(follow)
+        return await self._turns.read(follow)
+
+    async def transaction(self, work: Callable[[Any], T]) -> T:
+        """Do something with a connection, all or nothing; again where another process was quicker.
+
+        Args:
+            work: Is given the connection, in the thread of the database.
+
+        Raises:
+            DuplicateError: a row is there already that may be there once.
+            DatabaseError: nothing is stored.
+        """
+        try:
+            return await self._turns.write(lambda _, at: work(at))
+        except DuplicateError:
+            return await self._turns.write(lambda _, at: work(at))
 
     async def delete_run(self, run: str) -> list[Artifact]:
         """Delete a run's executions, its context and the artifacts that nothing else has to do with.
@@ -232,7 +278,7 @@ class Metadata:
         Raises:
             DatabaseError: nothing is deleted.
         """
-        return await self._write(lambda sql, at: sql.writing.delete_run(at, run))
+        return await self._turns.write(lambda sql, at: sql.writing.delete_run(at, run))
 
     async def close(self) -> None:
         """Finish what is being stored, and close the database. Idempotent."""
@@ -266,26 +312,14 @@ class Metadata:
         now = _now()
         together = [each for saving in savings for each in saving.executions]
         durable = any(saving.durable for saving in savings)
-        saved = self._write(lambda sql, at: sql.writing.save(at, together, now), durable=durable)
+        saved = self._turns.write(
+            lambda sql, at: sql.writing.save(at, together, now), durable=durable
+        )
         stored = iter(await saved)
         for saving in savings:
             result = [next(stored) for _ in saving.executions]
             if not saving.done.done():
                 saving.done.set_result(result)
-
-    async def _read(self, work: Callable[["_Sql", Any], T]) -> T:
-        def reading(sql: _Sql) -> T:
-            with sql.database.read() as connection:
-                return work(sql, connection)
-
-        return await self._turns.do(reading)
-
-    async def _write(self, work: Callable[["_Sql", Any], T], *, durable: bool = True) -> T:
-        def writing(sql: _Sql) -> T:
-            with sql.database.write(durable=durable) as connection:
-                return work(sql, connection)
-
-        return await self._turns.do(writing)
 
 
 class _Sql:

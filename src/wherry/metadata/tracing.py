@@ -26,6 +26,12 @@ class _Walk:
         """Take in the artifacts that executions read (or made); return those not known before."""
         return self._step("execution", executions, type_)
 
+    def take_run(self, run: str) -> None:
+        """Begin with the executions of a run."""
+        numbers = reading.numbers_of_run(self._connection, run, self._limit + 1)
+        self.executions.update(numbers[: self._limit])
+        self.complete = len(numbers) <= self._limit
+
     def _step(self, column: str, numbers: set[int], type_: str) -> set[int]:
         known, other = self.executions, "execution"
         if column == "execution":
@@ -72,6 +78,16 @@ def of_execution(connection: Connection, number: int, *, up: int, down: int, lim
     walk.executions.add(number)
     walk.follow(walk.artifacts_of({number}, INPUT), up, up=True)
     walk.follow(walk.artifacts_of({number}, OUTPUT), down, up=False)
+    return _found(connection, walk)
+
+
+def of_run(connection: Connection, run: str, *, up: int, down: int, limit: int) -> Lineage:
+    """Return what the executions of a run read and made, what that came from, and what became of it."""
+    walk = _Walk(connection, limit)
+    walk.take_run(run)
+    own = set(walk.executions)
+    walk.follow(walk.artifacts_of(own, INPUT), up, up=True)
+    walk.follow(walk.artifacts_of(own, OUTPUT), down, up=False)
     return _found(connection, walk)
 
 

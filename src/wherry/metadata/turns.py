@@ -3,7 +3,8 @@
 import asyncio
 import concurrent.futures
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -15,7 +16,26 @@ class Closable(Protocol):
         """Let go of everything."""
 
 
+class Transactional(Protocol):
+    """A database that is read and written in transactions, as `wherry.metadata.database.Database`."""
+
+    def read(self) -> AbstractContextManager[Any]:
+        """Return a connection for reading."""
+
+    def write(self, *, durable: bool = True) -> AbstractContextManager[Any]:
+        """Return a connection for writing; what was written is committed at its end."""
+
+
+class Sql(Closable, Protocol):
+    """A database, and what is done in it."""
+
+    @property
+    def database(self) -> Transactional:
+        """The database."""
+
+
 D = TypeVar("D", bound=Closable)
+S = TypeVar("S", bound=Sql)
 
 
 class Turns(Generic[D]):
@@ -57,3 +77,25 @@ class Turns(Generic[D]):
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+
+class Transactions(Turns[S]):
+    """Does one transaction after the other."""
+
+    async def read(self, work: Callable[[S, Any], T]) -> T:
+        """Do something with a connection for reading."""
+
+        def reading(sql: S) -> T:
+            with sql.database.read() as connection:
+                return work(sql, connection)
+
+        return await self.do(reading)
+
+    async def write(self, work: Callable[[S, Any], T], *, durable: bool = True) -> T:
+        """Do something in a transaction; `durable` is as in `Transactional.write`."""
+
+        def writing(sql: S) -> T:
+            with sql.database.write(durable=durable) as connection:
+                return work(sql, connection)
+
+        return await self.do(writing)

@@ -1,17 +1,19 @@
 """Rows of artifacts, executions, events and contexts are written here. Blocking, in a transaction."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Table
 
 from wherry.metadata import reading, schema
+from wherry.metadata.lists import Filter
 from wherry.metadata.records import (
     CONTAINER_EXECUTION,
     INPUT,
     OUTPUT,
+    PIPELINE_RUN,
     Artifact,
     Context,
     Execution,
@@ -30,6 +32,18 @@ def save(connection: Connection, executions: Sequence[Execution], now: int) -> l
         _events(connection, stored, type_, known)
     _groups(connection, stored, known)
     return stored
+
+
+def redo(connection: Connection, executions: Sequence[Execution], now: int) -> None:
+    """Store executions that are to be done again, and forget what they have made."""
+    table = schema.EVENTS
+    made: set[int] = set()
+    for some in reading.portions([each.id for each in executions]):
+        own = sqlalchemy.and_(table.c.execution.in_(some), table.c.type == OUTPUT)
+        made.update(connection.execute(sqlalchemy.select(table.c.artifact).where(own)).scalars())
+        connection.execute(sqlalchemy.delete(table).where(own))
+    _rows(connection, executions, now)
+    _delete_artifacts(connection, made - reading.used_artifacts(connection, sorted(made)))
 
 
 def add_artifact(connection: Connection, artifact: Artifact, now: int) -> Artifact:
@@ -66,12 +80,15 @@ def context(connection: Connection, wanted: Context, now: int) -> Context:
     return dataclasses.replace(known, properties=properties, parents=(*known.parents, *new))
 
 
-def forget_cached(connection: Connection, chosen: Mapping[str, str]) -> int:
+def forget_cached(connection: Connection, chosen: Filter) -> int:
     """Take the fingerprints of executions away; return of how many."""
     table = schema.EXECUTIONS
-    conditions = [table.c[name] == value for name, value in chosen.items() if value]
-    change = sqlalchemy.update(table).where(table.c.fingerprint != "", *conditions)
-    return connection.execute(change.values(fingerprint="")).rowcount
+    exact = {name: getattr(chosen, name) for name in ("namespace", "pipeline", "name", "run")}
+    conditions = [table.c[name] == value for name, value in exact.items() if value]
+    conditions += reading.conditions_of(dataclasses.replace(chosen, reusable=True))
+    return connection.execute(
+        sqlalchemy.update(table).where(*conditions).values(fingerprint="")
+    ).rowcount
 
 
 def delete_run(connection: Connection, run: str) -> list[Artifact]:
@@ -88,25 +105,39 @@ def delete_run(connection: Connection, run: str) -> list[Artifact]:
     made = {at for at, event, type_ in touched if event == OUTPUT and type_ == CONTAINER_EXECUTION}
     connection.execute(sqlalchemy.delete(events).where(events.c.execution.in_(own)))
     _ungroup(connection, own, run)
+    _forget_nodes(connection, "execution", own)
     connection.execute(sqlalchemy.delete(tasks).where(tasks.c.run == run))
     used = reading.used_artifacts(connection, sorted(numbers))
-    gone = sorted(numbers - used)
-    deleted = reading.artifacts_by_id(connection, gone)
-    for some in reading.portions(gone):
+    deleted = reading.artifacts_by_id(connection, sorted(numbers - used))
+    _delete_artifacts(connection, numbers - used)
+    return [artifact for number, artifact in deleted.items() if number in made]
+
+
+def _delete_artifacts(connection: Connection, numbers: set[int]) -> None:
+    for some in reading.portions(sorted(numbers)):
+        _forget_nodes(connection, "artifact", some)
         for table, column in ((schema.ATTRIBUTIONS, "artifact"), (schema.ARTIFACTS, "id")):
             connection.execute(sqlalchemy.delete(table).where(table.c[column].in_(some)))
-    return [artifact for number, artifact in deleted.items() if number in made]
 
 
 def _ungroup(connection: Connection, executions: Any, run: str) -> None:
     """Delete what groups a run's executions, and its own context."""
     pairs, contexts = schema.ASSOCIATIONS, schema.CONTEXTS
     connection.execute(sqlalchemy.delete(pairs).where(pairs.c.execution.in_(executions)))
-    found = connection.execute(sqlalchemy.select(contexts.c.id).where(contexts.c.name == run))
+    own = sqlalchemy.and_(contexts.c.name == run, contexts.c.type == PIPELINE_RUN)
+    found = connection.execute(sqlalchemy.select(contexts.c.id).where(own))
     numbers = [number for (number,) in found if run]
     for table in (schema.PARENTS, schema.ASSOCIATIONS, schema.ATTRIBUTIONS):
         connection.execute(sqlalchemy.delete(table).where(table.c.context.in_(numbers)))
+    _forget_nodes(connection, "context", numbers)
     connection.execute(sqlalchemy.delete(contexts).where(contexts.c.id.in_(numbers)))
+
+
+def _forget_nodes(connection: Connection, kind: str, numbers: Any) -> None:
+    """Delete what clients of ML Metadata have said of artifacts, executions or contexts."""
+    table = schema.NODES
+    chosen = sqlalchemy.and_(table.c.kind == kind, table.c.node.in_(numbers))
+    connection.execute(sqlalchemy.delete(table).where(chosen))
 
 
 def _with_artifacts(

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-MAX_VALUES = 500_000
+from wherry.objects import yaml_bounds
+
+MAX_VALUES = yaml_bounds.MAX_VALUES
 """How many values one document may hold; the API takes 3 MiB, which is fewer."""
 
 _SEPARATOR = re.compile(r"^---(?=\s|$)[^\n]*\n?", re.MULTILINE)
@@ -28,7 +30,10 @@ class DocumentError(Exception):
     """A document cannot be read; the message says where."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
+class _Loader(
+    yaml_bounds.BoundedMerges,
+    getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # type: ignore[misc]  # chosen at run time
+):
     """The rules above."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
@@ -110,6 +115,7 @@ def _json(text: str) -> list[Any] | None:
 
 def _yaml(text: str, lines_before: int) -> Any:
     try:
+        yaml_bounds.check(text, MAX_VALUES)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

@@ -7,16 +7,17 @@ from typing import Any, Final
 from wherry.metadata.records import Artifact, Values
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.pipelines import kinds
+from wherry.pipelines import kinds, naming, status
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir.documents import PipelineError
-from wherry.pipelines.pipeline import Pipeline
+from wherry.pipelines.schedules import macros
 
 FORBIDDEN: Final = "FieldValueForbidden"
 REQUIRED: Final = "FieldValueRequired"
 TOO_LONG: Final = "FieldValueTooLong"
 
 _MUTABLE: Final = frozenset(
-    {"suspend", "terminate", "ttlSecondsAfterFinished", "podTTLSecondsAfterFinished"}
+    {"retry", "suspend", "terminate", "ttlSecondsAfterFinished", "podTTLSecondsAfterFinished"}
 )
 
 _Part = Mapping[str, Any]
@@ -31,7 +32,7 @@ def validate(run: Object, old: Object | None) -> Sequence[Cause]:
     """
     spec: _Part = run.get("spec") or {}
     if old is not None:
-        return [*_changes(spec, old.get("spec") or {})]
+        return [*_changes(spec, old.get("spec") or {}), *_retry(spec, old)]
     size = len(json.dumps(spec))
     if size > kinds.MAX_SPEC_BYTES:
         message = (
@@ -50,7 +51,9 @@ def read(run: Object) -> tuple[Pipeline, Values]:
     """
     spec: _Part = run.get("spec") or {}
     pipeline = Pipeline(spec.get("pipelineSpec") or {}, spec.get("platformSpec") or None)
-    return pipeline, pipeline.root_inputs(given(spec))
+    values = given(spec)
+    parameters = macros.with_run_id(values.parameters, naming.run_id(run))
+    return pipeline, pipeline.root_inputs(Values(parameters, values.artifacts))
 
 
 def given(spec: _Part) -> Values:
@@ -88,6 +91,31 @@ def _changes(spec: _Part, old: _Part) -> Iterator[Cause]:
         if spec.get(name) != old.get(name):
             message = f"a run cannot be changed; only {', '.join(sorted(_MUTABLE))} can"
             yield Cause(f"spec.{name}", message, FORBIDDEN)
-    if old.get("terminate") and not spec.get("terminate"):
-        message = "a run that was told to end cannot be taken up again; make another one"
+    taken_up = spec.get("retry") != old.get("retry")
+    if old.get("terminate") and not spec.get("terminate") and not taken_up:
+        message = "a run that was told to end cannot be taken up again; make another one, or "
+        message += "retry it once it has ended"
         yield Cause("spec.terminate", message, FORBIDDEN)
+
+
+def _retry(spec: _Part, old: Object) -> Iterator[Cause]:
+    """Yield why a run cannot be taken up again; one that is asked for is one more than was done."""
+    wanted: _Part = spec.get("retry") or {}
+    before: _Part = (old.get("spec") or {}).get("retry") or {}
+    if wanted == before:
+        return
+    done = int((old.get("status") or {}).get("retries") or 0)
+    if status.state(old) not in kinds.FINAL_STATES or int(before.get("number") or 0) > done:
+        message = f"a run is taken up again once it has ended; it is {_stands(old)}"
+        yield Cause("spec.retry", message, FORBIDDEN)
+    elif wanted.get("number") != done + 1:
+        message = f"{wanted.get('number')}: it was taken up {done} times; want {done + 1}"
+        yield Cause("spec.retry.number", message)
+    elif spec.get("terminate"):
+        message = "a run that is taken up again is not told to end: set it to false"
+        yield Cause("spec.terminate", message)
+
+
+def _stands(run: Object) -> str:
+    state = status.state(run) or kinds.PENDING
+    return f"{state}, and about to be" if state in kinds.FINAL_STATES else state

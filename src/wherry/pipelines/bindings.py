@@ -8,13 +8,14 @@ fails on (an output of a task that was skipped, for an input that may be left ou
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from wherry.metadata.records import Artifact, Values
 from wherry.pipelines import placeholders, task_checks, values
-from wherry.pipelines.graph.language import Scope, UnresolvedError
-from wherry.pipelines.graph.model import Graph, Node, State
+from wherry.pipelines.graph.language import Language, Scope, UnresolvedError
+from wherry.pipelines.graph.model import BECAME, Graph, Node, State
 from wherry.pipelines.ir.messages import (
     ArtifactIterator,
     Component,
@@ -40,14 +41,9 @@ _FAILED_PRECONDITION: Final = 9
 """The code of gRPC for the error of a final status."""
 _ANYTHING: Final = InputParameter(is_optional=True)
 """What a task may be given that its component does not ask for; conditions may use it."""
-_BECAME: Final = {
-    State.FAILED: "failed",
-    State.SKIPPED: "was skipped",
-    State.CANCELED: "was canceled",
-}
 
 
-class Bindings:
+class Bindings(Language):
     """The values of a pipeline's tasks.
 
     Args:
@@ -56,6 +52,8 @@ class Bindings:
 
     def __init__(self, components: Mapping[str, Component]) -> None:
         self.components = components
+        self._gathered: dict[tuple[str, str], bool] = {}
+        self._read: dict[tuple[str, str], bool] = {}
 
     def task(self, graph: Graph, name: str) -> Task:
         """Return the task that a node of a graph stands for (``scope.graph``, ``node.name``)."""
@@ -81,12 +79,12 @@ class Bindings:
         """
         task, component = self.task(scope.graph, node.name), self.components[node.component]
         found = dict(_parameters(task, component, scope))
-        for name, source in task.inputs.parameters.items():
+        # What is written down comes last: it may ask for others, which are what their selectors take.
+        for name, source in sorted(
+            task.inputs.parameters.items(), key=lambda each: _is_written(each[1])
+        ):
             if name in found:
-                found[name] = _filled(source, found[name], found)
-        for name, source in task.inputs.parameters.items():
-            if name in found:
-                found[name] = _selected(source, found[name])
+                found[name] = _selected(source, _filled(source, found[name], found))
         artifacts = dict(_artifacts(task, component, scope))
         return Values(dict(_typed(component, found)), artifacts)
 
@@ -114,8 +112,26 @@ class Bindings:
             return list(_artifact_turns(task.artifact_iterator, inputs))
         if task.parameter_iterator is None:
             return []
+        over, rest = task.parameter_iterator, dict(inputs.parameters)
+        name = over.items.input_parameter
+        # Kept with each turn, long lists would take quadratic room. Loops inside may go over the list again.
+        if name is not None and not self._is_read(node.component, name):
+            rest.pop(name, None)
         component = self.components[node.component]
-        return list(_parameter_turns(task.parameter_iterator, component, inputs))
+        return list(_parameter_turns(over, component, inputs, rest))
+
+    def _is_read(self, component: str, name: str) -> bool:
+        """Return whether anything in a component's graph may ask for one of its inputs by its name."""
+        known = self._read.get((component, name))
+        if known is None:
+            whole = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+            known = any(_mentions(part, whole) for part in self.inside(component))
+            self._read[component, name] = known
+        return known
+
+    def inside(self, component: str) -> Iterator[Any]:
+        """Yield what may ask for inputs of a component by their names."""
+        yield self.components[component].dag
 
     def outputs(self, scope: Scope) -> Values:
         """Return what a graph gives; what was not made, because a task was skipped, is left out."""
@@ -151,7 +167,16 @@ class Bindings:
         return Values(parameters, artifacts)
 
     def _is_gathered(self, component: str, output: str) -> bool:
-        """Tell whether an output parameter of a component is already the list of a loop inside."""
+        """Tell whether an output parameter of a component is already the list of a loop inside.
+
+        Kept, because the same graph may be inside another one many times, by many levels.
+        """
+        known = self._gathered.get((component, output))
+        if known is None:
+            known = self._gathered[component, output] = self._gathers(component, output)
+        return known
+
+    def _gathers(self, component: str, output: str) -> bool:
         dag = self.components[component].dag
         if dag is None or output not in dag.outputs.parameters:
             return False
@@ -223,9 +248,15 @@ def _final_status(scope: Scope, task: str) -> Mapping[str, Any]:
     }
 
 
+def _is_written(source: TaskParameter) -> bool:
+    """Tell whether a value stands in the pipeline itself."""
+    runtime = source.runtime_value
+    return runtime is not None and runtime.runtime_parameter is None
+
+
 def _filled(source: TaskParameter, value: Any, parameters: Mapping[str, Any]) -> Any:
     """Put parameters into a value that is written down, as f-strings of the SDK leave it."""
-    if source.runtime_value is None or source.runtime_value.runtime_parameter is not None:
+    if not _is_written(source):
         return value
     names = list(placeholders.parameters_in(value)) if isinstance(value, str) else []
     if len(names) == 1 and value == f"{{{{$.inputs.parameters['{names[0]}']}}}}":
@@ -272,7 +303,7 @@ def _why(scope: Scope, source: TaskParameter | TaskArtifact) -> str:
         name = source.component_input_artifact
     if not task:
         return f"the input {name} of the pipeline around it has no value" if name else "no value"
-    became = _BECAME.get(scope.state(task))
+    became = BECAME.get(scope.state(task))
     return f"it is the output {key} of {task}, which {became or 'did not make it'}"
 
 
@@ -315,19 +346,36 @@ def _typed(component: Component, found: Mapping[str, Any]) -> Iterator[tuple[str
     yield from ((name, value) for name, value in found.items() if name not in defined)
 
 
+def _mentions(part: Any, name: re.Pattern[str]) -> bool:
+    """Return whether there is a text in a message that has a name in it."""
+    if isinstance(part, str):
+        return name.search(part) is not None
+    if isinstance(part, Mapping):
+        return any(_mentions(each, name) for pair in part.items() for each in pair)
+    if isinstance(part, Sequence):
+        return any(_mentions(each, name) for each in part)
+    if dataclasses.is_dataclass(part):
+        return any(_mentions(getattr(part, each.name), name) for each in dataclasses.fields(part))
+    return False
+
+
 def _parameter_turns(
-    over: ParameterIterator, component: Component, inputs: Values
+    over: ParameterIterator, component: Component, inputs: Values, rest: Mapping[str, Any]
 ) -> Iterator[Values]:
+    """Yield the inputs of each turn.
+
+    Args:
+        over: What it loops over.
+        component: What it does.
+        inputs: Of the loop.
+        rest: Its parameters that each turn is given, besides the item.
+    """
     items_input = over.items.input_parameter
     if items_input is None:
         items = json.loads(over.items.raw or "[]")
     else:
         items = _list(items_input, inputs.parameters.get(items_input))
     definition = component.input_definitions.parameters.get(over.item_input, _ANYTHING)
-    rest = dict(inputs.parameters)
-    if component.dag is None:
-        # A step is given what it asks for. Loops inside a graph may go over the same list again.
-        rest.pop(items_input or "", None)
     for place, item in enumerate(items):
         given = None if item is None else _coerced(f"item {place} of the loop", item, definition)
         yield dataclasses.replace(inputs, parameters={**rest, over.item_input: given})

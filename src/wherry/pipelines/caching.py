@@ -6,10 +6,19 @@ Source: kubeflow/pipelines 2.17, ``backend/src/v2/driver/cache.go`` and ``backen
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from wherry.metadata.records import CACHE_KEY
 from wherry.pipelines import values
 from wherry.pipelines.steps.order import Order
+
+PARTS: Final = "cacheParts"
+"""Property of a row: digests of the parts of its fingerprint that are not among its inputs."""
+OFF: Final = "off"
+"""The reason why a result is neither looked for nor kept to be found: nobody wants it."""
+NONE: Final = "no earlier result has this fingerprint"
+"""The reason why a result was looked for in vain, where nothing more is known."""
+_SHORT: Final = 16
 
 
 def fingerprint(order: Order, told: Mapping[str, Any], claims: Sequence[str]) -> str:
@@ -24,8 +33,32 @@ def fingerprint(order: Order, told: Mapping[str, Any], claims: Sequence[str]) ->
     if own:
         # With the component's name, so that a key may be used for several components.
         return hashlib.sha256(f"{order.task.component_ref.name}\0{own}".encode()).hexdigest()
+    return digest(_without_empty(_key(order, told, claims)))
+
+
+def notes(order: Order, told: Mapping[str, Any], claims: Sequence[str]) -> dict[str, Any]:
+    """Return what is kept beside a fingerprint, so that it can be said in what two steps differ.
+
+    Their inputs are kept anyway. Arguments are those of `fingerprint`.
+    """
+    key = _key(order, told, claims)
+    container = key["containerSpec"]
+    made = {
+        "image": container["image"],
+        "command": container["cmdArgs"],
+        "claims": container["pvcNames"],
+        "outputs": [key["outputArtifactsSpec"], key["outputParametersSpec"]],
+    }
+    own = order.task.caching_options.cache_key
+    return {
+        PARTS: {name: digest({"": value})[:_SHORT] for name, value in made.items()},
+        **({CACHE_KEY: own} if own else {}),
+    }
+
+
+def _key(order: Order, told: Mapping[str, Any], claims: Sequence[str]) -> dict[str, Any]:
     container, component = order.container, order.component
-    key = {
+    return {
         "inputArtifactNames": {
             name: {"artifactNames": [each["name"] for each in listed["artifacts"]]}
             for name, listed in told["inputs"]["artifacts"].items()
@@ -45,7 +78,6 @@ def fingerprint(order: Order, told: Mapping[str, Any], claims: Sequence[str]) ->
             "pvcNames": sorted(set(claims)),
         },
     }
-    return digest(_without_empty(key))
 
 
 def digest(key: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Pure. What upstream finds out when a task is about to run is said here before an
 """
 
 import graphlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Final
@@ -13,6 +14,7 @@ from wherry.pipelines import task_checks
 from wherry.pipelines.ir import sources
 from wherry.pipelines.ir.loading import ROOT, Loaded
 from wherry.pipelines.ir.messages import Component, Dag, GraphParameter, ParameterSelector
+from wherry.pipelines.ir.reading import MOST_CAUSES
 from wherry.pipelines.task_checks import REQUIRED, unknown
 
 SCHEMA_VERSION: Final = "2.1.0"
@@ -23,16 +25,15 @@ _LONGEST_NAME: Final = 128
 
 
 def check(loaded: Loaded) -> list[Cause]:
-    """Return what is wrong.
+    """Return what is wrong, at most `MOST_CAUSES`.
 
     Args:
         loaded: What was read, without anything having been wrong.
     """
-    causes = [*_head(loaded)]
-    for name, component in loaded.components.items():
-        causes += _component(loaded, name, component)
+    parts = [_component(loaded, name, each) for name, each in loaded.components.items()]
+    causes = _first(_head(loaded), *parts)
     # What is inside what can be followed only where each name leads somewhere.
-    return causes or [*_settings(loaded), *_nesting(loaded)]
+    return causes or _first(_settings(loaded), _nesting(loaded))
 
 
 def needs(dag: Dag, loaded: Loaded) -> dict[str, tuple[str, ...]]:
@@ -46,6 +47,10 @@ def needs(dag: Dag, loaded: Loaded) -> dict[str, tuple[str, ...]]:
             before += sources.setting_producers(settings)
         found[name] = tuple(dict.fromkeys(before))
     return found
+
+
+def _first(*parts: Iterator[Cause]) -> list[Cause]:
+    return list(itertools.islice(itertools.chain(*parts), MOST_CAUSES))
 
 
 def _head(loaded: Loaded) -> Iterator[Cause]:
@@ -78,6 +83,22 @@ def _component(loaded: Loaded, name: str, component: Component) -> Iterator[Caus
         yield unknown(f"{place}.executorLabel", "executor", label, loaded.executors)
     else:
         yield from _executor(loaded, label)
+        yield from _output_names(place, component)
+
+
+def _output_names(place: str, component: Component) -> Iterator[Cause]:
+    """Check the names of a step's outputs, which are names of files."""
+    defined = component.output_definitions
+    named = {"parameters": defined.parameters, "artifacts": defined.artifacts}
+    for kind, names in named.items():
+        for name in names:
+            bad = name in {"", ".", ".."} or "/" in name or not name.isprintable()
+            if bad or len(name) > _LONGEST_NAME:
+                yield Cause(
+                    f"{place}.outputDefinitions.{kind}.{name[:_LONGEST_NAME]}",
+                    "an output's name is that of a file: it must have at most "
+                    f"{_LONGEST_NAME} characters, and no /",
+                )
 
 
 def _executor(loaded: Loaded, label: str) -> Iterator[Cause]:

@@ -1,4 +1,4 @@
-"""What a Python component's command does, read from the shell layers that KFP's SDK writes. Pure.
+"""What a Python component's command does, read from the shell layers that KFP's SDK writes, or from ours. Pure.
 
 The layers install packages with pip, write the function's source to a file and start the executor.
 Known forms need none of that: packages become an environment, and the executor is started directly.
@@ -8,6 +8,7 @@ Source: ``sdk/python/kfp/dsl/component_factory.py`` of kubeflow/pipelines from 2
 ``sdk/python/kfp/compiler`` before it, whose components may still be loaded.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -16,6 +17,35 @@ from typing import Final
 
 PROGRAM: Final = "wherry_step"
 """The module of Wherry's runtime that takes a source and runs the executor."""
+
+KFP: Final = "kfp==2.17.0"
+"""Upstream's SDK, which Wherry's components ask for where Wherry's runtime is not."""
+
+_STARTER: Final = """\
+import json, os, subprocess, sys, tempfile
+
+wanted, source, *arguments = sys.argv[1:]
+wanted = json.loads(wanted)
+python = sys.executable
+if wanted["venv"]:
+    folder = tempfile.mkdtemp()
+    subprocess.check_call([python, "-m", "venv", "--system-site-packages", folder])
+    python = os.path.join(folder, "bin", "python")
+pip = [python, "-m", "pip", "install", "--quiet", *wanted["options"]]
+if wanted["packages"]:
+    subprocess.check_call([*pip, *wanted["packages"]])
+if wanted["kfp"]:
+    subprocess.check_call([*pip, "--no-deps", wanted["kfp"]])
+executor = [python, "-m", "kfp.dsl.executor_main"]
+if source:
+    path = os.path.join(tempfile.mkdtemp(), "component.py")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(source)
+    os.environ["_KFP_RUNTIME"] = "true"
+    executor += ["--component_module_path", path]
+os.execv(python, [*executor, *arguments])
+"""
+"""The same as upstream's layers do, in the form that Wherry's own compiler writes."""
 
 _ENSURE_PIP: Final = (
     'if ! [ -x "$(command -v pip)" ]; then python3 -m ensurepip || python3 -m ensurepip --user '
@@ -78,9 +108,62 @@ class _UnknownFormError(Exception):
     """The command is not one that the SDK writes."""
 
 
+def written(
+    packages: Sequence[str],
+    options: Sequence[str],
+    source: str,
+    *,
+    kfp: str = KFP,
+    venv: bool = False,
+) -> list[str]:
+    """Return a component's command, which runs wherever there are Python and pip; `recognise` knows it.
+
+    Args:
+        packages: What pip should install.
+        options: As in `Launch.index_options`.
+        source: The module with the function; empty: the image has it.
+        kfp: What pip should install to start it; empty, or among the packages: nothing more.
+        venv: Whether that goes into a folder of its own, where the image's cannot be written to.
+    """
+    brings = any(_KFP.match(each) for each in packages)
+    wanted = {
+        "packages": [*packages],
+        "options": [*options],
+        "kfp": "" if brings else kfp,
+        "venv": venv,
+    }
+    return ["python3", "-c", _STARTER, json.dumps(wanted), source]
+
+
 def recognise(command: Sequence[str], args: Sequence[str]) -> Launch | None:
     """Return what a container's command does; None: it is not one of the known forms."""
-    installing, rest = _split([*command, *args])
+    words = [*command, *args]
+    return _ours(words) if words[:3] == ["python3", "-c", _STARTER] else _upstreams(words)
+
+
+def _ours(words: Sequence[str]) -> Launch | None:
+    try:
+        wanted = json.loads(words[3])
+        requirements, options = [*wanted["packages"]], tuple(wanted["options"])
+        source, arguments, kfp = words[4], tuple(words[5:]), str(wanted["kfp"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
+    pinned = _PINNED_KFP.fullmatch(kfp) is not None
+    own = not (source and pinned)
+    if kfp and not pinned:
+        requirements.append(kfp)
+    return Launch(
+        requirements=tuple(requirements),
+        index_options=options,
+        source="" if own else source,
+        arguments=arguments,
+        own_kfp=own,
+        program=tuple(written((), (), source, kfp="")) if own else (),
+    )
+
+
+def _upstreams(words: Sequence[str]) -> Launch | None:
+    installing, rest = _split(words)
     executor, source, arguments = _second_layer(rest)
     if installing is None and not executor:
         return None

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.graph.model import Graph, Node
 from wherry.pipelines.ir.messages import Task
 from wherry.pipelines.picture import drawing
 from wherry.pipelines.picture.tallies import Seen
-from wherry.pipelines.pipeline import Pipeline
 
 _LONGEST: Final = 500
 _CHANNEL: Final = "pipelinechannel--"

@@ -60,10 +60,16 @@ def selected(selector: str, value: Any) -> Any:
         value: JSON.
 
     Raises:
-        UnresolvedError: It cannot be evaluated.
+        UnresolvedError: It cannot be evaluated, or what it gives is not JSON.
     """
     given = {_field(value): value, "string_value": values.text(value)}
-    return _evaluated(_selector, "selector", selector, given)
+    found = _evaluated(_selector, "selector", selector, given)
+    try:
+        # CEL knows more than JSON does: times, bytes, types, keys that are numbers.
+        return json.loads(json.dumps(found))
+    except (TypeError, ValueError, RecursionError) as error:
+        shown = values.shown(repr(found))
+        raise UnresolvedError(f"the selector {selector} gives {shown}: {error}") from error
 
 
 def _field(value: Any) -> str:

@@ -27,6 +27,17 @@ PIPELINE_RUNS: Final = Resource(
     subresources=("status",),
 )
 
+WORKFLOWS: Final = Resource(
+    group="argoproj.io",
+    version="v1alpha1",
+    plural="workflows",
+    kind="Workflow",
+    singular="workflow",
+    short_names=("wf",),
+    categories=("wherry",),
+)
+"""Argo's; runs of what version 1 of KFP has compiled are such objects."""
+
 FINALIZER: Final = "wherry.dev/pipeline-run"
 """Holds a step's pod until its outputs are harvested, and a run until its steps are told to end."""
 
@@ -37,6 +48,23 @@ TASK_LABEL: Final = "wherry.dev/pipeline-task"
 PATH_ANNOTATION: Final = "wherry.dev/pipeline-path"
 """Of pods: the task's place in the graph, such as ``root/for-loop-1[3]/train``."""
 ATTEMPT_ANNOTATION: Final = "wherry.dev/pipeline-attempt"
+EXPERIMENT_LABEL: Final = "pipelines.kubeflow.org/experiment-id"
+"""Of runs: the experiment that they are in; without it the default one of the namespace."""
+RECURRING_RUN_LABEL: Final = "pipelines.kubeflow.org/recurring-run-id"
+"""Of runs: uid of the ScheduledWorkflow that made them."""
+PIPELINE_LABEL: Final = "pipelines.kubeflow.org/pipeline-id"
+"""Of runs: uid of the Pipeline that they were made from."""
+PIPELINE_VERSION_LABEL: Final = "pipelines.kubeflow.org/pipeline-version-id"
+"""Of runs: uid of its PipelineVersion."""
+DESCRIPTION_ANNOTATION: Final = "pipelines.kubeflow.org/description"
+SCHEDULED_ANNOTATION: Final = "pipelines.kubeflow.org/scheduled-at"
+"""Of runs: for when they were meant, RFC 3339."""
+RUN_ID_ANNOTATION: Final = "wherry.dev/pipeline-run-id"
+"""Of a run that was made anew once its object was gone: the uid of the first."""
+COMPLETED_LABEL: Final = "workflows.argoproj.io/completed"
+"""Of workflows and their pods: whether they have ended, ``true`` or ``false``."""
+RUN_NAME_ANNOTATION: Final = "pipelines.kubeflow.org/run_name"
+"""Of workflows that are runs: what people call them."""
 UPSTREAM_RUN_LABEL: Final = "pipeline/runid"
 UPSTREAM_COMPONENT_LABEL: Final = "pipelines.kubeflow.org/v2_component"
 
@@ -49,6 +77,8 @@ CANCELED: Final = "CANCELED"
 PAUSED: Final = "PAUSED"
 FINAL_STATES: Final = (SUCCEEDED, FAILED, CANCELED)
 
+URLS_SECRET: Final = "wherry-pipelines-urls"  # noqa: S105 - the name of a Secret
+"""By whose key URLs are signed that whoever has one may read an artifact by."""
 CONDITION_RUNNING: Final = "Running"
 CONDITION_SUCCEEDED: Final = "Succeeded"
 CONDITION_FAILED: Final = "Failed"
@@ -62,9 +92,12 @@ MAX_SPEC_BYTES: Final = 1024 * 1024
 """A spec that is larger, as JSON, is refused: the object has to fit where objects are kept."""
 MAX_LISTED: Final = 20
 """So many running and so many failed tasks the status names at most."""
+MAX_RETRY_TASKS: Final = 100
+"""So many tasks may be named to begin again."""
 MAX_OUTPUT_BYTES: Final = 16 * 1024
 """Outputs of the pipeline that are larger, as JSON, are in the database only."""
 
+_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
 _TEXT: Final = 1024
 _YEAR_SECONDS: Final = 366 * 24 * 3600
 
@@ -80,6 +113,25 @@ class RuntimeConfig:
         "else the namespace's folder.",
         "",
         maxLength=_TEXT,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A run that has ended is taken up again."""
+
+    number: int = about(
+        "How often it was taken up with this time: one more than status.retries.",
+        1,
+        minimum=1,
+        maximum=1_000_000,
+    )
+    from_tasks: tuple[str, ...] = about(
+        "Places of tasks such as root/train that are done again though they have succeeded, and "
+        "what depends on them too. Tasks that failed are done again in any case.",
+        (),
+        maxItems=MAX_RETRY_TASKS,
+        **_ATOMIC,
     )
 
 
@@ -121,6 +173,7 @@ class PipelineRunSpec:
     )
     suspend: bool = about("While true no task begins; what runs goes on.", filled=False)
     terminate: bool = about("True ends the run: it is CANCELED.", filled=False)
+    retry: Retry | None = about("Takes the run up again once it has ended.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +213,8 @@ class PipelineRunStatus:
     pipeline_name: str = about("Name of the pipeline.", "")
     start_time: str = about("When it began.", "", format="date-time")
     completion_time: str = about("When it ended.", "", format="date-time")
+    retries: int | None = about("How often it was taken up again.")
+    retry_time: str = about("When it was last taken up again.", "", format="date-time")
     progress: str = about("Tasks that have ended, of those that are known, such as 7/12.", "")
     tasks: TaskCounts | None = about("Tasks by state.")
     running_tasks: tuple[TaskNote, ...] = about(f"At most {MAX_LISTED}.", (), maxItems=MAX_LISTED)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wherry.pipelines import placeholders, values
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir import reading
 from wherry.pipelines.ir.executors import Container, Executor
 from wherry.pipelines.ir.loading import ROOT
@@ -16,7 +17,6 @@ from wherry.pipelines.ir.messages import (
     Task,
     TaskParameter,
 )
-from wherry.pipelines.pipeline import Pipeline
 
 _ANY: Final = frozenset({ParameterType.UNSPECIFIED, ParameterType.STRING})
 """What any value may be given to."""

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds, values
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir.documents import Documents
-from wherry.pipelines.pipeline import Pipeline
 
 _NAME_LENGTH: Final = 40
 
@@ -23,6 +23,7 @@ class Wish:
         parameters: By name.
         root: Where artifacts go; empty: as the pipeline or the namespace says.
         cache: Whether earlier results are taken; None: as compiled.
+        cache_expiry: Seconds after which a result is too old to be taken; None: never.
         display_name: What people call the run.
         service_account: Of its pods.
         timeout: Seconds after which it fails.
@@ -31,6 +32,7 @@ class Wish:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     root: str = ""
     cache: bool | None = None
+    cache_expiry: int | None = None
     display_name: str = ""
     service_account: str = ""
     timeout: int | None = None
@@ -44,6 +46,7 @@ def manifest(documents: Documents, wish: Wish, *, name: str, namespace: str) -> 
         "platformSpec": dict(documents.platform or {}),
         "runtimeConfig": {key: value for key, value in config.items() if value},
         "enableCache": wish.cache,
+        "cacheExpirySeconds": wish.cache_expiry,
         "displayName": wish.display_name,
         "serviceAccountName": wish.service_account,
         "timeoutSeconds": wish.timeout,

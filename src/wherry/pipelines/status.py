@@ -13,6 +13,7 @@ from wherry.pipelines import kinds
 
 _COUNTERS: Final = ("pending", "running", "succeeded", "cached", "failed", "skipped", "canceled")
 _DONE: Final = frozenset({"succeeded", "cached", "failed", "skipped", "canceled"})
+_KEPT: Final = ("retries", "retryTime")
 _LONGEST: Final = 1000
 _CONDITIONS: Final = {
     kinds.SUCCEEDED: kinds.CONDITION_SUCCEEDED,
@@ -102,12 +103,38 @@ def of(run: Object, seen: Seen, now: datetime.datetime) -> Object:
         "runningTasks": [task.note() for task in seen.running[: kinds.MAX_LISTED]],
         "failedTasks": [task.note() for task in seen.failed[: kinds.MAX_LISTED]],
         "message": seen.message[:_LONGEST],
+        **{name: before.get(name) for name in _KEPT},
     }
     if seen.state in kinds.FINAL_STATES:
         made["completionTime"] = before.get("completionTime") or metadata.format_time(now)
         if len(json.dumps(dict(seen.outputs))) <= kinds.MAX_OUTPUT_BYTES:
             made["outputs"] = dict(seen.outputs)
     return {name: value for name, value in made.items() if value not in ("", None, [], {})}
+
+
+def retry_wanted(run: Object) -> int:
+    """Return the number of the retry that a run is told of and that was not begun; 0: of none."""
+    wanted = int((run["spec"].get("retry") or {}).get("number") or 0)
+    done = int((run.get("status") or {}).get("retries") or 0)
+    return wanted if wanted > done else 0
+
+
+def taken_up(run: Object, number: int, now: datetime.datetime) -> Object:
+    """Return the status of a run that goes on after its end.
+
+    Args:
+        run: As it is stored.
+        number: How often it was taken up with this time.
+        now: When it is.
+    """
+    again = {"retries": number, "retryTime": metadata.format_time(now)}
+    before = {**run, "status": {**(run.get("status") or {}), **again}}
+    seen = Seen(
+        state=kinds.RUNNING,
+        pipeline=str(before["status"].get("pipelineName") or ""),
+        root=str(before["status"].get("pipelineRoot") or ""),
+    )
+    return of(before, seen, now)
 
 
 def _counts(counts: Mapping[str, int]) -> Object:
@@ -124,6 +151,9 @@ def _progress(counts: Mapping[str, int]) -> str:
 
 def _conditions(run: Object, seen: Seen, now: datetime.datetime) -> list[Object]:
     made: list[Object] = copied((run.get("status") or {}).get("conditions") or [])
+    if seen.state not in kinds.FINAL_STATES:
+        # It may have ended before, and be taken up again.
+        made = [each for each in made if each["type"] not in _CONDITIONS.values()]
     reason = seen.reason or _REASONS[seen.state]
     wanted = {kinds.CONDITION_RUNNING: seen.state not in {*kinds.FINAL_STATES, kinds.PENDING}}
     if seen.state in _CONDITIONS:

@@ -1,6 +1,7 @@
 """What is wrong with a task of a pipeline: where its inputs come from, when it runs, over what it loops. Pure."""
 
 import difflib
+import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
@@ -22,6 +23,8 @@ UNSUPPORTED: Final = "FieldValueNotSupported"
 _FORBIDDEN: Final = "/[]"
 _LONGEST_NAME: Final = 128
 _MOST_RETRIES: Final = 1000
+_MOST_COMPARED: Final = 100
+"""Among how many names the one is looked for that may be meant; each costs tens of microseconds."""
 
 _Tasks = Mapping[str, Task]
 
@@ -95,7 +98,8 @@ def source(
 
 def unknown(place: str, what: str, name: str, known: Collection[str]) -> Cause:
     """Return what to say of a name that leads nowhere."""
-    near = difflib.get_close_matches(name[:_LONGEST_NAME], known, 1)
+    compared = itertools.islice(known, _MOST_COMPARED)
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], compared, 1)
     if near:
         hint = f"; did you mean {near[0]}?"
     elif known:

@@ -39,7 +39,7 @@ from wherry.testing.clock import FakeClock
 from wherry.testing.played import Controllers, World, played
 
 _TRY_SECONDS: Final = 60.0
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 _PAUSE_SECONDS: Final = 0.05
 _PATIENCE: Final = 3
 _QUIET_LOOKS: Final = 6
@@ -269,7 +269,7 @@ class ProcessWorld(World):
             await asyncio.gather(self._killing, return_exceptions=True)
 
     async def until(
-        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 20
+        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 30
     ) -> Any:
         """Return the first true result of a condition; processes take longer than tasks."""
         return await super().until(condition, what, seconds * _PATIENCE)

@@ -18,8 +18,8 @@ import pytest
 from wherry.kubelet.oci import daemons, engine
 from wherry.testing.registries import installed
 
-_START_SECONDS = 30
-_STOP_SECONDS = 20
+_START_SECONDS = 90
+_STOP_SECONDS = 60
 _CONTAINERS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]

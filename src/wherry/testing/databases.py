@@ -41,8 +41,14 @@ class Server:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Server]:
     """Give a server of PostgreSQL."""
-    psycopg: Any = pytest.importorskip("psycopg")
+    with serving_postgresql() as server:
+        yield server
 
+
+@contextmanager
+def serving_postgresql() -> Iterator[Server]:
+    """Have a server of PostgreSQL run."""
+    psycopg: Any = pytest.importorskip("psycopg")
     tools = Path(installed("initdb")).parent
     # The server does not run as root.
     user = pwd.getpwnam("postgres") if os.getuid() == 0 else None

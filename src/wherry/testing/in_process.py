@@ -17,8 +17,8 @@ from wherry.kubelet.oci import leftovers
 
 T = TypeVar("T")
 
-_CALL_SECONDS = 30.0
-_START_SECONDS = 90.0
+_CALL_SECONDS = 90.0
+_START_SECONDS = 150.0
 
 
 def end_pods(directory: Path) -> None:

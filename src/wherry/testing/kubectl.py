@@ -87,7 +87,7 @@ class Kubectl:
         *arguments: str,
         text: str = "",
         environment: Mapping[str, str] | None = None,
-        seconds: float = 30,
+        seconds: float = 120,
     ) -> Output:
         """Run a command, whatever comes of it.
 
@@ -180,7 +180,7 @@ class Following:
         self._process.wait()
         self._pipe.close()
 
-    def sees(self, words: str, seconds: float = 15) -> None:
+    def sees(self, words: str, seconds: float = 90) -> None:
         """Wait until the output has these words.
 
         Raises:
@@ -188,7 +188,7 @@ class Following:
         """
         eventually(lambda: words in self.read(), seconds, what=f"{words!r} in the output")
 
-    def ends(self, seconds: float = 15) -> int:
+    def ends(self, seconds: float = 90) -> int:
         """Wait until the command ends by itself; return its exit code.
 
         Raises:

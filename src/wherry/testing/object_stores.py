@@ -16,7 +16,8 @@ ACCESS_KEY: Final = "ACCESSKEY1"
 SECRET_KEY: Final = "SECRETKEY1"  # noqa: S105 - of servers that live as long as a test
 BUCKET: Final = "bucket"
 _URL: Final = re.compile(rb"(?:http://|Starting server at )(127\.0\.0\.1:\d+)\D")
-_SECONDS: Final = 60
+_ANY_PORT: Final = "127.0.0.1:0"
+_SECONDS: Final = 120
 
 
 class ObjectStore:
@@ -47,15 +48,20 @@ class ObjectStore:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def start(self) -> None:
-        """Start it; return when it listens and has its bucket.
+        """Start it, once more at the same port where it can be told; return when it listens and has its bucket.
 
         Raises:
             AssertionError: it does not come up.
         """
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is killed
         self._process = subprocess.Popen(  # noqa: S603 - our own words
-            self._command,
+            [*map(self._placed, self._command)],
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=subprocess.STDOUT,
@@ -71,6 +77,9 @@ class ObjectStore:
         self._process.kill()
         self._process.wait(_SECONDS)
         self._said.close()
+
+    def _placed(self, word: str) -> str:
+        return word.replace(_ANY_PORT, self.url.removeprefix("http://")) if self.url else word
 
     def _told(self) -> str:
         """Return the URL that it has said; empty: it has not."""
@@ -99,7 +108,7 @@ def rclone(environment: Path, folder: Path) -> ObjectStore:
         folder: For the files; made with a bucket.
     """
     (folder / BUCKET).mkdir(parents=True)
-    command = [str(environment / "bin" / "rclone"), "serve", "s3", "--addr=127.0.0.1:0"]
+    command = [str(environment / "bin" / "rclone"), "serve", "s3", f"--addr={_ANY_PORT}"]
     keys = f"--auth-key={ACCESS_KEY},{SECRET_KEY}"
     return ObjectStore([*command, "--config=/dev/null", keys, str(folder)], folder)
 

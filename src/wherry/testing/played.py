@@ -22,6 +22,7 @@ from wherry.controller.clock import Clock, SystemClock
 from wherry.controller.component import Component
 from wherry.controller.controller import Controller
 from wherry.controller.manager import Manager
+from wherry.controller.surroundings import Surroundings
 from wherry.embedded import in_memory
 from wherry.objects import conditions, errors, kinds, metadata
 from wherry.objects.requests import Object, Transport
@@ -273,6 +274,7 @@ class World:
         *,
         clock: Clock | None = None,
         logs: PlayedLogs | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """Take what it works with; nothing is started.
 
@@ -282,6 +284,7 @@ class World:
             clock: The machine's by default. With a `FakeClock`, `until` lets time pass as it does
                 in the world, so that what is tried again is; `FakeClock.advance` puts it forward.
             logs: What the pods print, where the API reads it.
+            surroundings: Of the controllers; by default those of a cluster, without options.
         """
         self.client = Client(transport)
         self.clock: Clock = clock or SystemClock()
@@ -289,12 +292,15 @@ class World:
         self.manager: Manager | None = None
         self._transport = transport
         self._controllers = controllers
+        self._surroundings = surroundings or Surroundings()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Start the controllers."""
         client = Client(self._transport, field_manager="controllers")
-        manager = self.manager = Manager(client, clock=self.clock, stop_seconds=1)
+        manager = self.manager = Manager(
+            client, clock=self.clock, stop_seconds=1, surroundings=self._surroundings
+        )
         for controller in self._controllers(manager):
             manager.add(controller)
         collector = GarbageCollector(manager)
@@ -386,7 +392,7 @@ class World:
         }
 
     async def until(
-        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 30
+        self, condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 90
     ) -> Any:
         """Return the first true result of a condition.
 
@@ -466,14 +472,19 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(
-    components: Sequence[Component], *, clock: Clock | None = None, settings: BuiltinSettings
+    components: Sequence[Component],
+    *,
+    settings: BuiltinSettings,
+    clock: Clock | None = None,
+    surroundings: Surroundings | None = None,
 ) -> AsyncIterator[World]:
     """Give a world in which products run beside Kubernetes' own controllers, started.
 
     Args:
         components: The products.
-        clock: The machine's by default.
         settings: Of Kubernetes' own controllers.
+        clock: The machine's by default.
+        surroundings: As in `World`.
     """
     proxy = ServiceProxy()
     run = (gangs.COMPONENT, *components)
@@ -485,11 +496,17 @@ async def world(
 
     logs = PlayedLogs(clock)
     async with in_memory.api(run, logs=logs) as server:
-        made = World(server.transport(in_memory.ADMIN), controllers, clock=clock, logs=logs)
+        made = World(
+            server.transport(in_memory.ADMIN),
+            controllers,
+            clock=clock,
+            logs=logs,
+            surroundings=surroundings,
+        )
         async with played(made):
             for one in run:
                 await installing.define(made.client, [kind.definition() for kind in one.kinds])
-                await installing.make_objects(made.client, one)
+                await installing.make_objects(made.client, one, roles=True)
             await made.start()
             yield made
         await proxy.close()

@@ -4,6 +4,7 @@ Both programs are Debian's packages. Root gets them by apt-get where they are mi
 not possible the test is skipped and says why.
 """
 
+import contextlib
 import functools
 import os
 import shutil
@@ -20,6 +21,10 @@ import pytest
 from wherry.testing.images import TestImage, TestRegistry, files, of_machine
 
 LOGIN = ("wherry", "secret")
+_INSTALL_SECONDS = 300
+_START_SECONDS = 90
+_PORTS = 3
+"""How many are tried: each is free when it is looked for, and may be taken before it is served at."""
 _HASH = "$2b$05$Pvztavi2KhVOQSy4aHdd6eQxZXlgqTYyXaVK9gVqaJzw4GCm0L786"
 _PACKAGES = {
     "runc": "runc",
@@ -42,11 +47,14 @@ def installed(program: str) -> str:
     """Return the file of a program, got by apt-get if need and right be; else skip the test."""
     found = _found(program)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "install", "-y", "--no-install-recommends", _PACKAGES[program]]
+        # Another process of tests may be getting one at this moment.
+        command = ["apt-get", f"-oDPkg::Lock::Timeout={_INSTALL_SECONDS}", "install", "-y"]
+        command += ["--no-install-recommends", _PACKAGES[program]]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(  # noqa: S603 - a package of the table above
-            command, env=environment, capture_output=True, timeout=300, check=False
-        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(  # noqa: S603 - a package of the table above
+                command, env=environment, capture_output=True, timeout=_INSTALL_SECONDS, check=False
+            )
         found = _found(program)
     if found is None:
         package = _PACKAGES[program]
@@ -73,9 +81,21 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestRegistry]
     program = installed("docker-registry")
     folder = tmp_path_factory.mktemp("registry")
     (folder / "htpasswd").write_text(f"{LOGIN[0]}:{_HASH}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    for _ in range(_PORTS):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            host = f"127.0.0.1:{free.getsockname()[1]}"
+        process = _serve(program, folder, host)
+        try:
+            if _answers(process, host, folder / "log"):
+                yield TestRegistry(host, LOGIN)
+                return
+        finally:
+            process.kill()
+            process.wait()
+    raise AssertionError((folder / "log").read_text())
+
+
+def _serve(program: str, folder: Path, host: str) -> subprocess.Popen[bytes]:
     (folder / "config.yml").write_text(
         "version: 0.1\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
@@ -84,29 +104,25 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestRegistry]
         "log: {level: error}\n"
     )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - the program that was just found
+        return subprocess.Popen(  # noqa: S603 - the program that was just found
             [program, "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
-    try:
-        _await_registry(host, folder / "log")
-        yield TestRegistry(host, LOGIN)
-    finally:
-        process.kill()
-        process.wait()
 
 
-def _await_registry(host: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
+def _answers(process: subprocess.Popen[bytes], host: str, log: Path) -> bool:
+    """Return whether the registry has come up; else somebody else has taken its port meanwhile."""
+    deadline = time.monotonic() + _START_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while True:
+    while process.poll() is None:
         try:
-            opener.open(f"http://{host}/v2/", timeout=5).close()
+            opener.open(f"http://{host}/v2/", timeout=_START_SECONDS).close()
         except urllib.error.HTTPError as answer:
             answer.close()
-            return
+            return True
         except OSError:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
+    return False
 
 
 @pytest.fixture(scope="session")

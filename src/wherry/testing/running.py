@@ -1,5 +1,6 @@
 """A platform as a process of its own, as `wherry up` starts it: a test may kill it at any moment."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,16 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from wherry.client import kubeconfig
+from wherry.client.client import Client
 from wherry.client.connections import Connection
+from wherry.client.transports.http import HttpTransport
 from wherry.testing import in_process
 
-_START_SECONDS = 60.0
-_STOP_SECONDS = 30.0
-_END_SECONDS = 2.0
+T = TypeVar("T")
+
+_START_SECONDS = 150.0
+_STOP_SECONDS = 90.0
+_END_SECONDS = 10.0
 
 
 class RunningPlatform:
@@ -82,6 +88,23 @@ class RunningPlatform:
         """Where the API answers, or will again: every start takes the same port."""
         return self.connection.server
 
+    def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
+        """Return what a call to the API gives, over HTTPS, from an event loop of its own.
+
+        Raises:
+            ApiError: what the call raises.
+            OSError: nobody answers.
+        """
+
+        async def asked() -> T:
+            transport = HttpTransport(self.connection)
+            try:
+                return await call(Client(transport))
+            finally:
+                await transport.close()
+
+        return asyncio.run(asked())
+
     @property
     def launcher_pid(self) -> int:
         """The process that holds the pods, whether or not a control plane runs.
@@ -141,7 +164,7 @@ class RunningPlatform:
             Its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it has not ended within 30 s.
+            subprocess.TimeoutExpired: it has not ended within 90 s.
         """
         return self._end(signal.SIGTERM)
 

@@ -10,7 +10,7 @@ _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.2
 
 
-def eventually(check: Callable[[], T], seconds: float = 30.0, *, what: str = "") -> T:
+def eventually(check: Callable[[], T], seconds: float = 90.0, *, what: str = "") -> T:
     """Call ``check`` until it returns something true.
 
     It blocks the thread: from a coroutine, call it with `asyncio.to_thread`.

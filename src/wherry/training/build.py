@@ -77,6 +77,7 @@ def pod(framework: Framework, replica: Replica) -> Object:
                 **_attempt(replica.job),
             },
             "ownerReferences": [metadata.owner_reference(replica.job.obj)],
+            **({"finalizers": meta["finalizers"]} if meta.get("finalizers") else {}),
         },
         "spec": spec,
     }

@@ -35,7 +35,7 @@ class Asker:
             deadline_seconds=deadline_seconds,
             idle_seconds=idle_seconds,
             environment=_ONE_THREAD,
-            begun=self._tell_all,
+            forgotten=self._tell_all,
         )
         self._teller = Teller()
 

@@ -12,12 +12,10 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from wherry.objects import kinds as core
 from wherry.objects import metadata
-from wherry.objects.copies import copied
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
-from wherry.tuning import kinds, search
+from wherry.tuning import kinds, search, service_objects
 from wherry.tuning.collectors.sidecar import IMAGE
 
 SETTING: Final = "suggestion_trial_dir"
@@ -55,30 +53,10 @@ def check(spec: _Part) -> Sequence[Cause]:
     return [Cause("spec.algorithm.algorithmSettings", message)]
 
 
-def claim(suggestion: Object, spec: _Part) -> Object:
-    """Return the claim of the volume that a search's trials share.
-
-    Args:
-        suggestion: The search's.
-        spec: Of the claim.
-    """
-    return {
-        "apiVersion": core.PERSISTENT_VOLUME_CLAIMS.api_version,
-        "kind": core.PERSISTENT_VOLUME_CLAIMS.kind,
-        "metadata": {
-            "name": _claim_name(suggestion),
-            "namespace": metadata.namespace(suggestion),
-            "labels": dict(metadata.labels(suggestion)),
-            "ownerReferences": [metadata.owner_reference(suggestion)],
-        },
-        "spec": copied(dict(spec)),
-    }
-
-
 def annotations(experiment: Object) -> dict[str, str]:
     """Return what the trials of an experiment are told of it."""
     wanted = directory(experiment["spec"])
-    return {_DIRECTORY: wanted, _CLAIM: _claim_name(experiment)} if wanted else {}
+    return {_DIRECTORY: wanted, _CLAIM: service_objects.name(experiment)} if wanted else {}
 
 
 def prepare(trial: Object, pod: Object) -> None:
@@ -116,7 +94,3 @@ def _copier(trial: Object, parent: str) -> Object:
 
 def _folder(trial: Object, name: str) -> str:
     return f"{metadata.labels(trial).get(kinds.EXPERIMENT_LABEL, 'none')}/{name}"
-
-
-def _claim_name(obj: Object) -> str:
-    return f"{metadata.name(obj)}-{obj['spec']['algorithm']['algorithmName']}"

@@ -31,7 +31,7 @@ class Child:
         deadline_seconds: float,
         idle_seconds: float,
         environment: Mapping[str, str] | None = None,
-        begun: Callable[[], None] = lambda: None,
+        forgotten: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; no process is started yet.
 
@@ -42,14 +42,14 @@ class Child:
             deadline_seconds: How long one question may take before the process is ended.
             idle_seconds: How long it waits for the next question before it ends.
             environment: Variables besides those of this process.
-            begun: Called when it is started, which does not know then what it was told before.
+            forgotten: Called when what it was told is lost: it leaves, or is started in another's place.
         """
         self._command = command
         self._what = what
         self._deadline_seconds = deadline_seconds
         self._idle_seconds = idle_seconds
         self._environment = environment or {}
-        self._begun = begun
+        self._forgotten = forgotten
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -110,7 +110,7 @@ class Child:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            self._begun()
+            self._forgotten()
             try:
                 self._process = await self._started()
             except OSError as error:
@@ -145,6 +145,7 @@ class Child:
         if process.stdin is not None:
             process.stdin.close()
         self._process = None
+        self._forgotten()
 
     async def _end(self) -> None:
         self._stay()
@@ -157,7 +158,8 @@ class Child:
         if process.stdin is not None:
             process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await process.wait()
 
 
 async def _exchange(process: asyncio.subprocess.Process, line: bytes) -> bytes:

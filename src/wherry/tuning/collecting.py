@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from wherry.controller.manager import Manager
@@ -67,9 +68,10 @@ class State:
 class _Entry:
     """A trial that is followed, the task that does it, and when it is told next."""
 
-    def __init__(self, following: Following, task: asyncio.Task[None]) -> None:
+    def __init__(self, following: Following, task: asyncio.Task[None], begun: float) -> None:
         self.following = following
         self.task = task
+        self.begun = begun
         self.telling: asyncio.TimerHandle | None = None
         self.told_stop = False
 
@@ -92,6 +94,7 @@ class Collecting:
             notify: Called with a trial when there is news of it.
         """
         self._client = manager.client
+        self._clock = manager.clock
         self._experiments = manager.cache(kinds.EXPERIMENTS)
         self._trials = manager.cache(kinds.TRIALS)
         observations = Observations(where)
@@ -104,13 +107,21 @@ class Collecting:
         self._curves = Curves(observations, self._live)
         self._closed = False
 
-    def follow(self, trial: Object, pods: Sequence[Object], *, ended: bool = False) -> None:
+    def follow(
+        self,
+        trial: Object,
+        pods: Sequence[Object],
+        *,
+        ended: bool = False,
+        outputs: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Collect of a trial that is not finished; to be called at each look at it. Cheap.
 
         Args:
             trial: The Trial, in v1beta1.
             pods: Its primary pods, as they are now, those that have ended included.
             ended: Its workload has come to its end, however.
+            outputs: What its workload itself says at its end, by metric.
         """
         if self._closed:
             return
@@ -118,7 +129,7 @@ class Collecting:
         entry = self._entries.get(uid)
         if entry is None:
             entry = self._entries[uid] = self._begin(trial)
-        entry.following.see(pods, ended=ended)
+        entry.following.see(pods, ended=ended, outputs=outputs)
 
     def state(self, trial: Object) -> State:
         """Return what is known now; an empty `State` of a trial that is not followed."""
@@ -133,6 +144,16 @@ class Collecting:
             problem=following.problem or ledger.problem,
             last_lines=tuple(following.access.last_lines),
         )
+
+    def seconds(self, trial: Object) -> float | None:
+        """Return for how long a trial has been followed; None: it is not."""
+        entry = self._entries.get(metadata.uid(trial))
+        return None if entry is None else self._clock.monotonic() - entry.begun
+
+    def has_read(self, trial: Object, pod: Object) -> bool:
+        """Tell whether a pod of a trial has nothing more to say, as far as anybody listens."""
+        entry = self._entries.get(metadata.uid(trial))
+        return entry is None or entry.following.has_read(metadata.uid(pod))
 
     def told(self, what: Mapping[str, str]) -> None:
         """Take note of what has come by Katib's API.
@@ -207,11 +228,9 @@ class Collecting:
 
     def _begin(self, trial: Object) -> _Entry:
         wanted = wanted_of(trial)
+        collector = collectors.of(trial)
+        assert collector is not None, "the trial's reconciler has looked (`trial_checks`)"
         spec = (trial.get("spec") or {}).get("metricsCollector") or {}
-        kind = str((spec.get("collector") or {}).get("kind") or "StdOut")
-        collector = collectors.get(kind)
-        if collector is None:
-            raise ValueError(f"metricsCollector.collector.kind: {kind!r} is no collector")
         ledger = Ledger(
             _owner(trial),
             Tally(wanted.metrics),
@@ -225,7 +244,7 @@ class Collecting:
             following.run(deadline), name=f"metrics of {metadata.name(trial)}"
         )
         task.add_done_callback(lambda _: self._tell(trial))
-        return _Entry(following, task)
+        return _Entry(following, task, self._clock.monotonic())
 
     def _experiment(self, trial: Object) -> Object | None:
         reference = metadata.controller_of(trial) or {}

@@ -17,7 +17,9 @@ from wherry.tuning import (
     measuring,
     pods,
     related,
+    rights,
     settings,
+    trial_checks,
     v1alpha3,
 )
 from wherry.tuning.api import address
@@ -47,6 +49,12 @@ _RULES: Final[tuple[Object, ...]] = (
         "resources": ["endpointslices"],
         "verbs": ["create", "get", "patch", "update"],
     },
+    # Whether who has made an experiment may have its trials made.
+    {
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["subjectaccessreviews"],
+        "verbs": ["create"],
+    },
     {
         "apiGroups": ["apiextensions.k8s.io"],
         "resources": ["customresourcedefinitions"],
@@ -59,6 +67,7 @@ _RULES: Final[tuple[Object, ...]] = (
         "resources": ["*"],
         "verbs": _ALL_VERBS,
     },
+    {"apiGroups": ["wherry.dev"], "resources": ["pipelineruns"], "verbs": _ALL_VERBS},
 )
 
 
@@ -95,6 +104,8 @@ _KINDS: Final = (
         default=defaults.default,
         validate=admission.validate,
         related=related.RELATED,
+        rights=rights.of_experiment,
+        maker=rights.MAKER,
     ),
     _kind(
         kinds.SUGGESTIONS,
@@ -102,7 +113,14 @@ _KINDS: Final = (
         kinds.SuggestionStatus,
         kinds.SUGGESTION_COLUMNS,
     ),
-    _kind(kinds.TRIALS, kinds.TrialSpec, kinds.TrialStatus, kinds.TRIAL_COLUMNS),
+    _kind(
+        kinds.TRIALS,
+        kinds.TrialSpec,
+        kinds.TrialStatus,
+        kinds.TRIAL_COLUMNS,
+        validate=trial_checks.validate,
+        rights=rights.of_trial,
+    ),
 )
 
 

@@ -10,7 +10,6 @@ from wherry.objects.requests import Object
 from wherry.tuning import collectors, kinds, optimum, search, workloads
 
 PARALLEL: Final = 3
-STDOUT: Final = "StdOut"
 
 
 def default(obj: Object) -> Object:
@@ -109,7 +108,7 @@ def _collector(spec: dict[str, Any]) -> None:
     chosen = spec.get("metricsCollectorSpec") or {}
     collector = chosen.get("collector") or {}
     if not collector.get("kind"):
-        collector["kind"] = STDOUT
+        collector["kind"] = collectors.USUAL
     chosen["collector"] = collector
     found = collectors.get(str(collector["kind"]))
     if found is not None:

@@ -66,10 +66,6 @@ RESUME_POLICIES: Final = (NEVER, LONG_RUNNING, FROM_VOLUME)
 
 DOUBLE: Final = "double"
 INT: Final = "int"
-DISCRETE: Final = "discrete"
-CATEGORICAL: Final = "categorical"
-PARAMETER_TYPES: Final = (DOUBLE, INT, DISCRETE, CATEGORICAL)
-DISTRIBUTIONS: Final = ("uniform", "logUniform", "normal", "logNormal")
 
 MINIMIZE: Final = "minimize"
 MAXIMIZE: Final = "maximize"

@@ -14,13 +14,22 @@ from wherry.objects.copies import copied
 from wherry.objects.declared.kind import Reference, Seen
 from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
-from wherry.tuning import checkpoints, collecting, collectors, kinds, trial_status, workloads
+from wherry.tuning import (
+    checkpoints,
+    collecting,
+    collectors,
+    kinds,
+    pipeline_runs,
+    trial_status,
+    workloads,
+)
 
 RUN_LABELS: Final = (
     # Kinds whose pods come from elsewhere name them after themselves, and so after the trial.
     "jobset.sigs.k8s.io/jobset-name",
     "workflows.argoproj.io/workflow",
     "tekton.dev/pipelineRun",
+    pipeline_runs.RUN_LABEL,
 )
 _NAMESPACES: Final = (("katib.kubeflow.org/metrics-collector-injection", "enabled"),)
 # Owners of pods that are no trial's own object: those have their template in it.

@@ -25,6 +25,27 @@ def _reference(obj: Object) -> Reference | None:
     return Reference(core.CONFIG_MAPS, str(name), str(namespace))
 
 
+def text(obj: Object, seen: Seen) -> str | None:
+    """Return the text of an Experiment's template that stands in a ConfigMap; None: in none.
+
+    Args:
+        obj: The Experiment.
+        seen: What `references` names, as far as it could be looked up.
+
+    Raises:
+        templates.MissingTemplateError: it is not there.
+    """
+    source = templates.source((obj.get("spec") or {}).get("trialTemplate") or {})
+    if source is None:
+        return None
+    wanted = _reference(obj)
+    found = (seen.get(wanted) if wanted is not None else None) or {}
+    path = source.get("templatePath")
+    if path not in (found.get("data") or {}):
+        raise templates.MissingTemplateError(f"{path} is not there")
+    return str(found["data"][path])
+
+
 def references(obj: Object, old: Object | None) -> Sequence[Reference]:
     """Return the ConfigMaps that an Experiment needs; nothing where it is not new."""
     if old is not None:

@@ -24,7 +24,7 @@ _HEALTH: Final = "manager.v1beta1.Suggestion"
 
 
 def name(suggestion: Object) -> str:
-    """Return the name of all that runs for a Suggestion."""
+    """Return the name of all that runs for a Suggestion, or for its Experiment."""
     algorithm = suggestion["spec"]["algorithm"]["algorithmName"]
     return f"{metadata.name(suggestion)}-{algorithm}"
 
@@ -61,9 +61,14 @@ def service(suggestion: Object) -> Object:
     return _object(core.SERVICES, suggestion, selector=_labels(suggestion), ports=ports)
 
 
-def claim(suggestion: Object, kept: Service) -> Object:
-    """Return the claim that holds a service's data while it does not run."""
-    return _object(core.PERSISTENT_VOLUME_CLAIMS, suggestion, **copied(dict(kept.claim)))
+def claim(suggestion: Object, spec: Mapping[str, Any]) -> Object:
+    """Return the claim of what a search keeps: its service's data, or its trials' state.
+
+    Args:
+        suggestion: The search's.
+        spec: Of the claim.
+    """
+    return _object(core.PERSISTENT_VOLUME_CLAIMS, suggestion, **copied(dict(spec)))
 
 
 def volume(suggestion: Object, kept: Service) -> Object:

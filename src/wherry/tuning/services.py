@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from wherry.objects import yaml_bounds
 from wherry.objects.requests import Object
 from wherry.tuning import algorithms, settings, stoppers
 
@@ -133,6 +134,7 @@ def claim(name: str, config: Object | None) -> _Part:
 def _runtime(config: Object | None) -> _Part:
     text = ((config or {}).get("data") or {}).get(settings.KEY) or ""
     try:
+        yaml_bounds.check(text)
         found = yaml.load(text, Loader=_LOADER)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
         told = " ".join(str(error).split())[:300]

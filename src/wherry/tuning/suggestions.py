@@ -22,7 +22,15 @@ KEPT: Final = 32
 Each further proposal costs a write of all that is held: with a hundred that was a tenth of a trial.
 """
 
+AHEAD: Final = 16
+"""So many proposals more than trials may run are asked for, where it does not matter when that is done.
+
+Each question costs two writes and an answer from another process: as much as a tenth of a short trial.
+"""
+
 _READY: Final = "DeploymentReady"
+_INDEPENDENT: Final = frozenset({"random", "grid", "sobol"})
+"""Algorithms whose proposals depend on their place in the order and on nothing that trials tell."""
 
 _Part = Mapping[str, Any]
 Made = Callable[[str], bool]
@@ -67,6 +75,17 @@ def count(suggestion: Object) -> int:
 def wanted(suggestion: Object) -> int:
     """Return how many more proposals are asked for."""
     return max(0, ((suggestion.get("spec") or {}).get("requests") or 0) - count(suggestion))
+
+
+def ahead(spec: _Part) -> int:
+    """Return how many proposals more than trials may run are asked for.
+
+    Args:
+        spec: Of the Experiment.
+    """
+    name = (spec.get("algorithm") or {}).get("algorithmName")
+    # Rules to stop early are made with a proposal, from all trials until then.
+    return AHEAD if name in _INDEPENDENT and not spec.get("earlyStopping") else 0
 
 
 def unmade(suggestion: Object, is_made: Made) -> list[Object]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wherry.objects import kinds as core
-from wherry.objects import metadata
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 from wherry.tuning import templates, workloads
@@ -159,13 +158,8 @@ def check_go(obj: Object, text: str | None, field: str) -> Iterator[Cause]:
         text: What the ConfigMap holds that it is in; None where it is in the Experiment.
         field: Where it stands.
     """
-    values = [
-        {"name": str(each.get("name")), "value": "1"}
-        for each in obj["spec"].get("parameters") or ()
-    ]
-    trial = {"name": f"{metadata.name(obj)}-trial", "parameterAssignments": values}
     try:
-        run = templates.render(obj, trial, text)
+        run = templates.render(obj, templates.example(obj), text)
     except templates.TemplateError as error:
         yield Cause(field, str(error))
         return

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from wherry.objects import metadata
+from wherry.objects import metadata, yaml_bounds
 from wherry.objects.requests import Object
 from wherry.tuning.go_templates import rendering
 
@@ -75,6 +75,15 @@ def render(experiment: Object, proposal: _Part, text: str | None) -> Object:
     return {**made, "metadata": {**fields, "name": name, "namespace": namespace}}
 
 
+def example(experiment: Object) -> Object:
+    """Return a proposal as a search may make it, to see what a template makes of one."""
+    values = [
+        {"name": str(each.get("name")), "value": "1"}
+        for each in experiment["spec"].get("parameters") or ()
+    ]
+    return {"name": f"{metadata.name(experiment)}-trial", "parameterAssignments": values}
+
+
 def _go(experiment: Object, name: str, values: Mapping[str, str], text: str | None) -> Object:
     given = (experiment["spec"]["trialTemplate"]["goTemplate"]).get("rawTemplate")
     data = {
@@ -106,6 +115,7 @@ def parsed(text: str) -> Object:
         TemplateError: it holds none.
     """
     try:
+        yaml_bounds.check(text)
         found = yaml.load(text, Loader=_LOADER)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
         raise TemplateError(f"not YAML: {_line(error)}") from None

@@ -19,7 +19,7 @@ from wherry.objects import metadata
 from wherry.objects.copies import copied
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
-from wherry.tuning import kinds
+from wherry.tuning import kinds, pipeline_runs
 
 TRIAL_NAME: Final = "KATIB_TRIAL_NAME"
 """Variable of the primary container."""
@@ -74,12 +74,18 @@ _WORKFLOW: Final = Known(
     '[status.[@this].#(phase=="Failed"),status.[@this].#(phase=="Error")]',
     {},
 )
+_PIPELINE_RUN: Final = Known(
+    _by_condition("Succeeded", {}).success,
+    '[status.[@this].#(state=="FAILED"),status.[@this].#(state=="CANCELED")]',
+    {},
+)
 _KNOWN: Final[Mapping[tuple[str, str], Known]] = {
     ("batch", "Job"): _JOB,
     ("trainer.kubeflow.org", "TrainJob"): _TRAIN_JOB,
     ("jobset.x-k8s.io", "JobSet"): _JOB_SET,
     ("", "Pod"): _PHASE,
     ("argoproj.io", "Workflow"): _WORKFLOW,
+    (pipeline_runs.GROUP, pipeline_runs.KIND): _PIPELINE_RUN,
     **{
         ("kubeflow.org", kind): _TRAINING
         for kind in (
@@ -175,6 +181,8 @@ def made_ready(trial: Object, run: Object) -> Object:
         tell(trial, template)
     if made.get("kind") == "TrainJob":
         _tell_trainer(made, metadata.name(trial))
+    if pipeline_runs.is_run(made):
+        pipeline_runs.type_parameters(made)
     return made
 
 
@@ -257,6 +265,8 @@ def query(obj: Object, expression: str) -> Any:
 
 def syntax_problem(expression: str) -> str:
     """Return what is wrong with a GJSON expression; empty: nothing."""
+    if _USUAL.fullmatch(expression):
+        return ""
     if expression.count("*") > _MOST_WILDCARDS:
         return f"it may have {_MOST_WILDCARDS} wildcards (*), not more"
     gjson = _gjson()
@@ -299,6 +309,11 @@ def _age(pod: Object) -> tuple[str, str]:
 def is_running(pods: Sequence[Object]) -> bool:
     """Return whether one of some pods runs, or has come to a good end."""
     return any((pod.get("status") or {}).get("phase") in {"Running", "Succeeded"} for pod in pods)
+
+
+def is_over(pod: Object) -> bool:
+    """Return whether a pod has come to its end."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def trouble(pods: Sequence[Object]) -> tuple[str, str] | None:

@@ -188,7 +188,8 @@ async def test_a_patch_is_built_anew_when_the_object_changes_meanwhile(
     writing = asyncio.create_task(
         slow.patch(kinds.CONFIG_MAPS, "a", {"data": {"slow": "1"}}, "default")
     )
-    await asyncio.wait_for(hooks.called.wait(), 5)
+    async with asyncio.timeout(60):
+        await hooks.called.wait()
     quick = Client(api.server.transport(User("quick", groups=("system:authenticated",))))
     await quick.patch(kinds.CONFIG_MAPS, "a", {"data": {"quick": "1"}}, "default")
     held = await quick.get(kinds.CONFIG_MAPS, "a", "default")

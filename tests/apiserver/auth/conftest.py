@@ -200,10 +200,10 @@ async def managed(cluster: Cluster) -> AsyncIterator[Cluster]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
-    """Return a function that asks again until the answer is one, for at most ten seconds."""
+    """Return a function that asks again until the answer is one, for at most a minute or so."""
 
     async def wait(ask: Callable[[], Awaitable[Any]]) -> Any:
-        for _ in range(1000):
+        for _ in range(6000):
             if found := await ask():
                 return found
             await asyncio.sleep(0.01)

@@ -47,7 +47,8 @@ def kubectl(request: pytest.FixtureRequest, managed: Any, tmp_path: Path) -> Run
             cwd=tmp_path,
             env={"HOME": str(tmp_path), "KUBECONFIG": "/dev/null", "PATH": "/usr/bin:/bin"},
         )
-        out, err = await asyncio.wait_for(process.communicate(text.encode()), 30)
+        async with asyncio.timeout(100):
+            out, err = await process.communicate(text.encode())
         return process.returncode or 0, out.decode(), err.decode()
 
     return run
@@ -85,7 +86,7 @@ spec:
     await ok(kubectl, "create", "-f", "-", text=manifest)
     assert "Pending" in await ok(kubectl, "get", "csr", "ada")
     assert "ada approved" in await ok(kubectl, "certificate", "approve", "ada")
-    await ok(kubectl, "wait", "csr/ada", "--for=jsonpath={.status.certificate}", "--timeout=10s")
+    await ok(kubectl, "wait", "csr/ada", "--for=jsonpath={.status.certificate}", "--timeout=60s")
     assert "Approved,Issued" in await ok(kubectl, "get", "csr", "ada")
     data = await ok(kubectl, "get", "csr", "ada", "-o", "jsonpath={.status.certificate}")
     (tmp_path / "ada.crt").write_bytes(base64.b64decode(data))
@@ -219,7 +220,7 @@ metadata:
 type: kubernetes.io/service-account-token
 """
     await ok(kubectl, "apply", "-f", "-", text=manifest)
-    await ok(kubectl, "wait", "secret/robot-token", "--for=jsonpath={.data.token}", "--timeout=10s")
+    await ok(kubectl, "wait", "secret/robot-token", "--for=jsonpath={.data.token}", "--timeout=60s")
     described = await ok(kubectl, "describe", "secret", "robot-token")
     for word in ("ca.crt:", "namespace:", "token:", "kubernetes.io/service-account.uid"):
         assert word in described

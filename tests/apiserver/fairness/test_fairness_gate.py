@@ -118,7 +118,8 @@ async def test_a_quiet_user_waits_for_one_turn_of_a_noisy_one_and_no_more():
     loud, quiet = one.flow(user("loud"), GET_PODS), one.flow(user("quiet"), GET_PODS)
     floods = [asyncio.ensure_future(_run(one, loud, "loud", order, 1000)) for _ in range(40)]
     await asyncio.sleep(0)
-    await asyncio.wait_for(_run(one, quiet, "quiet", order), 5)
+    async with asyncio.timeout(60):
+        await _run(one, quiet, "quiet", order)
     await asyncio.gather(*floods)
     assert order.count("loud") == 40
     # One list was begun already, one may be in the turn that is being given out.
@@ -151,11 +152,13 @@ async def test_seats_bound_what_waits_for_something_else():
             await one.wait(flow)
         running += 1
     late = asyncio.ensure_future(one.wait(flow))
+    await asyncio.sleep(0)  # it begins to wait
     await asyncio.sleep(0.02)
     assert not late.done()
     assert flow.level.used == running
     one.leave(flow)
-    await asyncio.wait_for(late, 5)
+    async with asyncio.timeout(60):
+        await late
     for _ in range(running):
         one.leave(flow)
     assert (flow.level.used, flow.level.executing) == (0, 0)

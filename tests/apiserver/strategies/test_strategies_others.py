@@ -255,7 +255,7 @@ async def test_who_asks_for_a_certificate_is_told_by_the_connection(writer):
             '"ClusterRole"',
         ),
         (
-            kinds.ROLE_BINDINGS,
+            kinds.CLUSTER_ROLE_BINDINGS,
             {"roleRef": ROLE_REF, "subjects": [{"kind": "ServiceAccount", "name": "a"}]},
             "subjects[0].namespace",
             "Required value",
@@ -343,6 +343,13 @@ async def test_refused(writer, resource, obj, field, text):
     _, found = writer.create(resource, obj)
     assert [cause.field for cause in found][:1] == [field]
     assert text in found[0].message
+
+
+async def test_an_account_of_a_role_binding_may_be_of_its_own_namespace(writer):
+    writer.good(
+        kinds.ROLE_BINDINGS,
+        {"roleRef": ROLE_REF, "subjects": [{"kind": "ServiceAccount", "name": "a"}]},
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from wherry.apiserver import creating
+from wherry.apiserver import allocators, creating
 from wherry.apiserver.call import Call
 from wherry.apiserver.identity import User
 from wherry.objects import errors, kinds
@@ -50,6 +50,20 @@ async def test_node_ports_are_given(writer):
     first, second = (port["nodePort"] for port in spec["ports"])
     assert 30000 <= first <= 32767
     assert second == 30100
+
+
+async def test_a_node_port_that_is_asked_for_is_given_to_no_other_port_of_the_service(writer):
+    before = int(writer.core.node_ports.allocate())
+    wanted = before + 1 if before < 32767 else 30000
+    ports = ({"port": 1, "name": "a"}, {"port": 2, "name": "b", "nodePort": wanted})
+    spec = writer.good(kinds.SERVICES, service(*ports, type="NodePort"))["spec"]
+    first, second = (port["nodePort"] for port in spec["ports"])
+    assert second == wanted != first
+
+
+@pytest.mark.parametrize("made", [allocators.ClusterIPs, allocators.NodePorts])
+def test_platforms_of_one_machine_do_not_begin_with_the_same_values(made):
+    assert len({made().allocate() for _ in range(20)}) > 1
 
 
 async def test_tcp_and_udp_may_share_a_node_port(writer):

@@ -95,7 +95,7 @@ async def dynamically(api) -> None:
                                  content_type="application/merge-patch+json")  # fmt: skip
         found = await boats.get(name="b", namespace=NAMESPACE)
         seen["afloat"] = found.status.afloat
-        async for event in boats.watch(namespace=NAMESPACE, timeout=10):
+        async for event in boats.watch(namespace=NAMESPACE, timeout=80):
             seen["watched"] = [event["type"], event["object"].metadata.name]
             break
         await boats.delete(name="b", namespace=NAMESPACE)

@@ -41,7 +41,7 @@ async def main() -> dict[str, object]:
         answers = await asyncio.gather(*(client.get(url) for _ in range(10)))
     seen["answers"] = [answer.status_code for answer in answers]
     await web.delete()
-    await web.wait("delete", timeout=20)
+    await web.wait("delete", timeout=80)
     seen["left"] = [one.name async for one in api.get("pods", namespace=NAMESPACE)]
     return seen
 

@@ -16,7 +16,7 @@ seen: dict[str, object] = {}
 
 def until(check):
     """Wait until something is true; return it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 80
     while not (found := check()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -84,7 +84,7 @@ def workloads() -> None:
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     found = Deployment({"metadata": {"name": "d", "namespace": NAMESPACE}, "spec": spec})
     found.create()
-    found.wait("condition=Available", timeout=30)
+    found.wait("condition=Available", timeout=80)
     found.scale(2)
     until(lambda: len(found.pods()) == 2)
     seen["ready"] = until(found.ready)
@@ -98,9 +98,9 @@ def custom() -> None:
     boat.patch({"status": {"afloat": True}}, subresource="status")
     boat.refresh()
     seen["boat"] = [boat.spec.oars, boat.status.afloat]
-    boat.wait("jsonpath='{.status.afloat}'=True", timeout=5)
+    boat.wait("jsonpath='{.status.afloat}'=True", timeout=80)
     boat.delete()
-    boat.wait("delete", timeout=10)
+    boat.wait("delete", timeout=80)
     seen["boats"] = boat.exists()
 
 
@@ -108,14 +108,14 @@ web = server()
 web.create()
 objects()
 custom()
-web.wait("condition=Ready", timeout=30)
+web.wait("condition=Ready", timeout=80)
 entered(web)
 forwarded(web)
 workloads()
 short = pod("short", "sh", "-c", "echo ended")
 short.create()
-short.wait("jsonpath='{.status.phase}'=Succeeded", timeout=30)
+short.wait("jsonpath='{.status.phase}'=Succeeded", timeout=80)
 seen["short"] = list(short.logs())
 web.delete()
-web.wait("delete", timeout=20)
+web.wait("delete", timeout=80)
 sys.stdout.write(json.dumps(seen))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import sys
 
 from kubeflow.training import (
@@ -81,13 +82,20 @@ def main():
     )
     told["function"] = training.get_job_logs("from-function", job_kind="TFJob", is_master=False)[0]
 
-    slow = "import time\nfor n in range(4):\n    print('step', n)\n    time.sleep(0.5)"
+    # Pods see this folder: the job goes on once it has been seen to run.
+    seen = pathlib.Path("seen").resolve()
+    slow = (
+        "import os, time\n"
+        f"while not os.path.exists({str(seen)!r}):\n    time.sleep(0.1)\n"
+        "for n in range(4):\n    print('step', n)\n    time.sleep(0.5)"
+    )
     training.create_job(job("followed", slow))
     training.wait_for_job_conditions(
         "followed", expected_conditions={"Running"}, timeout=30, polling_interval=1
     )
     told["created"] = training.is_job_created("followed")
     told["running"] = training.is_job_running("followed")
+    seen.touch()
     told["live"], told["events"] = training.get_job_logs("followed", follow=True, verbose=True)
     training.delete_job("followed")
 

@@ -18,19 +18,19 @@ seen: dict[str, object] = {}
 
 
 def until(check) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 80
     while not check():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def elected(lock: object, seconds: float = 10) -> bool:
+def elected(lock: object, seconds: float = 60) -> bool:
     """Stand for election; tell whether this one came to lead."""
     leading = threading.Event()
     settings = electionconfig.Config(
         lock,
-        lease_duration=6,
-        renew_deadline=4,
+        lease_duration=60,
+        renew_deadline=40,
         retry_period=1,
         onstarted_leading=leading.set,
         onstopped_leading=lambda: None,

@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from wherry.testing.waiting import eventually
 __all__ = ["platform", "shared_platform"]
 
 _NUMBERS = itertools.count(1)
+_IDLE_SECONDS = 30
+"""After which a connection is not used again: the server may be about to close it."""
 _JSON = "application/json"
 
 
@@ -99,21 +102,21 @@ class Watch:
         self._thread.join()
         self._response.close()
 
-    def next(self, seconds: float = 10) -> Any:
+    def next(self, seconds: float = 90) -> Any:
         """Return the next event as ``{"type", "object"}``; None where the watch has ended."""
         try:
             return self._events.get(timeout=seconds)
         except queue.Empty:
             raise AssertionError(f"no event within {seconds} s") from None
 
-    def until(self, wanted: Callable[[Any], bool], seconds: float = 10) -> Any:
+    def until(self, wanted: Callable[[Any], bool], seconds: float = 90) -> Any:
         """Return the next event that fits, passing over others."""
         while (event := self.next(seconds)) is not None:
             if wanted(event):
                 return event
         raise AssertionError("the watch ended")
 
-    def until_type(self, type_: str, seconds: float = 10) -> Any:
+    def until_type(self, type_: str, seconds: float = 90) -> Any:
         """Return the next event of a type such as ``MODIFIED``, passing over others."""
         return self.until(lambda event: event["type"] == type_, seconds)
 
@@ -139,6 +142,7 @@ class Api:
         if "Authorization" not in self.headers and "X-Anonymous" not in self.headers:
             self._tls.load_cert_chain(str(pki / "admin.crt"), str(pki / "admin.key"))
         self._pool = urllib3.PoolManager(ssl_context=self._tls, retries=False)
+        self._used = time.monotonic()
 
     def with_headers(self, **headers: str) -> "Api":
         """Return the same with further headers on each call; ``_`` stands for ``-``."""
@@ -176,8 +180,11 @@ class Api:
         if body is not None:
             sent.setdefault("Content-Type", type_)
         data = body if isinstance(body, bytes | str | None) else json.dumps(body)
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self._pool.clear()
+        self._used = time.monotonic()
         url = self.platform.url + path + ("&" if "?" in path else "?") * bool(query) + query
-        return Answer(self._pool.request(method, url, body=data, headers=sent, timeout=40))
+        return Answer(self._pool.request(method, url, body=data, headers=sent, timeout=120))
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """Send something that must work; return its JSON."""
@@ -315,11 +322,11 @@ class Api:
         **options: Any,
     ) -> Iterator[Watch]:
         """Watch; it has begun when this returns."""
-        query = urlencode(_query({"watch": True, "timeoutSeconds": 120, **options}))
+        query = urlencode(_query({"watch": True, "timeoutSeconds": 600, **options}))
         address = urlsplit(self.platform.url)
         assert address.hostname
         connection = http.client.HTTPSConnection(
-            address.hostname, address.port, context=self._tls, timeout=120
+            address.hostname, address.port, context=self._tls, timeout=600
         )
         watch = Watch(connection, f"{resource.path(namespace)}?{query}", accept)
         try:
@@ -329,7 +336,7 @@ class Api:
             connection.close()
 
     def wait_gone(
-        self, resource: Resource, name: str, namespace: str | None = None, seconds: float = 40
+        self, resource: Resource, name: str, namespace: str | None = None, seconds: float = 90
     ) -> None:
         """Wait until an object is no longer there."""
         eventually(

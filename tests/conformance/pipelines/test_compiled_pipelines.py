@@ -19,9 +19,9 @@ from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds, runs, status
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir import documents
 from wherry.pipelines.ir.messages import InputParameter, ParameterType
-from wherry.pipelines.pipeline import Pipeline
 from wherry.testing.in_process import InProcessPlatform
 from wherry.testing.waiting import eventually
 

@@ -7,6 +7,7 @@ with scikit-learn. What is checked at the end is what Katib's own end-to-end tes
 best trial is the best.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -85,7 +86,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessPlat
             body = {"metadata": {"name": name}, "spec": spec}
             made.call(made.client.create(ENVIRONMENTS, body))
         for namespace in NAMESPACES:
-            made.call(made.client.create(kinds.NAMESPACES, builders.namespace(namespace)))
+            # Argo's server may have made its own already.
+            with contextlib.suppress(errors.AlreadyExistsError):
+                made.call(made.client.create(kinds.NAMESPACES, builders.namespace(namespace)))
+        # Argo's installation has it.
+        account = {"metadata": {"name": "argo", "namespace": "argo"}}
+        made.call(made.client.create(kinds.SERVICE_ACCOUNTS, account))
         apply_templates(made)
         yield made
     finally:

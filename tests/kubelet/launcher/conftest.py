@@ -16,7 +16,7 @@ from wherry.kubelet.launcher.client import Launcher
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 # Below the pods' own range, and another one for every test process, so that runs side by side do not meet.
-_addresses = itertools.count(int(ipaddress.ip_address("127.20.0.1")) + (os.getpid() % 4000) * 64)
+_addresses = itertools.count(int(ipaddress.ip_address("127.22.0.1")) + (os.getpid() % 1200) * 512)
 
 
 class Box:
@@ -30,7 +30,8 @@ class Box:
         self._ends: dict[str, types.ProcessState] = {}
 
     def spec(self, *argv: str, **changes: Any) -> types.ProcessSpec:
-        name = changes.pop("id", f"p{next(self._numbers)}")
+        # Control groups bear it, which are the machine's: other test processes have other names.
+        name = changes.pop("id", f"p{os.getpid()}-{next(self._numbers)}")
         env = {**ENV, **changes.pop("env", {})}
         changes.setdefault("cwd", "/")
         changes.setdefault("log_path", str(self.folder / "logs" / f"{name}.log"))
@@ -47,7 +48,7 @@ class Box:
     async def end_of(self, name: str) -> types.ProcessState:
         if name in self._ends:
             return self._ends.pop(name)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for state in self.launcher.exits():
                 if state.id == name:
                     return state
@@ -75,7 +76,7 @@ class Box:
         return text
 
 
-async def eventually(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "it never came true"
@@ -90,7 +91,7 @@ def eventually_fixture() -> Callable[..., Any]:
 
 @pytest.fixture
 async def box(tmp_path: pathlib.Path) -> AsyncIterator[Box]:
-    launcher = await Launcher.connect(tmp_path / "launcher", idle_seconds=20)
+    launcher = await Launcher.connect(tmp_path / "launcher", idle_seconds=60)
     yield Box(launcher, tmp_path)
     await launcher.shutdown()
 

@@ -33,7 +33,7 @@ SEEN = "import socket; print(*(name for _, name in socket.if_nameindex()))"
 
 async def main(folder):
     facts = {}
-    launcher = await Launcher.connect(folder / "launcher", idle_seconds=5)
+    launcher = await Launcher.connect(folder / "launcher", idle_seconds=60)
     features = launcher.features
     facts["features"] = [features.isolate, features.user_namespace, features.interception]
     facts["reasons"] = dict(features.reasons)
@@ -60,9 +60,9 @@ async def main(folder):
         await launcher.start(spec(f"s{n}", PYTHON, "-c", SERVE, port, address=f"127.21.{int(port) % 250}.{n}"))
         while not (folder / f"s{n}.log").exists() or not log(f"s{n}"): await asyncio.sleep(0.01)
         facts[f"server {n}"] = log(f"s{n}")
-    done = await launcher.execute("s1", [PYTHON, "-c", ASK, port], timeout_seconds=10)
+    done = await launcher.execute("s1", [PYTHON, "-c", ASK, port], timeout_seconds=60)
     facts["execute"] = [done.exit_code, done.output.decode()]
-    done = await launcher.execute("s1", [PYTHON, "-c", SEEN], timeout_seconds=10)
+    done = await launcher.execute("s1", [PYTHON, "-c", SEEN], timeout_seconds=60)
     facts["seen"] = [done.exit_code, done.output.decode().split()]
     pid = (await launcher.list())[1].pid
     os.kill(launcher.pid, signal.SIGKILL)

@@ -17,6 +17,7 @@ import uvloop
 
 from wherry.kubelet.launcher import processes, protocol, records, recovery, types
 from wherry.kubelet.launcher.client import Launcher
+from wherry.testing import waiting
 
 SOURCE = pathlib.Path(types.__file__).parents[3]
 
@@ -26,7 +27,7 @@ from wherry.kubelet.launcher import types
 from wherry.kubelet.launcher.client import Launcher
 
 async def main(folder):
-    launcher = await Launcher.connect(folder / "launcher", idle_seconds=20)
+    launcher = await Launcher.connect(folder / "launcher", idle_seconds=60)
     scripts = {"long": "while :; do echo tick; sleep 0.05; done", "short": "sleep 0.5; echo done; exit 5"}
     for name, script in scripts.items():
         log, env = str(folder / "logs" / f"{name}.log"), {"PATH": "/usr/bin:/bin"}
@@ -73,8 +74,9 @@ async def test_processes_survive_the_control_plane(tmp_path: pathlib.Path, event
     await eventually(lambda: (tmp_path / "logs" / "long.log").stat().st_size > size)
     await launcher.signal("long", signal.SIGTERM)
     async for state in launcher.exits():
-        assert (state.id, state.signal) == ("long", 15)
-        break
+        if state.id == "long":  # the other's end may be told yet
+            assert state.signal == signal.SIGTERM
+            break
     await launcher.shutdown()
 
 
@@ -162,7 +164,7 @@ async def test_one_that_is_just_dying_is_not_waited_for(tmp_path: pathlib.Path) 
         writer.close()
 
     dying = await asyncio.start_unix_server(die, path)
-    launcher = await Launcher.connect(tmp_path, idle_seconds=20)
+    launcher = await Launcher.connect(tmp_path, idle_seconds=60)
     assert await launcher.list() == []
     await launcher.shutdown()
 
@@ -213,19 +215,35 @@ async def test_a_long_path_to_the_folder_is_fine(tmp_path: pathlib.Path) -> None
 
 def test_uvloop_starts_it_as_well(tmp_path: pathlib.Path) -> None:
     async def use() -> int:
-        launcher = await Launcher.connect(tmp_path / "l", idle_seconds=5)
+        launcher = await Launcher.connect(tmp_path / "l", idle_seconds=60)
         pid = launcher.pid
         await launcher.close()
         return pid
 
     pid = uvloop.run(use())
-    held = [path.readlink() for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
-    os.kill(pid, signal.SIGTERM)
-    assert sorted(str(path) for path in held if str(path).startswith("/")) == [
-        *["/dev/null"],
-        *[str(tmp_path / "l" / "launcher.lock")],
-        *[str(tmp_path / "l" / "launcher.log")] * 2,
-    ]
+    try:
+        waiting.eventually(
+            lambda: (
+                _files(pid)
+                == [
+                    *["/dev/null"],
+                    *[str(tmp_path / "l" / "launcher.lock")],
+                    *[str(tmp_path / "l" / "launcher.log")] * 2,
+                ]
+            ),
+            what="nothing but its own files is open",
+        )
+    finally:
+        os.kill(pid, signal.SIGTERM)
+
+
+def _files(pid: int) -> list[str]:
+    """Return the files that a process holds open."""
+    held = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is closed at this moment
+            held.append(str(path.readlink()))
+    return sorted(path for path in held if path.startswith("/"))
 
 
 async def test_files_are_for_the_owner_only(box: Any) -> None:
@@ -237,7 +255,7 @@ async def test_files_are_for_the_owner_only(box: Any) -> None:
 def _raw(box: Any, *chunks: bytes) -> bytes:
     """Say something on a connection of one's own; return all that comes back until the launcher hangs up."""
     with socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(5)
+        peer.settimeout(60)
         peer.connect(str(box.directory / "launcher.sock"))
         answer = b""
         with contextlib.suppress(ConnectionError):
@@ -344,7 +362,8 @@ def test_recovery_leaves_strangers_alone(tmp_path: pathlib.Path) -> None:
 
 def test_ps_tells_the_start_time_where_proc_does_not() -> None:
     child = subprocess.Popen(["sleep", "1000"])
-    started = pathlib.Path(f"/proc/{child.pid}").stat().st_mtime
+    booted = int(pathlib.Path("/proc/stat").read_text().partition("\nbtime ")[2].split()[0])
+    started = booted + processes.start_ticks(child.pid) / os.sysconf("SC_CLK_TCK")
     assert processes.same(child.pid, ticks=0, started_at=started)
     assert not processes.same(child.pid, ticks=0, started_at=started - 100)
     child.kill()

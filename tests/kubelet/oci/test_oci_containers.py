@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from wherry.kubelet import wrapping
 from wherry.objects import kinds
 from wherry.objects.requests import Object
 from wherry.testing.images import TestImage, TestRegistry, files
@@ -34,6 +36,15 @@ async def test_an_image_runs_what_it_says(
     events = await node.events(pod)
     assert events["Pulling"] == f'Pulling image "{image}"\n'
     assert "Successfully pulled image" in events["Pulled"]
+
+
+async def test_a_pod_may_have_the_images_command_run_by_another(
+    node: Any, runc: str, image: str, tool: Tool
+) -> None:
+    told = json.dumps(["sh", "-c", 'echo before; exec "$@"', "sh"])
+    pod = await tool(image, metadata={"annotations": {f"{wrapping.ANNOTATION}.main": told}})
+    await node.wait_phase(pod, "Succeeded")
+    assert await node.log(pod) == "before\nmade by a test\n"
 
 
 def leftovers(node: Any) -> list[str]:

@@ -42,7 +42,7 @@ def make(runc: str) -> Iterator[Making]:
 @pytest.fixture
 def busy() -> Iterator[subprocess.Popen[bytes]]:
     """Give a process to be put into a group."""
-    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+    with subprocess.Popen(["/bin/sleep", "1000"]) as process:
         yield process
         process.kill()
 
@@ -63,7 +63,7 @@ async def test_what_was_cut_off_while_it_was_made_is_removed(
     (folders[0] / "cgroup.procs").write_text(str(busy.pid))
     (folders[0] / "inner").mkdir()
     driver = records(tmp_path, ours)
-    reaping = asyncio.create_task(asyncio.to_thread(busy.wait, 20))
+    reaping = asyncio.create_task(asyncio.to_thread(busy.wait, 60))
     await driver.delete(ours)
     assert await reaping == -9
     assert [folder for folder in folders if folder.exists()] == []
@@ -79,13 +79,14 @@ async def test_the_record_stays_while_a_group_does(
     if frozen is None:
         pytest.skip("no control groups of version 1, whose frozen processes cannot be killed")
     driver = records(tmp_path, name)
-    monkeypatch.setattr(groups, "_PATIENCE_SECONDS", 0.05)
     (frozen / "cgroup.procs").write_text(str(busy.pid))
     (frozen / "freezer.state").write_text("FROZEN")
-    await driver.delete(name)
+    with monkeypatch.context() as patched:
+        patched.setattr(groups, "_PATIENCE_SECONDS", 0.05)
+        await driver.delete(name)
     assert driver.containers() == [name]
     (frozen / "freezer.state").write_text("THAWED")
-    busy.wait(20)
+    busy.wait(60)
     await driver.delete(name)
     assert driver.containers() == []
     assert not frozen.exists()

@@ -225,7 +225,7 @@ def own_venv(tmp_path: pathlib.Path) -> pathlib.Path:
 @pytest.fixture
 async def stage(bare_venv: pathlib.Path, tmp_path: pathlib.Path) -> AsyncIterator[Stage]:
     found = Stage(
-        await Launcher.connect(tmp_path / "launcher", idle_seconds=20), bare_venv, tmp_path
+        await Launcher.connect(tmp_path / "launcher", idle_seconds=60), bare_venv, tmp_path
     )
     yield found
     await found.close()
@@ -241,7 +241,7 @@ def run_all() -> Callable[..., dict[str, tuple[Outcome, Outcome, types.WarmState
         folder: pathlib.Path,
         preload: tuple[str, ...],
     ) -> dict[str, tuple[Outcome, Outcome, types.WarmState]]:
-        found = Stage(await Launcher.connect(folder / "launcher", idle_seconds=20), venv, folder)
+        found = Stage(await Launcher.connect(folder / "launcher", idle_seconds=60), venv, folder)
         found.preload = preload
         try:
             return {one["name"]: await found.both(Program(**one)) for one in programs}

@@ -1,5 +1,6 @@
 """Which command lines may start warm."""
 
+import importlib.util
 import pathlib
 from typing import Any
 
@@ -81,6 +82,13 @@ def test_variables_that_count_at_the_start_make_another_process() -> None:
     assert found.environment == {"FLAVOUR": "y", "OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "1"}
     for name in ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONINSPECT", "PYTHONHOME", "PYTHONNEWTHING"):
         assert _choose("python", "a.py", **{name: "1"}) is None
+
+
+def test_pods_may_ask_for_what_only_defines() -> None:
+    said = {choice.PRELOAD: "json, argparse,antigravity,mine,,json"}
+    assert choice.asked(said) == ("argparse", "json")
+    assert choice.asked({}) == ()
+    assert all(importlib.util.find_spec(name) for name in choice.OFFERED)
 
 
 def test_only_known_versions_are_warmed() -> None:

@@ -105,6 +105,7 @@ def outcomes(
     return found
 
 
+@pytest.mark.timeout(900)  # the first of them has all of them run
 @pytest.mark.parametrize("program", _PROGRAMS, ids=lambda program: program["name"])
 def test_warm_is_as_cold(outcomes: dict[str, Any], program: dict[str, Any]) -> None:
     cold, warm, state = outcomes[program["name"]]

@@ -22,7 +22,7 @@ from wherry.kubelet.launcher import choice
 TELL = "import os, socket; print(os.getuid(), socket.gethostname(), open('/wherry-warm/v/f').read())"
 
 async def main(folder):
-    launcher = await Launcher.connect(folder / "launcher", idle_seconds=5)
+    launcher = await Launcher.connect(folder / "launcher", idle_seconds=60)
     programs = folder / "venv" / "bin"
     image = {"PATH": f"{programs}:/usr/bin:/bin"}
     argv = ("python", "-c", TELL)
@@ -69,7 +69,7 @@ def test_an_ordinary_users_containers_start_warm(
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     lines, started, went_cold, problem, full = json.loads(done.stdout)

@@ -28,7 +28,7 @@ def _commands() -> list[str]:
     return [_text(path) for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")]
 
 
-async def _until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+async def _until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := await condition()):
         assert time.monotonic() < deadline, "it never came true"
@@ -206,10 +206,13 @@ async def test_no_two_children_share_random_numbers(stage: Any) -> None:
 
 async def test_ps_shows_the_programs_own_command(stage: Any) -> None:
     await stage.prime(_spec(stage, "python", "-c", "pass"))
-    spec = _spec(stage, "python", "-c", "import time; time.sleep(60)")
+    spec = _spec(stage, "python", "-c", "import time; time.sleep(1000)")
     state = await stage.launcher.start(spec)
-    shown = _text(f"/proc/{state.pid}/cmdline")
-    assert shown.startswith("python -c import time")
+
+    async def shown() -> bool:
+        return _text(f"/proc/{state.pid}/cmdline").startswith("python -c import time")
+
+    await _until(shown)
     await stage.launcher.signal(spec.id, signal.SIGKILL)
 
 
@@ -226,7 +229,7 @@ async def test_bounds_of_time_and_memory_are_kept(stage: Any) -> None:
 
 async def test_a_pod_can_be_stopped_while_it_starts_and_runs(stage: Any) -> None:
     await stage.prime(_spec(stage, "python", "-c", "pass"))
-    spec = _spec(stage, "python", "-c", "import time; time.sleep(60)")
+    spec = _spec(stage, "python", "-c", "import time; time.sleep(1000)")
     await stage.launcher.start(spec)
     await stage.launcher.signal(spec.id, signal.SIGTERM)
     state = await stage._end(spec.id)
@@ -260,11 +263,11 @@ async def test_terminal_and_address_are_as_in_a_cold_start(stage: Any, tty: bool
 
 async def test_commands_run_inside_a_warm_container(stage: Any) -> None:
     await stage.prime(_spec(stage, "python", "-c", "pass"))
-    code = "import os, time; os.chdir('/'); open('/proc/self/comm').close(); time.sleep(60)"
+    code = "import os, time; os.chdir('/'); open('/proc/self/comm').close(); time.sleep(1000)"
     spec = _spec(stage, "python", "-c", code, env={"MINE": "1"})
     state = await stage.launcher.start(spec)
     inside = ["sh", "-c", "echo $MINE; readlink /proc/self/ns/mnt"]
-    done = await stage.launcher.execute(spec.id, inside, timeout_seconds=10)
+    done = await stage.launcher.execute(spec.id, inside, timeout_seconds=60)
     assert done.output.decode().split() == ["1", os.readlink(f"/proc/{state.pid}/ns/mnt")]  # noqa: PTH115
     await stage.launcher.signal(spec.id, signal.SIGKILL)
     assert (await stage._end(spec.id)).exit_code == 137
@@ -348,15 +351,20 @@ async def _no_stray(stage: Any) -> bool:
 
 
 @pytest.mark.slow
-async def test_many_at_once_all_end_well(stage: Any) -> None:
-    """A container's clean-up once killed another's child that had the number of its namespace again."""
+@pytest.mark.parametrize("target", ["", "/wherry-test-folder/inside"], ids=["plain", "own root"])
+async def test_many_at_once_all_end_well(stage: Any, target: str) -> None:
+    """A container's clean-up once killed another's child that had the number of its namespace again.
+
+    With a folder of its own at the top, a child has another root before the launcher has read its pid.
+    """
     await stage.prime(_spec(stage, "python", "-c", "pass"))
     room = asyncio.Semaphore(16)
+    mounts = (types.Mount(str(stage.folder), target),) if target else ()
 
     async def one() -> int:
         async with room:
             spec = _spec(stage, "python", "-c", "pass")
-            await stage.launcher.start(dataclasses.replace(spec, hostname="h"))
+            await stage.launcher.start(dataclasses.replace(spec, hostname="h", mounts=mounts))
             return int((await stage._end(spec.id)).exit_code)
 
     assert await asyncio.gather(*(one() for _ in range(800))) == [0] * 800

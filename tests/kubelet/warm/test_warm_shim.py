@@ -117,7 +117,7 @@ class Shell:
     async def prime(self, script: str, shell: str = "bash") -> None:
         """Have all warmed processes there are to be for a script, by running it."""
         await self.run(script, shell=shell)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not all(  # noqa: ASYNC110 — as below
                 one.ready for one in await self.stage.launcher.list_warm()
             ):
@@ -194,7 +194,8 @@ async def test_a_program_ends_with_its_shim_and_its_container(shell: Shell, end:
     spec = shell.spec(("sh", "-c", f'python -c "{code}" & echo $! > shim.pid; wait'))
     await shell.stage.launcher.start(spec)
     folder: pathlib.Path = shell.stage.folder / "work"
-    await _until(lambda: (folder / "pid").exists() and (folder / "pid").read_text())
+    for name in ("pid", "shim.pid"):
+        await _until(lambda file=folder / name: file.exists() and file.read_text().strip())
     pid, shim = int((folder / "pid").read_text()), int((folder / "shim.pid").read_text())
     assert pid != shim
     if end == "shim":
@@ -207,7 +208,7 @@ async def test_a_program_ends_with_its_shim_and_its_container(shell: Shell, end:
 
 async def test_nobody_else_can_use_a_containers_socket(shell: Shell) -> None:
     await shell.prime("python -c pass")
-    await shell.stage.launcher.start(shell.spec(("sleep", "30")))
+    await shell.stage.launcher.start(shell.spec(("sleep", "1000")))
     before = await shell.started()
     shim = shell.stage.folder / "shim" / "python"
     for inside in (False, True):
@@ -249,6 +250,6 @@ async def test_nonsense_at_the_socket_is_refused(shell: Shell) -> None:
 
 
 async def _until(holds: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 — nothing but the state of the world tells
             await asyncio.sleep(0.02)

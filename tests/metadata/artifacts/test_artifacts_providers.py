@@ -60,6 +60,25 @@ def test_the_query_of_a_root_counts_for_its_bucket():
     assert known.of("s3://b/other").url == "http://localhost:9000"
     assert known.of("s3://b/other").region == "here"
     assert known.of("s3://c/x").endpoint == "s3.example.org"
+    named_alike = Providers({"providers": _CONFIG}, root.replace("s3://b/", "s3://c-and-more/"))
+    assert named_alike.of("s3://c/x").endpoint == "s3.example.org"
+
+
+def test_what_else_stands_in_secrets_is_asked_for():
+    told = """
+s3:
+  default:
+    credentials: {secretRef: {secretName: one, accessKeyKey: a, secretKeyKey: s}}
+    sessionToken: {secretName: two, key: t}
+    ca: {secretName: one, key: ca.crt}
+    encryption: {ServerSideEncryption: AES256}
+  overrides: [{bucketName: mine, credentials: {fromEnv: true}}]
+"""
+    known = Providers({"providers": told})
+    assert known.secrets(["s3://b/x", "s3://b/y"]) == {"one": ("a", "s", "ca.crt"), "two": ("t",)}
+    mine = known.of("s3://mine/x")
+    assert (mine.session_token, mine.ca) == (None, ("one", "ca.crt"))
+    assert mine.encryption == (("ServerSideEncryption", "AES256"),)
 
 
 def test_containers_are_told_without_keys(known):
@@ -89,6 +108,11 @@ def test_containers_are_told_without_keys(known):
         ("s3: {default: {credentials: {secretRef: {}}}}", "secretName is None; want a text"),
         ("s3: {default: {where: 1, credentials: {}}}", "default.where: there are endpoint, region"),
         ("s3: {default: {region: 1, credentials: {}}}", "default.region is 1; want a str"),
+        ("s3: {default: {credentials: {}, ca: {key: x}}}", "ca.secretName is None; want a text"),
+        (
+            "s3: {default: {credentials: {}, encryption: {ServerSideEncryption: a, x: b}}}",
+            "encryption.x: there are ServerSideEncryption, SSEKMSKeyId",
+        ),
         (
             "s3: {default: {credentials: {fromEnv: true}}, more: 1}",
             "there are default and overrides",

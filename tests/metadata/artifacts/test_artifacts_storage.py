@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from wherry.metadata.artifacts.providers import Providers
 from wherry.metadata.artifacts.storage import MissingError, Storage, StorageError, Transfer
 
 
@@ -104,3 +105,20 @@ def test_many_threads(storage, tmp_path):
     for thread in threads:
         thread.join()
     assert storage.size(f"{tmp_path}/many") == Transfer(20, sum(range(20)))
+
+
+@pytest.mark.parametrize("token", ['"cloud"', '"/etc/keys.json"', "cloud"])
+def test_an_account_cannot_mean_the_keys_of_the_surroundings(token):
+    config = {
+        "providers": "gs: {default: {credentials: {secretRef: {secretName: g, tokenKey: t}}}}"
+    }
+    storage = Storage(Providers(config), {"g": {"t": token}}, ambient=False)
+    with pytest.raises(StorageError, match="the account's token"):
+        storage.exists("gs://bucket/x")
+
+
+def test_a_secret_whose_keys_are_not_named_is_told():
+    told = "s3: {default: {credentials: {secretRef: {secretName: own, accessKeyKey: a}}}}"
+    known = Storage(Providers({"providers": told}), {"own": {"a": "key"}})
+    with pytest.raises(StorageError, match="Secret own: accessKeyKey and secretKeyKey have to say"):
+        known.exists("s3://bucket/x")

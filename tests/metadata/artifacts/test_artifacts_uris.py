@@ -60,3 +60,18 @@ def test_what_a_step_is_told_is_kept_as_it_was(kept):
 def test_below():
     assert uris.below("s3://b/root/?region=x", "run", "/task/") == "s3://b/root/run/task"
     assert uris.below("/a", "b") == "/a/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "of_node"),
+    [
+        ("/data/x", True),
+        ("file:///data/x", True),
+        ("/pvc/claim/x", False),
+        ("pvc://claim/x", False),
+        ("s3://bucket/x", False),
+        ("what a step has named", False),
+    ],
+)
+def test_what_the_node_itself_has_is_known(text: str, *, of_node: bool) -> None:
+    assert uris.is_of_node(text) is of_node

@@ -143,6 +143,11 @@ def test_what_an_evaluation_costs_is_bounded() -> None:
     assert evaluate("self.all(x, x >= 0)", self=many)
 
 
+def test_a_pattern_takes_no_longer_than_its_text() -> None:
+    # By an engine that backtracks this would take years.
+    assert not evaluate("text.matches('(a+)+$')", text="a" * 10_000 + "b")
+
+
 def test_the_language_is_not_loaded_by_the_server() -> None:
     check = (
         "import sys, wherry.apiserver.server;"

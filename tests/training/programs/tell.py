@@ -20,7 +20,7 @@ def send(body, *, token=OWN, url=URL):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     asked = urllib.request.Request(url, data, headers)
     try:
-        with urllib.request.urlopen(asked, context=TRUSTED, timeout=30) as answer:
+        with urllib.request.urlopen(asked, context=TRUSTED, timeout=120) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -39,9 +39,11 @@ CASES = {
     "another job": send(told(), url=URL.replace("/trainjobs/j/", "/trainjobs/other/")),
     "no JSON": send(b"{"),
     "no object": send([]),
+    "too deep": send(b"[" * 60_000),
     "no time": send({"trainerStatus": {}}),
     "a number": send(told(metrics=[{"name": "loss", "value": 0.5}])),
     "too far": send(told(progressPercentage=101)),
+    "too long": send(told(estimatedRemainingSeconds=10**30)),
     "too much": send(b" " * (64 * 1024 + 1)),
     "no such place": send(told(), url=URL + "es"),
 }

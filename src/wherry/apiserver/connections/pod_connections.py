@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 from aiohttp import web
@@ -14,6 +14,7 @@ from wherry.apiserver.connections import (
     byte_streams,
     command_sockets,
     command_spdy,
+    fronting,
     options,
     port_channels,
     port_forward,
@@ -44,6 +45,8 @@ class PodConnections:
         """Set once there is one."""
         self.pages: NodePages | None = None
         """Set once there is a node."""
+        self.fronted: Mapping[tuple[str, int], str] = {}
+        """Places that are told who calls, and the secret by which they believe it; set once known."""
         self._store = store
         self._authorizer = authorizer
         self._session: aiohttp.ClientSession | None = None
@@ -138,7 +141,8 @@ class PodConnections:
             self._session = proxying.new_session()
         parts = request.raw_path.partition("?")[0].split("/")
         prefix = "/".join(parts[: parts.index("proxy", 6) + 1])
-        target = proxying.Target(named.scheme, place.host, place.port, prefix)
+        told = fronting.headers(call.user, self.fronted.get((place.host, place.port), ""))
+        target = proxying.Target(named.scheme, place.host, place.port, prefix, told)
         return await proxying.serve(request, target, self._session)
 
 

@@ -13,7 +13,7 @@ import yarl
 from aiohttp import web
 from multidict import CIMultiDict
 
-from wherry.apiserver.connections import byte_streams
+from wherry.apiserver.connections import byte_streams, fronting
 from wherry.objects import errors
 
 _CONNECT_SECONDS = 10.0
@@ -43,12 +43,14 @@ class Target:
         host: Address of the pod.
         port: Its port.
         prefix: The path of the API up to ``/proxy``.
+        told: Headers by which it is told who calls; none: that is none of its business.
     """
 
     scheme: str
     host: str
     port: int
     prefix: str
+    told: tuple[tuple[str, str], ...] = ()
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -84,7 +86,7 @@ async def serve(
     if request.headers.get("Upgrade"):
         return await _splice(request, target, rest)
     url = yarl.URL(f"{target.scheme}://{_authority(target)}{rest}", encoded=True)
-    headers = _request_headers(request)
+    headers = _request_headers(request, target)
     body = request.content if request.body_exists else None
     try:
         answer = await session.request(
@@ -126,7 +128,7 @@ async def _splice(request: web.BaseRequest, target: Target, rest: str) -> web.St
     except OSError as error:
         raise _unreachable(error) from error
     pod = byte_streams.SocketStream(reader, writer)
-    headers = _request_headers(request)
+    headers = _request_headers(request, target)
     headers["Host"] = _authority(target)
     headers["Connection"], headers["Upgrade"] = "Upgrade", request.headers["Upgrade"]
     lines = [f"{request.method} {rest} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
@@ -154,7 +156,7 @@ async def _join(client: byte_streams.SocketStream, pod: byte_streams.SocketStrea
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
+def _request_headers(request: web.BaseRequest, target: Target) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers.items(), request.headers.get("Connection", ""))
     for name in list(headers):
         if name.lower() in _OURS or name.lower().startswith("impersonate-"):
@@ -164,6 +166,9 @@ def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     headers["X-Forwarded-Host"] = request.headers.get("Host", "")
     headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
     headers["X-Forwarded-Uri"] = request.raw_path
+    if target.told:
+        fronting.strip(headers)
+        headers.extend(target.told)
     return headers
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from wherry.apiserver import conversions
 from wherry.apiserver.crds.strategy import CustomStrategy
 from wherry.apiserver.strategy import Context
-from wherry.objects.declared.kind import Related
+from wherry.objects.declared import makers
+from wherry.objects.declared.kind import Related, Right, Seen
 from wherry.objects.errors import Cause
 from wherry.objects.requests import Object
 
@@ -28,6 +29,8 @@ class Hooks:
         validate: Returns what is wrong with an object, given the one it replaces (None: it is new). Not
             asked about writes of the status and of objects that are being deleted.
         related: What is checked against other objects, once `validate` finds nothing.
+        rights: Returns what the writer has to be allowed besides; see `Kind`.
+        maker: Annotation that bears who has made an object; empty: none.
         warnings: Returns what the writer of an object should know; it does not stop the write.
         convert: Returns an object in another of its versions, `(object, apiVersion)`. Nothing may get
             lost on the way there and back, and it must take whatever the schema takes. Of the metadata
@@ -37,6 +40,8 @@ class Hooks:
     default: Callable[[Object], Object] | None = None
     validate: Callable[[Object, Object | None], Sequence[Cause]] | None = None
     related: Related | None = None
+    rights: Callable[[Object, Object | None, Seen], Sequence[Right]] | None = None
+    maker: str = ""
     warnings: Callable[[Object], Sequence[str]] | None = None
     convert: Convert | None = None
 
@@ -84,21 +89,44 @@ class HookedStrategy(CustomStrategy):
         obj.clear()
         obj.update(back)
 
+    def prepare_create(self, obj: Object, context: Context) -> None:
+        """Write down who makes the object, where the kind wants to know."""
+        if self._hooks.maker:
+            user = context.user
+            maker = makers.told(user.name, user.uid, user.groups, user.extra)
+            makers.write(obj, self._hooks.maker, maker)
+
+    def prepare_update(self, obj: Object, old: Object, context: Context) -> None:
+        """Keep who has made it."""
+        if self._hooks.maker:
+            makers.write(obj, self._hooks.maker, makers.read(old, self._hooks.maker))
+
     def validate(self, obj: Object, old: Object | None, context: Context) -> list[Cause]:
         """Return what the kind's own functions find."""
         hooks = self._hooks
-        apart = context.subresource == "status" or "deletionTimestamp" in obj["metadata"]
-        if apart or (hooks.validate is None and hooks.related is None):
+        if _is_apart(obj, context) or (hooks.validate is None and hooks.related is None):
             return []
         after, before = self._stored(obj), self._stored(old) if old is not None else None
         causes = list(hooks.validate(after, before)) if hooks.validate else []
         if causes or hooks.related is None:
             return causes
-        seen = {
-            each: context.lookup.get(each.resource, each.name, each.namespace)
-            for each in hooks.related.references(after, before)
-        }
+        seen = self._seen(after, before, context)
         return list(hooks.related.validate(after, before, seen))
+
+    def rights(self, obj: Object, old: Object | None, context: Context) -> Sequence[Right]:
+        """Return what the kind's own function says."""
+        if self._hooks.rights is None or _is_apart(obj, context):
+            return ()
+        after, before = self._stored(obj), self._stored(old) if old is not None else None
+        return self._hooks.rights(after, before, self._seen(after, before, context))
+
+    def _seen(self, obj: Object, old: Object | None, context: Context) -> Seen:
+        if self._hooks.related is None:
+            return {}
+        return {
+            each: context.lookup.get(each.resource, each.name, each.namespace)
+            for each in self._hooks.related.references(obj, old)
+        }
 
     def warnings(self, obj: Object) -> list[str]:
         """Return what the kind's own function tells."""
@@ -108,3 +136,7 @@ class HookedStrategy(CustomStrategy):
 
     def _stored(self, obj: Object) -> Object:
         return self._convert([obj], self._api_version)[0]
+
+
+def _is_apart(obj: Object, context: Context) -> bool:
+    return context.subresource == "status" or "deletionTimestamp" in obj["metadata"]

@@ -9,7 +9,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from wherry.objects import errors, protobufs
+from wherry.objects import errors, protobufs, yaml_bounds
 from wherry.objects.requests import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -203,7 +203,7 @@ def _walk(value: Any, path: str, found: list[str]) -> None:
             _walk(item, f"{path}[{index}]", found)
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader(yaml_bounds.BoundedMerges, yaml.CSafeLoader):
     """YAML as Kubernetes reads it: times stay text, fields given twice are remembered."""
 
     def __init__(self, stream: str) -> None:
@@ -238,6 +238,7 @@ def _yaml(data: bytes) -> tuple[Any, tuple[str, ...]]:
         text = data.decode()
         if text.lstrip()[:1] in {"{", "["}:
             return _json(data), duplicate_fields(data)
+        yaml_bounds.check(text, MAX_YAML_NODES)
         loader = _Loader(text)
         try:
             value = loader.get_single_data()

@@ -50,7 +50,7 @@ class Limits:
     field_bytes: int = 16 * 1024
     """Length of a header field; bytes. Tokens stand there."""
 
-    handshake_seconds: float = 10.0
+    handshake_seconds: float = 30.0
     """How long a client may take to agree on TLS."""
 
 

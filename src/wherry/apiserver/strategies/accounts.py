@@ -44,7 +44,7 @@ def _validate_binding(obj: Object, old: Object | None, context: Context) -> list
         problems = names.path_segment(role["name"])
         found += causes.problems("roleRef.name", role["name"], problems)
     for index, subject in enumerate(obj.get("subjects") or ()):
-        found += _subject(f"subjects[{index}]", subject)
+        found += _subject(f"subjects[{index}]", subject, namespaced=namespaced)
     if old is not None and role != old.get("roleRef"):
         found.append(causes.invalid("roleRef", role, "cannot change roleRef"))
     return found
@@ -53,7 +53,7 @@ def _validate_binding(obj: Object, old: Object | None, context: Context) -> list
 _SUBJECT_GROUPS = {"ServiceAccount": "", "User": GROUP, "Group": GROUP}
 
 
-def _subject(path: str, subject: dict[str, Any]) -> list[Cause]:
+def _subject(path: str, subject: dict[str, Any], *, namespaced: bool) -> list[Cause]:
     kind, name = subject.get("kind"), subject.get("name", "")
     found = [] if name else [causes.required(f"{path}.name")]
     if kind not in _SUBJECT_GROUPS:
@@ -63,7 +63,8 @@ def _subject(path: str, subject: dict[str, Any]) -> list[Cause]:
         found.append(causes.unsupported(f"{path}.apiGroup", group, [_SUBJECT_GROUPS[kind]]))
     if kind == "ServiceAccount":
         found += causes.problems(f"{path}.name", name, names.dns_subdomain(name)) if name else []
-        if not subject.get("namespace"):
+        # In a RoleBinding it is the binding's own.
+        if not namespaced and not subject.get("namespace"):
             found.append(causes.required(f"{path}.namespace"))
     return found
 

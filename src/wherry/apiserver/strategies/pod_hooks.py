@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from wherry.apiserver.strategies.rules import Rules
 from wherry.apiserver.strategy import Context
+from wherry.objects import errors, kinds, openapi
 from wherry.objects.declared.pods import PodHook
 from wherry.objects.requests import Object
 
@@ -40,5 +41,16 @@ def _apply(hook: PodHook, pod: Object, context: Context, pods: Rules) -> None:
         return
     pod.clear()
     pod.update(changed)
+    _shape(pod)
     # Containers that have come in have their defaults to get.
     pods.on_default(pod)
+
+
+def _shape(pod: Object) -> None:
+    """Hold a changed pod to the schema, in place: what comes in may be what a user wrote somewhere."""
+    schema = openapi.schema_for(kinds.PODS.api_version, kinds.PODS.kind)
+    schema.decode(pod)
+    schema.default(pod)
+    if causes := schema.check(pod):
+        name = str(pod["metadata"].get("name") or "")
+        raise errors.invalid(kinds.PODS.kind, name, causes)

@@ -147,7 +147,9 @@ def _wants_node_ports(spec: Spec) -> bool:
 def _ports(spec: Spec, held: dict[tuple[str, int], int], context: Context, taken: _Taken) -> None:
     # One number can serve TCP and UDP of one Service, so what is had once is not asked for again.
     had = set(held.values())
-    for index, port in enumerate(spec.get("ports") or ()):
+    # Those that are asked for first, lest another one of this Service gets their number.
+    ports = enumerate(spec.get("ports") or ())
+    for index, port in sorted(ports, key=lambda each: not each[1].get("nodePort")):
         number = port.get("nodePort") or 0
         if not number:
             if not _wants_node_ports(spec):

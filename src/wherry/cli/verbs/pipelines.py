@@ -7,16 +7,15 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
-from wherry.cli import columns, failures, session
+from wherry.cli import columns, failures, pipeline_cache, pipeline_looks, pipeline_steps, session
 from wherry.cli.progress import Progress
 from wherry.cli.session import Session
-from wherry.objects import errors, metadata
-from wherry.objects import kinds as core
+from wherry.objects import metadata
 from wherry.objects.requests import Object
-from wherry.pipelines import describing, kinds, lint, runs, status
+from wherry.pipelines import describing, kinds, lint, run_pictures, runs, status
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir import documents
 from wherry.pipelines.ir.documents import Documents, PipelineError
-from wherry.pipelines.pipeline import Pipeline
 from wherry.pipelines.sdk import files, running
 from wherry.pipelines.sdk.errors import CompileError
 
@@ -46,6 +45,7 @@ def _start(options: Namespace) -> int:
         parameters=parameters,
         root=options.root,
         cache=options.cache,
+        cache_expiry=options.cache_expiry,
         display_name=options.display_name,
         service_account=options.service_account,
         timeout=options.timeout,
@@ -73,13 +73,24 @@ def _pairs(words: list[str]) -> list[tuple[str, str]]:
 
 def _read(path: Path) -> Documents:
     try:
-        if path.suffix == ".py":
-            return files.load(path).documents()
-        return documents.parse(path.read_text())
+        return _documents(path)
     except CompileError as error:
         raise failures.CommandError(str(error)) from error
     except (PipelineError, UnicodeDecodeError) as error:
         raise failures.CommandError(f"{path}: {error}") from error
+
+
+def _documents(path: Path) -> Documents:
+    """Return a pipeline of a compiled file, or the one in a file of Python.
+
+    Raises:
+        CompileError: the Python is wrong.
+        PipelineError: the compiled file is wrong.
+        UnicodeDecodeError: it is no text.
+    """
+    if path.suffix == ".py":
+        return files.load(path).documents()
+    return documents.parse(path.read_text("utf-8"))
 
 
 async def _follow(opened: Session, name: str) -> int:
@@ -88,8 +99,7 @@ async def _follow(opened: Session, name: str) -> int:
     try:
         with Progress() as progress:
             async for last in _states(opened, name):
-                told = last.get("status") or {}
-                progress.show(f"{told.get('state', 'PENDING')} {told.get('progress', '')}".strip())
+                progress.show(str(running.progress(last)))
     except KeyboardInterrupt:
         print(
             f"\nIt goes on. `wherry pipelines watch {name} -n {opened.namespace}` follows it "
@@ -97,7 +107,11 @@ async def _follow(opened: Session, name: str) -> int:
             file=sys.stderr,
         )
         return failures.INTERRUPTED
-    return _result(last)
+    code = _result(last)
+    if status.is_finished(last):
+        for line in await pipeline_looks.cached(opened, last):
+            print(f"  {line}")
+    return code
 
 
 async def _states(opened: Session, name: str) -> AsyncIterator[Object]:
@@ -129,10 +143,13 @@ def _result(run_: Object) -> int:
     told = run_.get("status") or {}
     state = status.state(run_)
     print(f"run {metadata.name(run_)}: {state} ({told.get('progress', '0/0')} tasks)")
+    message, said = str(told.get("message", "")), []
     for task in told.get("failedTasks") or ():
-        print(f"  {task['path']}: {task.get('message', '')}")
-    if state != _GOOD and told.get("message"):
-        print(f"  {told['message']}")
+        said.append(str(task.get("message", "")))
+        print(f"  {task['path']}: {said[-1]}")
+    # Mostly it is what the first failed task has said, and stands above.
+    if message and state != _GOOD and not any(each and each in message for each in said):
+        print(f"  {message}")
     for name, value in (told.get("outputs") or {}).items():
         print(f"  {name}: {runs.shown(value)}")
     return failures.SUCCESS if state == _GOOD else failures.FAILURE
@@ -149,7 +166,9 @@ def _stop(options: Namespace) -> int:
     async def work(opened: Session, options: Namespace) -> int:
         patch = {"spec": {"terminate": True}}
         await opened.client.patch(kinds.PIPELINE_RUNS, options.name, patch, opened.namespace)
-        return await _follow(opened, options.name) and failures.SUCCESS
+        code = await _follow(opened, options.name)
+        # It was to end, however: only that nobody has waited for it is something else.
+        return code if code == failures.INTERRUPTED else failures.SUCCESS
 
     return session.run(options, work)
 
@@ -159,11 +178,15 @@ def _lint(options: Namespace) -> int:
     bad = 0
     for path in options.file:
         try:
-            read = documents.parse(path.read_text())
+            read = _documents(path)
             pipeline = Pipeline(read.spec, read.platform)
         except PipelineError as error:
             bad += 1
             _say(path, "error", ((cause.field, cause.message) for cause in error.causes))
+            continue
+        except (CompileError, UnicodeDecodeError) as error:
+            bad += 1
+            _say(path, "error", [("", str(error).removeprefix(f"{path}: "))])
             continue
         found = [(each.field, each.message) for each in lint.findings(pipeline)]
         _say(path, "warning", found)
@@ -198,11 +221,10 @@ def _graph(options: Namespace) -> int:
         return failures.SUCCESS
 
     async def work(opened: Session, options: Namespace) -> int:
-        labels = f"{kinds.RUN_LABEL}={options.of}"
-        run_ = await opened.client.get(kinds.PIPELINE_RUNS, options.of, opened.namespace)
-        pods = (await opened.client.list(core.PODS, opened.namespace, labels=labels)).items
-        pods = sorted(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
-        _put(options.output, running.picture(run_, pods))
+        drawn = await run_pictures.draw(
+            opened.client, opened.transport, options.of, opened.namespace
+        )
+        _put(options.output, drawn)
         return failures.SUCCESS
 
     return session.run(options, work)
@@ -241,35 +263,6 @@ def _row(run_: Object, now: datetime.datetime) -> list[str]:
     ]
 
 
-def _logs(options: Namespace) -> int:
-    async def work(opened: Session, options: Namespace) -> int:
-        labels = f"{kinds.RUN_LABEL}={options.name}"
-        pods = (await opened.client.list(core.PODS, opened.namespace, labels=labels)).items
-        shown = 0
-        for pod in sorted(pods, key=lambda each: str(each["metadata"]["creationTimestamp"])):
-            path = metadata.annotations(pod).get(kinds.PATH_ANNOTATION, "")
-            if options.task in {"", path, path.rpartition("/")[2]}:
-                shown += 1
-                await _print_log(opened, pod, path)
-        if not shown:
-            what = f"task {options.task} of run" if options.task else "run"
-            raise failures.CommandError(f"{what} {options.name} has no pods")
-        return failures.SUCCESS
-
-    return session.run(options, work)
-
-
-async def _print_log(opened: Session, pod: Object, path: str) -> None:
-    print(f"==> {path} ({metadata.name(pod)}) <==", flush=True)
-    try:
-        chunks = opened.client.log(metadata.name(pod), opened.namespace, container="main")
-        async for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-    except errors.ApiError as error:
-        print(error.message)
-    sys.stdout.flush()
-
-
 _ACTIONS: Mapping[str, Callable[[Namespace], int]] = {
     "run": _start,
     "lint": _lint,
@@ -278,5 +271,10 @@ _ACTIONS: Mapping[str, Callable[[Namespace], int]] = {
     "list": _list,
     "watch": _watch,
     "stop": _stop,
-    "logs": _logs,
+    "logs": pipeline_steps.logs,
+    "retry": pipeline_steps.retry,
+    "get": pipeline_looks.get,
+    "diff": pipeline_looks.diff,
+    "lineage": pipeline_looks.lineage,
+    "cache": pipeline_cache.cache,
 }

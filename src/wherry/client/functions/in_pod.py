@@ -22,6 +22,7 @@ import os
 import pickle
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,8 +42,12 @@ _PART = 3000
 """Characters of a piece: whole lines below 4096 bytes are never torn apart by other processes."""
 _LOCK = threading.Lock()
 _STATUS_SECONDS = 5.0
-"""How long writing a TrainJob's status may take, and how long it rests in between."""
+"""How long writing a TrainJob's status rests in between."""
+_ANSWER_SECONDS = 20.0
+"""How long writing it may take, and how long the end of the program waits for the last time."""
 _MOST_METRICS, _LONGEST_METRIC = 256, 64
+_MOST_SECONDS = 2**31 - 1
+"""Longer is not taken for a number there."""
 _RANKS = ("RANK", "LOCAL_RANK", "JOB_COMPLETION_INDEX")
 
 
@@ -112,7 +117,7 @@ class _Status:
         first, since = self._began
         if done > first:
             left = (now - since) / (done - first) * (end - done)
-            progress["estimatedRemainingSeconds"] = round(left)
+            progress["estimatedRemainingSeconds"] = round(min(left, _MOST_SECONDS))
         return progress
 
     def _run(self) -> None:
@@ -137,7 +142,7 @@ class _Status:
     def _end(self) -> None:
         self._over.set()
         self._news.set()
-        self._thread.join(_STATUS_SECONDS)
+        self._thread.join(_ANSWER_SECONDS)
 
 
 _STATUS = _Status()
@@ -166,7 +171,7 @@ def _send(status: "dict[str, Any]") -> str:
         opener = request.build_opener(
             request.ProxyHandler({}), request.HTTPSHandler(context=trusted)
         )
-        opener.open(asked, timeout=_STATUS_SECONDS).close()
+        opener.open(asked, timeout=_ANSWER_SECONDS).close()
     except (OSError, KeyError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return ""
@@ -255,7 +260,7 @@ def _install(requirements: list[str]) -> None:
     missing = [line for line in requirements if not _is_there(line)]
     if not missing:
         return
-    folder = tempfile.mkdtemp(prefix="wherry-packages-")
+    folder = _own_folder("packages")
     sys.stderr.write(f"installing {', '.join(missing)}\n")
     sys.stderr.flush()
     command = [sys.executable, *_pip(), "install", "--quiet", "--no-input", "--target", folder]
@@ -264,6 +269,19 @@ def _install(requirements: list[str]) -> None:
     sys.path.insert(0, folder)
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = folder + (os.pathsep + before if before else "")
+
+
+def _own_folder(purpose: str) -> str:
+    """Make a folder that is there for as long as this process is: pods may share the machine's."""
+    folder = tempfile.mkdtemp(prefix=f"wherry-{purpose}-")
+    # Not before the last traceback has been written, which reads the source.
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # not in children that were forked
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_there(requirement: str) -> bool:
@@ -370,7 +388,7 @@ def main(folder: Path, *words: str) -> int:
     call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
     try:
         _install(call["requirements"])
-        code = tempfile.mkdtemp(prefix="wherry-code-")
+        code = _own_folder("code")
         with zipfile.ZipFile(folder / "code.zip") as archive:
             archive.extractall(code)
         sys.path[0] = code

@@ -1,6 +1,23 @@
 """Lines out of chunks, however long a line is and wherever the chunks end."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+_LONGEST: Final = 1024 * 1024
+"""Bytes of a line; what is longer comes in pieces."""
+
+
+async def texts(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Yield chunks line by line, the last one also where it has no newline."""
+    left = b""
+    async for chunk in chunks:
+        *whole, left = (left + chunk).split(b"\n")
+        if len(left) > _LONGEST:
+            whole, left = [*whole, left], b""
+        for line in whole:
+            yield line.decode(errors="replace")
+    if left:
+        yield left.decode(errors="replace")
 
 
 class LineSplitter:

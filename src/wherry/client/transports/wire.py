@@ -65,6 +65,17 @@ def decode(body: bytes) -> Any:
         raise errors.InternalError(f"the server's answer is not JSON: {start!r}") from error
 
 
+def _told(answer: Any) -> str:
+    """Return the message of an error as gateways to gRPC write it; empty: it is none."""
+    told = answer.get("message") if isinstance(answer, dict) and "code" in answer else None
+    return told if isinstance(told, str) else ""
+
+
+def _shown(code: int, body: bytes) -> str:
+    text = body[:500].decode(errors="replace").strip()
+    return f"the server answered {code}: {text}" if text else ""
+
+
 def failure(code: int, body: bytes, retry_after: str = "") -> errors.ApiError:
     """Return the error that an answer of 400 or more means.
 
@@ -78,8 +89,7 @@ def failure(code: int, body: bytes, retry_after: str = "") -> errors.ApiError:
     except orjson.JSONDecodeError:
         status = {}
     if not isinstance(status, dict) or status.get("kind") != "Status":
-        text = body[:500].decode(errors="replace").strip()
-        status = {"message": f"the server answered {code}: {text}" if text else ""}
+        status = {"message": _told(status) or _shown(code, body)}
     error = errors.from_status(status, code)
     if retry_after.isdecimal():
         error.details.setdefault("retryAfterSeconds", int(retry_after))

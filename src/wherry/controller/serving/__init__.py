@@ -1,4 +1,4 @@
-"""HTTPS servers that run beside controllers: for the API's webhooks, and for what pods have to tell.
+"""Servers that run beside controllers: for the API's webhooks, for what pods tell, for what users ask.
 
 Replicas share a certificate, which is its own authority and is kept in a Secret.
 """

@@ -1,15 +1,33 @@
-"""A server over TLS that is gone when it is said to be, whatever its clients do."""
+"""A server, over TLS or not, that is gone when it is said to be, whatever its clients do."""
 
 import asyncio
 import contextlib
+import itertools
+import logging
+import math
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 from aiohttp import web
 
-_HANDSHAKE_SECONDS = 10.0
+from wherry.controller.queue import Backoff
+
+_HANDSHAKE_SECONDS = 30.0
 _GRACE_SECONDS = 5.0
 """How long requests under way may take at the end."""
+_LINE_BYTES = 32 * 1024
+_FIELD_BYTES = 16 * 1024
+"""As the API server's: what it takes also comes through its proxy."""
+_WAITING = 100
+"""Connections that may wait while an application is made; asyncio's number."""
+_AGAIN: Final = Backoff(base_seconds=1.0, cap_seconds=30.0)
+"""How long until what answers is made again, where that has failed."""
+_UNAVAILABLE: Final = 14
+"""The code of gRPC, which clients of such services look for."""
+_SHOWN: Final = 500
+_LOG = logging.getLogger("wherry.controller.serving")
 
 
 class _Connection(web.RequestHandler):
@@ -20,7 +38,13 @@ class _Connection(web.RequestHandler):
     def __init__(self, server: web.Server, ended: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         # None is what aiohttp's own runner says for no log, whatever the annotation.
-        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # as said
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # as said
+            max_line_size=_LINE_BYTES,
+            max_field_size=_FIELD_BYTES,
+        )
         self._ended = ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,7 +64,7 @@ class _Connection(web.RequestHandler):
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: web.Application, host: str, port: int, tls: ssl.SSLContext
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve an application while the block runs, and give the address and the port.
 
@@ -48,11 +72,93 @@ async def listening(
         app: What answers.
         host: Address to listen on.
         port: Port; 0 for any free one.
-        tls: The server's side of it.
+        tls: The server's side of it; None: it serves without.
 
     Raises:
         OSError: the port is taken, or the address not this machine's.
     """
+    async with _serving(app, tls=tls, host=host, port=port) as place:
+        yield place
+
+
+@contextlib.asynccontextmanager
+async def late(
+    make: Callable[[], web.Application], host: str, port: int
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve an application that is made for the first who connects; else as `listening`.
+
+    Where it cannot be made, callers are told why, and it is made anew after a while.
+
+    Args:
+        make: Makes it; called until it succeeds.
+        host: Address to listen on.
+        port: Port; 0 for any free one.
+
+    Raises:
+        OSError: the port is taken, or the address not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.create_server((host, port), family=family, backlog=_WAITING)
+    taken.settimeout(0)
+    serving = asyncio.ensure_future(_serve_when_called(make, taken))
+    try:
+        yield taken.getsockname()[:2]
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        taken.close()
+
+
+async def _serve_when_called(make: Callable[[], web.Application], taken: socket.socket) -> None:
+    for failures in itertools.count(1):
+        await _called(taken)
+        try:
+            with taken.dup() as own:
+                async with _serving(make(), sock=own):
+                    await asyncio.Event().wait()
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is to hear of it
+            seconds = _AGAIN.delay(failures)
+            _LOG.exception("what answers at %s cannot be made; again in %.1f s", taken, seconds)
+            try:
+                await _refuse(taken, error, seconds)
+            except OSError:  # there is not even a descriptor left for that
+                await asyncio.sleep(seconds)
+
+
+async def _called(taken: socket.socket) -> None:
+    """Wait until somebody wants to be answered."""
+    loop, called = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(taken, called.set)
+    try:
+        await called.wait()
+    finally:
+        loop.remove_reader(taken)
+
+
+async def _refuse(taken: socket.socket, error: Exception, seconds: float) -> None:
+    """Answer so long that there is nothing, and why."""
+    why = f"{type(error).__name__}: {error}"[:_SHOWN]
+    told = {
+        "message": f"this service cannot be started, which is tried again and again: {why}",
+        "code": _UNAVAILABLE,
+    }
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        headers = {"Retry-After": str(math.ceil(seconds)), "Connection": "close"}
+        return web.json_response({"error": told["message"], **told}, status=503, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    with taken.dup() as own:
+        async with _serving(app, sock=own):
+            await asyncio.sleep(seconds)
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    app: web.Application, *, tls: ssl.SSLContext | None = None, **where: Any
+) -> AsyncIterator[tuple[str, int]]:
     runner, ended = web.AppRunner(app, shutdown_timeout=_GRACE_SECONDS), asyncio.Event()
     await runner.setup()
     server = runner.server
@@ -60,10 +166,9 @@ async def listening(
     try:
         listener = await asyncio.get_running_loop().create_server(
             lambda: _Connection(server, ended),
-            host,
-            port,
+            **where,
             ssl=tls,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            ssl_handshake_timeout=None if tls is None else _HANDSHAKE_SECONDS,
             # Begun below: whoever is cancelled while it begins would not get what it could close.
             start_serving=False,
         )

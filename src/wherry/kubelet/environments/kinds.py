@@ -90,7 +90,8 @@ class EnvironmentSpec:
     )
     env: dict[str, str] = about("Variables that containers get unless the pod sets them.", dict)
     files: dict[str, str] = about(
-        "Small text files that containers see: absolute path to content.", dict
+        "Small text files that containers see: absolute path to content. What begins with #! is a program.",
+        dict,
     )
     working_dir: str = about(
         "Where containers start that say nothing else. Empty: a folder of their own.", ""

@@ -30,6 +30,8 @@ def prepare(folder: Path, recipe: Recipe, base: Path | None) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         target.write_text(text)
+        if text.startswith("#!"):
+            target.chmod(0o755)  # it says itself what runs it
 
 
 async def make(folder: Path, recipe: Recipe, progress: Progress) -> None:

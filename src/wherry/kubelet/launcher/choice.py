@@ -8,6 +8,16 @@ from wherry.kubelet.launcher import command, types
 
 ANNOTATION = "wherry.dev/warm-start"
 """``"false"`` on a pod makes all its containers start cold."""
+PRELOAD = "wherry.dev/preload"
+"""On a pod: modules that its Python programs import anyway, with commas between them."""
+
+OFFERED = frozenset({
+    "argparse", "ast", "base64", "collections", "contextlib", "copy", "csv", "dataclasses", "datetime", "decimal",
+    "enum", "functools", "hashlib", "importlib.util", "inspect", "itertools", "json", "logging", "math", "pathlib",
+    "pickle", "re", "runpy", "shutil", "statistics", "string", "tempfile", "textwrap", "traceback", "types", "typing",
+    "urllib.parse", "uuid", "warnings", "zipfile",
+})  # fmt: skip
+"""What a pod may ask for. Imports are done with the launcher's rights: nothing that a pod brings, or that acts."""
 
 VERSIONS = frozenset({(3, 11), (3, 12), (3, 13)})
 """Of interpreters whose start is known in every detail that matters here."""
@@ -39,6 +49,12 @@ _COLD = frozenset({"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "OPENBLAS_MAIN_F
 def supports(version: str) -> bool:
     """Whether an interpreter of this version can be warmed, as in ``3.11.7``."""
     return tuple(int(number) for number in version.split(".")[:2]) in VERSIONS
+
+
+def asked(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the modules that a pod wants imported beforehand, of those that are offered, in one order for all."""
+    named = {name.strip() for name in annotations.get(PRELOAD, "").split(",")}
+    return tuple(sorted(named & OFFERED))
 
 
 def choose(

@@ -341,6 +341,11 @@ class Container:
         """Return the processes that are in its control groups."""
         return self._group.pids() if self._group is not None else []
 
+    def hear(self) -> None:
+        """Take in what a child that is to become it has said by now: its pid above all."""
+        if self._starting is not None and self.state.pid is None:
+            self._starting.read()
+
     def owns(self, pid: int) -> bool:
         """Whether an orphan that the launcher has inherited came from this container."""
         if self._namespace and processes.mount_namespace(pid) == self._namespace:

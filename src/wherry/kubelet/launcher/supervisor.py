@@ -237,6 +237,9 @@ class Supervisor:
         for held in list(self._settling):
             # Commands run inside are no orphans, and hold its groups as long as they live.
             left = [*(pid for pid in orphans if held.owns(pid)), *held.grouped()]
+            if left:
+                self._hear()
+                left = [pid for pid in left if pid not in self._mains]
             for pid in left:
                 processes.kill(pid)
             if not left or time.monotonic() > held.settle_until:
@@ -244,6 +247,15 @@ class Supervisor:
                 self._complete(held)
         if self._settling:  # normally the next SIGCHLD comes first
             self._around.events.later(_SETTLE_POLL_SECONDS, self._settle)
+
+    def _hear(self) -> None:
+        """Learn which children have become containers just now.
+
+        One that has a view of its own has said its pid before, though we may not have read it yet; until then it is
+        but a child of ours, maybe with the number of the namespace that has gone.
+        """
+        for held in list(self._containers.values()):
+            held.hear()
 
     def _complete(self, held: container.Container) -> None:
         held.complete()

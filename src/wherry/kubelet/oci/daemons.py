@@ -101,7 +101,8 @@ class Daemon:
             env={**(more or {}), **self.environment},
         )
         try:
-            output, complaint = await asyncio.wait_for(process.communicate(), seconds)
+            async with asyncio.timeout(seconds):
+                output, complaint = await process.communicate()
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

@@ -140,7 +140,8 @@ class Engine:
             env={"PATH": _PATH},
         )
         try:
-            return await asyncio.wait_for(process.wait(), _CALL_SECONDS) == 0
+            async with asyncio.timeout(_CALL_SECONDS):
+                return await process.wait() == 0
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -3,10 +3,10 @@
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from pathlib import PurePosixPath
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import PurePath, PurePosixPath
 
-from wherry.kubelet import expansion
+from wherry.kubelet import expansion, wrapping
 from wherry.kubelet.environments import builder, choosing, interpreters, recipe, requirements
 from wherry.kubelet.launcher import choice as warm_choice
 from wherry.kubelet.launcher.client import Launcher
@@ -271,7 +271,7 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
     limits = (spec.get("resources") or {}).get("limits") or {}
     memory = quantities.bytes_(limits["memory"]) if "memory" in limits else None
     security = spec.get("securityContext") or {}
-    argv = arguments(spec, image, environment)
+    argv = (*wrapping.words(container.pod, spec), *arguments(spec, image, environment))
     shim = (
         _shim(container, argv, environment) if settings.isolate and settings.warm.enabled else None
     )
@@ -283,7 +283,7 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
         env=environment,
         cwd=str(spec.get("workingDir") or image.working_directory or container.home),
         log_path=str(container.log),
-        mounts=_merged(image.mounts, container.mounts),
+        mounts=_kept(_merged(image.mounts, container.mounts), container, settings),
         hostname=container.hostname,
         address=container.address,
         uid=container.identity.uid,
@@ -311,9 +311,12 @@ def _control_group(container: ContainerStart, settings: KubeletSettings) -> str:
     return f"wherry-{uid}" if uid and settings.pod_pids_limit is not None else ""
 
 
+def _annotations(container: ContainerStart) -> Mapping[str, str]:
+    return (container.pod.get("metadata") or {}).get("annotations") or {}
+
+
 def _may_be_warm(container: ContainerStart) -> bool:
-    annotations = (container.pod.get("metadata") or {}).get("annotations") or {}
-    return annotations.get(warm_choice.ANNOTATION) != "false"
+    return _annotations(container).get(warm_choice.ANNOTATION) != "false"
 
 
 def _warm(
@@ -327,7 +330,7 @@ def _warm(
         environment=environment,
         image=image.environment,
         programs=image.programs,
-        preload=image.preload,
+        preload=image.preload or warm_choice.asked(_annotations(container)),
     )
 
 
@@ -364,6 +367,21 @@ def arguments(spec: Object, image: Image, environment: dict[str, str]) -> tuple[
     if program.name in _PYTHONS and str(program.parent) in _IMAGE_PROGRAMS:
         line[0] = str(image.programs / program.name)
     return tuple(line)
+
+
+def _kept(
+    mounts: tuple[Mount, ...], container: ContainerStart, settings: KubeletSettings
+) -> tuple[Mount, ...]:
+    """Return mounts with those by which what the process needs is seen where others lie over it.
+
+    A volume at ``/tmp`` is usual, and Wherry's own folder may be below that.
+    """
+    if not settings.isolate:
+        return mounts
+    targets = [PurePath(each.target) for each in mounts]
+    needed = [folder for folder in (settings.environments, container.home) if folder.is_dir()]
+    covered = [each for each in needed if any(target in each.parents for target in targets)]
+    return (*mounts, *(Mount(source=str(each), target=str(each)) for each in covered))
 
 
 def _merged(of_image: tuple[Mount, ...], of_pod: tuple[Mount, ...]) -> tuple[Mount, ...]:

@@ -44,10 +44,19 @@ class Base:
 
     def covered(self, mounts: Sequence[types.Mount]) -> bool:
         """Whether one of the mounts changes what the interpreter consists of."""
+        # What is mounted at its own path is seen there whatever lies above it.
+        shown = tuple(f"{mount.target}/" for mount in mounts if mount.source == mount.target)
         for mount in mounts:
             target = mount.target.rstrip("/") + "/"
+            if target in shown:
+                continue
             for path in self.guarded:
-                if f"{path}/".startswith(target) or target.startswith(f"{path}/"):
+                over = f"{path}/".startswith(target)
+                if over and any(
+                    f"{path}/".startswith(each) and each.startswith(target) for each in shown
+                ):
+                    continue
+                if over or target.startswith(f"{path}/"):
                     return True
         return False
 

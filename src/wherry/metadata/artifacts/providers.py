@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from wherry.metadata.artifacts import uris
+from wherry.metadata.artifacts import defaults, uris
 from wherry.objects.requests import Object
 
 CONFIG_MAP: Final = "kfp-launcher"
@@ -30,6 +30,10 @@ _SETTINGS: Final = {
     "maxRetries": int,
 }
 _MATCHED: Final = {"bucketName": str, "keyPrefix": str}
+_REFERENCES: Final = ("sessionToken", "ca")
+_ENCRYPTION: Final = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext")
+Reference = tuple[str, str]
+"""Name of a Secret and a key in it."""
 
 
 class ProvidersError(ValueError):
@@ -50,6 +54,9 @@ class Provider:
         access_key: Under which key of it the access key is (S3).
         secret_key: Under which key of it the secret key is (S3).
         token_key: Under which key of it the account's JSON is (GCS).
+        session_token: Where the token of temporary keys is (S3); None: they are not temporary.
+        ca: Where the certificate is that is trusted, instead of the usual ones (S3); None: these.
+        encryption: What is asked of S3 for each object that is written, by the API's names.
     """
 
     endpoint: str = ""
@@ -61,6 +68,9 @@ class Provider:
     access_key: str = ""
     secret_key: str = ""
     token_key: str = ""
+    session_token: Reference | None = None
+    ca: Reference | None = None
+    encryption: tuple[tuple[str, str], ...] = ()
 
     @property
     def url(self) -> str:
@@ -75,12 +85,18 @@ class Provider:
         named = (self.access_key, self.secret_key, self.token_key)
         return tuple(key for key in named if key) if self.secret else ()
 
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """All that is needed of Secrets."""
+        own = [(self.secret, key) for key in self.keys]
+        return (*own, *(each for each in (self.session_token, self.ca) if each is not None))
+
 
 _MINIO: Final = Provider(
     endpoint="minio-service.kubeflow:9000",
     region="minio",
     insecure=True,
-    secret="mlpipeline-minio-artifact",  # noqa: S106 - the name of a Secret
+    secret=defaults.SECRET,
     access_key="accesskey",
     secret_key="secretkey",  # noqa: S106 - a name too
 )
@@ -119,9 +135,8 @@ class Providers:
             ProvidersError: what is said of its provider lacks something.
         """
         parsed = uris.parse(uri)
-        if self._query is not None and self._root.partition("?")[0].startswith(
-            f"{parsed.scheme}://{parsed.place}"
-        ):
+        root = self._root.partition("?")[0]
+        if self._query is not None and f"{root}/".startswith(f"{parsed.scheme}://{parsed.place}/"):
             return self._query
         said = self._said.get(parsed.scheme)
         if not said:
@@ -130,8 +145,12 @@ class Providers:
 
     def secrets(self, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the keys that are needed of each Secret to reach URIs."""
-        found = [self.of(uri) for uri in wanted if not uris.is_direct(uri)]
-        return {each.secret: each.keys for each in found if each.keys}
+        found: dict[str, dict[str, None]] = {}
+        for uri in wanted:
+            if not uris.is_direct(uri):
+                for name, key in self.of(uri).references:
+                    found.setdefault(name, {})[key] = None
+        return {name: tuple(keys) for name, keys in found.items()}
 
     def variables(self, wanted: Iterable[str]) -> list[Object]:
         """Return the variables (``env`` of a container) that let its program reach URIs.
@@ -214,9 +233,12 @@ def _check_one(said: Any, where: str) -> None:
     for name, value in said.items():
         if name == "credentials":
             continue
+        if name in _REFERENCES or name == "encryption":
+            _check_texts(value, f"{where}.{name}", name)
+            continue
         kind = {**_SETTINGS, **_MATCHED}.get(name)
         if kind is None:
-            known = ", ".join([*_SETTINGS, *_MATCHED, "credentials"])
+            known = ", ".join([*_SETTINGS, *_MATCHED, *_REFERENCES, "encryption", "credentials"])
             raise ProvidersError(f"{CONFIG_MAP}: {where}.{name}: there are {known}")
         _check(value, f"{where}.{name}", kind, f"a {kind.__name__}")
     credentials = said.get("credentials")
@@ -225,6 +247,16 @@ def _check_one(said: Any, where: str) -> None:
         reference = f"{where}.credentials.secretRef"
         _check(credentials.get("secretRef"), reference, dict, "an object, or fromEnv: true")
         _check(credentials["secretRef"].get("secretName"), f"{reference}.secretName", str, "a text")
+
+
+def _check_texts(said: Any, where: str, name: str) -> None:
+    _check(said, where, dict, "an object")
+    needed = ("secretName", "key") if name in _REFERENCES else _ENCRYPTION[:1]
+    accepted = needed if name in _REFERENCES else _ENCRYPTION
+    for field in {*needed, *said}:
+        if field not in accepted:
+            raise ProvidersError(f"{CONFIG_MAP}: {where}.{field}: there are {', '.join(accepted)}")
+        _check(said.get(field), f"{where}.{field}", str, "a text")
 
 
 def _check(value: Any, where: str, kind: type, wanted: str) -> None:
@@ -246,12 +278,14 @@ def _with(provider: Provider, said: Mapping[str, Any]) -> Provider:
     reference = said["credentials"].get("secretRef") or {}
     if said["credentials"].get("fromEnv"):
         reference = {}
-    given = {
+    given: dict[str, Any] = {
         "endpoint": said.get("endpoint"),
         "region": said.get("region"),
         "insecure": said.get("disableSSL"),
         "path_style": said.get("forcePathStyle"),
         "retries": said.get("maxRetries"),
+        "ca": _reference(said.get("ca")),
+        "encryption": tuple(said["encryption"].items()) if "encryption" in said else None,
     }
     return replace(
         provider,
@@ -260,4 +294,10 @@ def _with(provider: Provider, said: Mapping[str, Any]) -> Provider:
         access_key=reference.get("accessKeyKey", ""),
         secret_key=reference.get("secretKeyKey", ""),
         token_key=reference.get("tokenKey", ""),
+        # It belongs to the keys that are named here.
+        session_token=_reference(said.get("sessionToken")),
     )
+
+
+def _reference(said: Mapping[str, str] | None) -> Reference | None:
+    return (said["secretName"], said["key"]) if said is not None else None

@@ -4,28 +4,40 @@ fsspec and what it needs for a scheme are imported with the first use of one.
 """
 
 import contextlib
+import importlib
 import json
 import shutil
+import tempfile
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from wherry.metadata.artifacts import uris
-from wherry.metadata.artifacts.providers import Keys, Provider, Providers
+from wherry.metadata.artifacts.providers import Keys, Provider, Providers, Reference
 
-_NEEDED: Final = {
+NEEDED: Final = {
     "s3": "s3fs",
     "minio": "s3fs",
     "gs": "gcsfs",
     "http": "aiohttp",
     "https": "aiohttp",
 }
+"""The package that fsspec needs for a scheme; the others need none."""
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
 _MOST_FILES: Final = 1_000_000
+_PART_BYTES: Final = 16 * 1024**2
+_PARTS_AT_ONCE: Final = 4
+_MOST_PARTS: Final = 10_000
+"""Of a file, for S3."""
+_MOVED_AT_ONCE: Final = 256 * 1024**2
+"""Bytes of a folder's files that are in memory; the libraries' own settings come to gigabytes."""
+_MOST_AT_ONCE: Final = 64
+"""Files of a folder."""
 
 
 class StorageError(Exception):
@@ -57,6 +69,8 @@ class Storage:
         providers: Providers | None = None,
         keys: Keys | None = None,
         claims: Mapping[str, Path] | None = None,
+        *,
+        ambient: bool = True,
     ) -> None:
         """Prepare; nothing is asked yet.
 
@@ -64,10 +78,13 @@ class Storage:
             providers: How object stores are reached; by default as the environment says.
             keys: The values of the Secrets that these name.
             claims: Where claims are, by name; by default mounted below ``/pvc``.
+            ambient: Whether the keys of this process' surroundings are used where the settings name
+                none; else stores are asked without.
         """
         self._providers = providers or Providers({})
         self._keys = keys or {}
         self._claims = claims or {}
+        self._ambient = ambient
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Provider], Any] = {}
 
@@ -107,9 +124,11 @@ class Storage:
                 _copy(path, Path(target))
             elif path.is_dir():
                 names = [f"{target}/{each.relative_to(path).as_posix()}" for each in local]
-                system.put([str(each) for each in local], names)
+                largest = max(local.values(), default=0)
+                batch, parts = _at_once(largest), _parts(uri, largest)
+                system.put([str(each) for each in local], names, batch_size=batch, **parts)
             else:
-                system.put_file(str(path), target)
+                system.put_file(str(path), target, **_parts(uri, local[path]))
             return Transfer(len(local), sum(local.values()))
 
     def get(self, uri: str, path: Path) -> Transfer:
@@ -128,7 +147,8 @@ class Storage:
             if uris.is_direct(uri):
                 _copy(Path(source), path)
             else:
-                _download(system, source, files, path)
+                largest = max(files.values(), default=0)
+                _download(system, source, files, path, parts=_parts(uri, largest))
             return Transfer(len(files), sum(files.values()))
 
     def read(self, uri: str, *, limit: int, offset: int = 0) -> bytes:
@@ -208,7 +228,7 @@ class Storage:
         if parsed.scheme == "pvc":
             folder = self._claims.get(parsed.place, Path(uris.CLAIMS, parsed.place))
             return self._system("file", Provider()), str(folder / parsed.path)
-        if parsed.scheme not in _NEEDED:
+        if parsed.scheme not in NEEDED:
             raise StorageError(f"{uri}: an image is mounted, not copied")
         if parsed.scheme.startswith("http"):
             return self._system(parsed.scheme, Provider()), uri
@@ -220,9 +240,32 @@ class Storage:
             known = self._opened.get((scheme, provider))
             if known is None:
                 known = self._opened[scheme, provider] = _filesystem(
-                    scheme, provider, self._keys.get(provider.secret, {})
+                    scheme, self._options(scheme, provider)
                 )
             return known
+
+    def _options(self, scheme: str, provider: Provider) -> dict[str, Any]:
+        if scheme == "gs":
+            token = self._keys.get(provider.secret, {}).get(provider.token_key)
+            return _google_options(token, ambient=self._ambient) | (
+                {"endpoint_url": provider.url} if provider.url else {}
+            )
+        if scheme not in ("s3", "minio"):
+            return {}
+        anonymous = {} if self._ambient or provider.secret else {"anon": True}
+        options = _s3_options(provider, self._keys) | anonymous
+        if provider.ca is not None:
+            options.setdefault("client_kwargs", {})["verify"] = self._file(
+                _value(self._keys, provider.ca)
+            )
+        return options
+
+    def _file(self, text: str) -> str:
+        """Return the path of a file for a library that takes no texts; it goes with this."""
+        with tempfile.NamedTemporaryFile("w", prefix="wherry-", delete=False) as file:
+            file.write(text)
+        weakref.finalize(self, Path(file.name).unlink, missing_ok=True)
+        return file.name
 
 
 @contextlib.contextmanager
@@ -242,25 +285,50 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or "no reason was given").splitlines()[0][:500]
 
 
-def _filesystem(scheme: str, provider: Provider, keys: Mapping[str, str]) -> Any:
+def _filesystem(scheme: str, options: Mapping[str, Any]) -> Any:
     import fsspec  # type: ignore[import-untyped] # noqa: PLC0415 - see the module's docstring
 
-    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
-    if scheme in ("s3", "minio"):
-        options |= _s3_options(provider, keys)
-    elif scheme == "gs":
-        token = keys.get(provider.token_key)
-        options |= {"token": json.loads(token)} if token else {}
-        options |= {"endpoint_url": provider.url} if provider.url else {}
+    options = {"use_listings_cache": False, "skip_instance_cache": True, **options}
     try:
+        if scheme == "gs" and "endpoint_url" in options:
+            # The usual class asks by gRPC what kind of bucket it is, which only Google's servers answer:
+            # others would be waited for for a minute, each time.
+            return importlib.import_module("gcsfs.core").GCSFileSystem(**options)
         return fsspec.filesystem({"minio": "s3", "gs": "gcs"}.get(scheme, scheme), **options)
     except ImportError as error:
         raise StorageError(
-            f"{scheme}:// needs the package {_NEEDED[scheme]}, which is not installed: {error}"
+            f"{scheme}:// needs the package {NEEDED[scheme]}, which is not installed: {error}"
         ) from error
 
 
-def _s3_options(provider: Provider, keys: Mapping[str, str]) -> dict[str, Any]:
+def _google_options(token: str | None, *, ambient: bool) -> dict[str, Any]:
+    if not token:
+        return {} if ambient else {"token": "anon"}
+    try:
+        found = json.loads(token)
+    except ValueError as error:
+        raise StorageError(f"the account's token is no JSON: {error}") from error
+    if not ambient and not isinstance(found, dict):
+        # Words such as "cloud" would mean the keys of our surroundings, others a file of ours.
+        raise StorageError(
+            "the account's token: want the JSON object that Google gives for an account"
+        )
+    return {"token": found}
+
+
+def _value(keys: Keys, reference: Reference) -> str:
+    name, key = reference
+    if not key:
+        raise StorageError(
+            f"Secret {name}: accessKeyKey and secretKeyKey have to say where in it the keys are"
+        )
+    found = keys.get(name, {}).get(key)
+    if not found:
+        raise StorageError(f"Secret {name}: it has no {key}")
+    return found
+
+
+def _s3_options(provider: Provider, keys: Keys) -> dict[str, Any]:
     options: dict[str, Any] = {
         "config_kwargs": {
             "s3": {"addressing_style": "path" if provider.path_style else "auto"},
@@ -270,10 +338,12 @@ def _s3_options(provider: Provider, keys: Mapping[str, str]) -> dict[str, Any]:
         }
     }
     if provider.secret:
-        missing = [key for key in provider.keys if not keys.get(key)]
-        if missing:
-            raise StorageError(f"Secret {provider.secret}: it has no {', '.join(missing)}")
-        options |= {"key": keys[provider.access_key], "secret": keys[provider.secret_key]}
+        named = {"key": provider.access_key, "secret": provider.secret_key}
+        options |= {name: _value(keys, (provider.secret, key)) for name, key in named.items()}
+    if provider.session_token is not None:
+        options["token"] = _value(keys, provider.session_token)
+    if provider.encryption:
+        options["s3_additional_kwargs"] = dict(provider.encryption)
     if provider.url:
         options["endpoint_url"] = provider.url
         # Other servers than Amazon's do not know its newer checksums, or get those of parts wrong.
@@ -286,16 +356,34 @@ def _s3_options(provider: Provider, keys: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
-def _download(system: Any, source: str, files: Mapping[str, int], path: Path) -> None:
+def _parts(uri: str, size: int) -> dict[str, int]:
+    """Return in what parts a file of a size is moved, where that can be said."""
+    if uris.parse(uri).scheme not in ("s3", "minio"):
+        return {}
+    part = max(_PART_BYTES, -(-size // _MOST_PARTS))
+    return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
+
+
+def _at_once(size: int) -> int:
+    """Return how many files may be moved at once, the largest of which has a size."""
+    held = min(size, _PART_BYTES * _PARTS_AT_ONCE)
+    return min(_MOST_AT_ONCE, _MOVED_AT_ONCE // max(held, 1))
+
+
+def _download(
+    system: Any, source: str, files: Mapping[str, int], path: Path, *, parts: Mapping[str, int]
+) -> None:
     with _replacing(path) as draft:
         if list(files) == [source]:
-            system.get_file(source, str(draft))
+            system.get_file(source, str(draft), **parts)
             got = {source: draft}
         else:
             got = {name: draft / name.removeprefix(source).lstrip("/") for name in files}
             for folder in {target.parent for target in got.values()}:
                 folder.mkdir(parents=True, exist_ok=True)
-            system.get(list(got), [str(target) for target in got.values()])
+            batch = _at_once(max(files.values(), default=0))
+            targets = [str(target) for target in got.values()]
+            system.get(list(got), targets, batch_size=batch, **parts)
         for name, target in got.items():
             size = target.stat().st_size
             if size != files[name]:

@@ -102,6 +102,11 @@ def is_direct(text: str) -> bool:
     return text.startswith(("/", _FILE, "pvc://"))
 
 
+def is_of_node(text: str) -> bool:
+    """Return whether it is a file or folder of the node itself, and not of a claim or a store."""
+    return normal(text).startswith(_FILE)
+
+
 def path(
     text: str,
     *,
@@ -137,6 +142,11 @@ def _mounted(text: str, type_: str) -> str:
     if folder is None:
         raise UriError(f"{text[:200]!r} has no path in a step; it is read by its URI")
     return posixpath.join(folder, uri.place, uri.path)
+
+
+def is_below(text: str, other: str) -> bool:
+    """Return whether a URI is another one, or below it; both without a query."""
+    return text == other or text.startswith(other.rstrip("/") + "/")
 
 
 def below(root: str, *parts: str) -> str:

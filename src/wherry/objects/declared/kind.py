@@ -60,17 +60,21 @@ class Version:
 
     Attributes:
         name: Such as ``v1``.
-        spec: The declared dataclass of `spec`.
+        spec: The declared dataclass of `spec`; None: `schema` says what there is.
+        schema: The schema of the whole object, for kinds whose parts their API leaves open.
+        subresources: Names of those that a kind with a `schema` has, such as ``status``.
         spec_required: Whether the API refuses objects without a `spec`.
         status: That of `status`; None: the kind has no status.
-        columns: What `kubectl get` prints; the age is added.
+        columns: What `kubectl get` prints; the age is added if none of them is called so.
         scale: For kinds that can be scaled.
         deprecated: The warning that users of the version get; empty: none.
         description: What the kind is for; `kubectl explain` prints it.
     """
 
     name: str
-    spec: type[Any]
+    spec: type[Any] | None = None
+    schema: Object | None = None
+    subresources: tuple[str, ...] = ()
     status: type[Any] | None = None
     columns: tuple[Column, ...] = ()
     scale: Scale | None = None
@@ -114,6 +118,36 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """What the writer of an object has to be allowed besides: it will be done because of the object.
+
+    Attributes:
+        field: The part of the object that asks for it.
+        api_version: Of what will be created.
+        kind: Likewise.
+        namespace: Where.
+    """
+
+    field: str
+    api_version: str
+    kind: str
+    namespace: str
+
+    def unserved(self) -> Resource:
+        """Return what is asked about where the API does not serve the kind: all of its group."""
+        group, _, version = self.api_version.rpartition("/")
+        return Resource(group, version, "*", self.kind)
+
+    def lacking(self, why: str) -> str:
+        """Return the refusal of a writer who does not have it.
+
+        Args:
+            why: What was said of the right itself.
+        """
+        return f"{self.field} makes a {self.kind} of {self.api_version}, for which you need the right: {why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A custom kind.
 
@@ -123,6 +157,10 @@ class Kind:
         default: Returns an object, in the stored version, with what the user left out.
         validate: Returns what is wrong with an object, given the one before (None: it is new).
         related: What is checked against other objects, once `validate` finds nothing.
+        rights: Returns what the writer of an object has to be allowed besides, given the one before and
+            what `related` has looked up.
+        maker: Annotation in which an object bears who has made it (`userInfo` of
+            ``authentication.k8s.io/v1`` as JSON), whatever its writers say; empty: none.
         warnings: Returns what the writer of an object should know; it does not stop the write.
         convert: Returns an object of one served version in another, `(object, apiVersion)`.
     """
@@ -132,6 +170,8 @@ class Kind:
     default: Callable[[Object], Object] | None = None
     validate: Callable[[Object, Object | None], Sequence[Cause]] | None = None
     related: Related | None = None
+    rights: Callable[[Object, Object | None, Seen], Sequence[Right]] | None = None
+    maker: str = ""
     warnings: Callable[[Object], Sequence[str]] | None = None
     convert: Callable[[Object, str], Object] | None = None
 
@@ -162,30 +202,36 @@ class Kind:
         }
 
     def _version(self, version: Version) -> Object:
-        properties = {"spec": structural.schema(version.spec)}
-        subresources: Object = {}
+        subresources: Object = {name: {} for name in version.subresources}
         if version.status is not None:
-            properties["status"] = structural.schema(version.status)
             subresources["status"] = {}
         if version.scale is not None:
             subresources["scale"] = version.scale.to_dict()
-        root: Object = {"type": "object", "properties": properties}
-        if version.description:
-            root["description"] = version.description
-        if version.spec_required:
-            root["required"] = ["spec"]
+        aged = any(column.name == AGE[0] for column in version.columns)
+        columns = version.columns if aged else (*version.columns, Column(*AGE))
         made: Object = {
             "name": version.name,
             "served": True,
             "storage": version.name == self.resource.version,
-            "schema": {"openAPIV3Schema": root},
-            "additionalPrinterColumns": [
-                *(column.to_dict() for column in version.columns),
-                Column(*AGE).to_dict(),
-            ],
+            "schema": {"openAPIV3Schema": _root(version)},
+            "additionalPrinterColumns": [column.to_dict() for column in columns],
         }
         if subresources:
             made["subresources"] = subresources
         if version.deprecated:
             made |= {"deprecated": True, "deprecationWarning": version.deprecated}
         return made
+
+
+def _root(version: Version) -> Object:
+    root: Object = {"type": "object", "properties": {}, **(version.schema or {})}
+    properties = root["properties"] = dict(root["properties"])
+    if version.spec is not None:
+        properties["spec"] = structural.schema(version.spec)
+    if version.status is not None:
+        properties["status"] = structural.schema(version.status)
+    if version.description:
+        root["description"] = version.description
+    if version.spec_required:
+        root["required"] = ["spec"]
+    return root

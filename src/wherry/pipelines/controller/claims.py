@@ -5,10 +5,12 @@ Their executors' images are names that stand for these deeds; nothing is run.
 Source: kubeflow/pipelines 2.17, ``backend/src/v2/driver/k8s.go`` (createPVC, deletePVC).
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from wherry.client.client import Client
+from wherry.controller import apply
 from wherry.metadata.records import Values
 from wherry.objects import errors, metadata
 from wherry.objects import kinds as core
@@ -43,7 +45,9 @@ async def make_workspace(client: Client, run: Object, workspace: Workspace) -> N
     """Make the claim that the steps of a run share; it goes with the run.
 
     Raises:
-        ApiError: the API refused it.
+        StepError: what the pipeline says of it is not right.
+        ForeignOwnerError: there is one of that name, of another run: it may go with that one.
+        ApiError: the API refused it for now.
     """
     spec: Object = {
         "accessModes": ["ReadWriteOnce"],
@@ -62,9 +66,9 @@ async def make_workspace(client: Client, run: Object, workspace: Workspace) -> N
         "spec": patches.merge_patch(spec, dict(patch)) if patch else spec,
     }
     try:
-        await client.create(core.PERSISTENT_VOLUME_CLAIMS, claim)
-    except errors.AlreadyExistsError:
-        return
+        await apply.create_if_absent(client, None, core.PERSISTENT_VOLUME_CLAIMS, claim)
+    except (errors.InvalidError, errors.BadRequestError) as error:
+        raise StepError(f"workspace: {error.message}") from error
 
 
 async def _create(client: Client, order: Order) -> Values:
@@ -94,7 +98,7 @@ def _claim(order: Order) -> Object:
         spec["volumeName"] = inputs["volume_name"]
     if inputs.get("data_source"):
         spec["dataSource"] = inputs["data_source"]
-    maker = f"{metadata.uid(order.run)}/{order.path}"
+    maker = f"{naming.run_id(order.run)}/{order.path}"
     return {
         "apiVersion": core.PERSISTENT_VOLUME_CLAIMS.api_version,
         "kind": core.PERSISTENT_VOLUME_CLAIMS.kind,
@@ -126,9 +130,7 @@ def _required(inputs: Mapping[str, Any], name: str) -> Any:
 async def _delete(client: Client, order: Order) -> Values:
     name = str(_required(order.inputs.parameters, "pvc_name"))
     namespace = metadata.namespace(order.run)
-    try:
+    # Where there is none, it may have been this very task, before a restart.
+    with contextlib.suppress(errors.NotFoundError):
         await client.delete(core.PERSISTENT_VOLUME_CLAIMS, name, namespace)
-    except errors.NotFoundError:
-        # It may have been this very task, before a restart.
-        return Values()
     return Values()

@@ -20,23 +20,33 @@ _BATCH: Final = 64
 _GRACE_SECONDS: Final = 30
 
 
-async def release(client: Client, pods: Mapping[str, Object], engine: Engine) -> None:
+async def release(
+    client: Client, pods: Mapping[str, Object], engine: Engine, finalizer: str = kinds.FINALIZER
+) -> None:
     """Let go of the pods whose tasks' rows are written."""
-    await release_all(client, (pod for pod in pods.values() if _harvested(pod, engine)))
+    await release_all(client, (pod for pod in pods.values() if _harvested(pod, engine)), finalizer)
 
 
-async def release_all(client: Client, pods: Iterable[Object]) -> None:
+async def release_all(
+    client: Client, pods: Iterable[Object], finalizer: str = kinds.FINALIZER
+) -> None:
     """Let go of pods: nothing more is wanted of them."""
-    held = [pod for pod in pods if "uid" in pod["metadata"] and _is_held(pod)]
+    held = [
+        pod for pod in pods if "uid" in pod["metadata"] and finalizers.has_finalizer(pod, finalizer)
+    ]
     for start in range(0, len(held), _BATCH):
         batch = held[start : start + _BATCH]
-        await asyncio.gather(*(_release(client, pod) for pod in batch))
+        await asyncio.gather(*(_release(client, pod, finalizer) for pod in batch))
 
 
-async def _release(client: Client, pod: Object) -> None:
+async def _release(client: Client, pod: Object, finalizer: str) -> None:
+    # Pods of workflows have the label; others do not get it.
+    labels = (
+        {kinds.COMPLETED_LABEL: "true"} if kinds.COMPLETED_LABEL in metadata.labels(pod) else None
+    )
     # One that has changed since is looked at again for that change.
     with contextlib.suppress(errors.ConflictError):
-        await finalizers.remove_finalizer(client, core.PODS, pod, kinds.FINALIZER)
+        await finalizers.remove_finalizer(client, core.PODS, pod, finalizer, labels=labels)
 
 
 async def end(client: Client, pod: Object) -> None:
@@ -88,10 +98,6 @@ def _seconds_to_live(run: Object) -> float | None:
     special = config.get(by_state.get(run["status"]["state"], ""))
     compiled = special or config.get("resourceTtlOnCompletion") or config.get("resourceTtl")
     return float(compiled) if compiled else None
-
-
-def _is_held(pod: Object) -> bool:
-    return finalizers.has_finalizer(pod, kinds.FINALIZER)
 
 
 def _harvested(pod: Object, engine: Engine) -> bool:

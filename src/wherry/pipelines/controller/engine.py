@@ -6,28 +6,20 @@ It is made anew from the rows whenever it is lost, and lost it is after every er
 import dataclasses
 import datetime
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from wherry.metadata import records
-from wherry.metadata.artifacts import uris
 from wherry.metadata.records import Execution, Values
-from wherry.objects import metadata
 from wherry.objects.requests import Object
-from wherry.pipelines import naming, placeholders
-from wherry.pipelines.controller.roots import Root
-from wherry.pipelines.graph.model import Attempt, Change, Node, State
+from wherry.pipelines.graph.model import Attempt, Change, Start, State
 from wherry.pipelines.graph.walk import Walk
-from wherry.pipelines.ir.messages import TaskParameter
-from wherry.pipelines.pipeline import MISSING, Pipeline
-from wherry.pipelines.steps import executor_input
-from wherry.pipelines.steps.order import Order
-from wherry.pipelines.steps.platform import Resolve
 
 FINAL: Final = "final"
 """Property of a row: the failure is not tried again."""
-FILES: Final = "files"
-"""Property of a row: names of the outputs that have files; the others are only metadata."""
-
+ROUND: Final = "round"
+"""Property of a row: number of the first attempt since the run was last taken up again."""
+BEGAN: Final = "began"
+"""Property of a row: when the first of its attempts began; without it this is the first."""
 MAX_ERROR: Final = 4000
 
 
@@ -35,23 +27,23 @@ class Engine:
     """One run.
 
     Attributes:
-        uid: Of the run.
-        pipeline: What is run.
+        uid: The run's id.
+        name: Of the pipeline, as its rows have it.
         walk: How far it is.
-        root: The pipeline root.
         rows: What the database holds of it, by path.
         running: Those of steps that run.
         contexts: Ids of the run's context and its pipeline's.
         troubles: Why pods could not be made yet, by path.
+        pods: Those that are to be made, by path.
         written: When the status was last written, by the monotonic clock.
         cancelled: Why it is being ended; empty: it is not.
+        cancelled_as: What then becomes of what runs.
     """
 
-    def __init__(self, run: Object, pipeline: Pipeline, walk: Walk, root: Root) -> None:
-        self.uid = metadata.uid(run)
-        self.pipeline = pipeline
+    def __init__(self, uid: str, name: str, walk: Walk) -> None:
+        self.uid = uid
+        self.name = name
         self.walk = walk
-        self.root = root
         self.rows: dict[str, Execution] = {}
         self.running: dict[str, Execution] = {}
         self.contexts: tuple[int, ...] = ()
@@ -59,6 +51,7 @@ class Engine:
         self.pods: dict[str, Object] = {}
         self.written = float("-inf")
         self.cancelled = ""
+        self.cancelled_as = State.CANCELED
 
     def take(self, row: Execution) -> None:
         """Take in a row that is stored."""
@@ -71,7 +64,7 @@ class Engine:
             self.running.pop(row.path, None)
             self.pods.pop(row.path, None)
             self.troubles.pop(row.path, None)
-        self.walk.record(_attempt(row))
+        self.walk.record(attempt(row))
 
     def cancel(self, why: str) -> None:
         """Begin nothing more, and have what runs be ended. Idempotent."""
@@ -79,43 +72,37 @@ class Engine:
             self.cancelled = why
             self.walk.cancel()
 
-    def order(self, run: Object, path: str, number: int) -> Order:
-        """Return an attempt of a step, to be made or harvested."""
-        known, scope = self.walk.known(path), self.walk.scope(path)
-        node = known.node
-        assert node is not None, f"{path} is no task"
-        return Order(
-            run=run,
-            path=path,
-            attempt=number,
-            inputs=known.inputs,
-            step=self.pipeline.step(node.component),
-            task=self.pipeline.task(scope.graph, node.name),
-            facts=self._facts(run, path, node),
-            task_root=naming.task_root(
-                self.root.uri, self.pipeline.name, self.uid, path, attempt=number
-            ),
-            resolve=self._resolve(path),
-            workspace=naming.workspace(run) if self.pipeline.config.workspace else "",
-        )
+    def is_ended(self, row: Execution) -> bool:
+        """Tell whether a step that runs is to be ended."""
+        return bool(self.cancelled)
 
-    def begun(self, order: Order, now: datetime.datetime) -> Execution:
+    def number(self, start: Start) -> int:
+        """Return the number of an attempt among all; the walk counts those of its own time."""
+        row = self.rows.get(start.path)
+        return start.number + (_round(row) if row is not None else 0)
+
+    def begun(self, start: Start, namespace: str, now: datetime.datetime, type_: str) -> Execution:
         """Return the row of an attempt that begins."""
-        old = self.rows.get(order.path)
-        importer = order.step.executor.importer is not None
+        old = self.rows.get(start.path)
+        kept: dict[str, object] = {}
+        if old and _round(old):
+            kept[ROUND] = _round(old)
+        if old and start.number:
+            kept[BEGAN] = old.properties.get(BEGAN) or old.started
         return Execution(
             id=old.id if old else 0,
             created=old.created if old else 0,
-            namespace=metadata.namespace(order.run),
-            type=records.IMPORTER_EXECUTION if importer else records.CONTAINER_EXECUTION,
-            name=order.path.rpartition("/")[2],
-            pipeline=self.pipeline.name,
+            namespace=namespace,
+            type=type_,
+            name=start.path.rpartition("/")[2],
+            pipeline=self.name,
             run=self.uid,
-            path=order.path,
+            path=start.path,
             state=State.RUNNING,
-            attempt=order.attempt,
-            inputs=order.inputs,
+            attempt=self.number(start),
+            inputs=start.inputs,
             started=milliseconds(now),
+            properties=kept,
             contexts=self.contexts,
         )
 
@@ -135,13 +122,12 @@ class Engine:
     def _changed(
         self, change: Change, old: Execution | None, namespace: str, now: datetime.datetime
     ) -> Execution:
-        step = change.node is not None and change.node.graph is None
         at = milliseconds(now)
         base = old or Execution(
             namespace=namespace,
-            type=records.CONTAINER_EXECUTION if step else records.DAG_EXECUTION,
+            type=records.CONTAINER_EXECUTION if change.step else records.DAG_EXECUTION,
             name=change.path.rpartition("/")[2],
-            pipeline=self.pipeline.name,
+            pipeline=self.name,
             run=self.uid,
             path=change.path,
             created=at,
@@ -158,29 +144,6 @@ class Engine:
             error=change.error[:MAX_ERROR],
             ended=at if change.state.final else 0,
             properties=properties,
-        )
-
-    def _resolve(self, path: str) -> Resolve:
-        scope = self.walk.scope(path)
-
-        def resolve(source: TaskParameter) -> Any:
-            value = self.pipeline.parameter(scope, source)
-            return None if value is MISSING else value
-
-        return resolve
-
-    def _facts(self, run: Object, path: str, node: Node) -> placeholders.Facts:
-        created = str(run["metadata"].get("creationTimestamp") or "")
-        return placeholders.Facts(
-            job_name=str(run["spec"].get("displayName") or metadata.name(run)),
-            job_resource_name=naming.job(run, self.pipeline.name),
-            job_uuid=self.uid,
-            task_name=node.name,
-            task_uuid=naming.claim(run, path),
-            pipeline_root=uris.seen(self.root.uri),
-            create_time=created,
-            schedule_time=created,
-            workspace_path=executor_input.WORKSPACE_PATH,
         )
 
 
@@ -205,6 +168,14 @@ def ended(
     )
 
 
+def without_values(row: Execution, now: datetime.datetime, why: str) -> Execution:
+    """Return the row of a task whose values cannot be stored: a step has failed by it."""
+    bare = dataclasses.replace(row, inputs=Values(), outputs=Values())
+    if not row.started:
+        return bare
+    return ended(bare, State.FAILED, now, error=f"its values cannot be kept: {why}", final=True)
+
+
 def _is_final(row: Execution) -> bool:
     return State(row.state).final
 
@@ -217,21 +188,45 @@ def milliseconds(when: datetime.datetime) -> int:
 def steps(walk: Walk) -> Iterator[tuple[str, State]]:
     """Yield path and state of all steps that are known."""
     for known in walk.nodes():
-        if known.node is not None and known.node.graph is None:
+        if known.step:
             yield known.path, known.state
 
 
-def _attempt(row: Execution) -> Attempt:
+def attempt(row: Execution) -> Attempt:
+    """Return what a row of a step that was started says of it."""
     return Attempt(
         path=row.path,
-        number=row.attempt,
+        number=row.attempt - _round(row),
         state=State(row.state),
         outputs=row.outputs,
         error=row.error,
         ended_at=row.ended / 1000,
         final=bool(row.properties.get(FINAL)),
         cached=bool(row.cached_from),
+        began_at=(row.properties.get(BEGAN) or row.started) / 1000,
     )
+
+
+def again(row: Execution) -> Execution:
+    """Return the row of a node that is done again, or may be: it has not begun."""
+    properties = {ROUND: row.attempt + 1} if row.started else row.properties
+    return dataclasses.replace(
+        row,
+        state=str(State.PENDING),
+        outputs=Values(),
+        pod="",
+        started=0,
+        ended=0,
+        error="",
+        fingerprint="",
+        cached_from=0,
+        cache_reason="",
+        properties=properties,
+    )
+
+
+def _round(row: Execution) -> int:
+    return int(row.properties.get(ROUND) or 0)
 
 
 def _or(given: Values, before: Values) -> Values:

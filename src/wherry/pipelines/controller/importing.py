@@ -12,7 +12,6 @@ from wherry.metadata.records import Artifact, Values
 from wherry.metadata.store import Metadata
 from wherry.objects import metadata
 from wherry.pipelines import placeholders
-from wherry.pipelines.ir.executors import Importer
 from wherry.pipelines.ir.messages import ValueOrParameter
 from wherry.pipelines.steps import executor_input
 from wherry.pipelines.steps.draft import StepError
@@ -52,10 +51,6 @@ def artifact(order: Order) -> Artifact:
     uri = _value(importer.artifact_uri, order)
     if not isinstance(uri, str) or not uri:
         raise StepError(f"artifactUri: {uri!r}: a URI is wanted")
-    try:
-        normal = uris.normal(uri)
-    except uris.UriError as error:
-        raise StepError(f"artifactUri: {error}") from error
     kept = placeholders.resolve_json(dict(importer.metadata), context)
     for group in (importer.properties, importer.custom_properties):
         kept |= {name: _value(source, order) for name, source in group.items()}
@@ -65,14 +60,9 @@ def artifact(order: Order) -> Artifact:
         namespace=metadata.namespace(order.run),
         type=importer.type_schema.schema_title or "system.Artifact",
         name=_output_name(order),
-        uri=normal,
+        uri=uris.normal(uri),
         metadata=kept,
     )
-
-
-def source(importer: Importer, order: Order) -> str:
-    """Return the URI that an importer names."""
-    return str(_value(importer.artifact_uri, order))
 
 
 async def _known(store: Metadata, wanted: Artifact) -> Artifact | None:

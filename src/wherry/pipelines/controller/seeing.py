@@ -7,7 +7,8 @@ from typing import Final
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds, status
-from wherry.pipelines.controller.engine import Engine, steps
+from wherry.pipelines.controller.engine import steps
+from wherry.pipelines.controller.pipeline_engine import PipelineEngine
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.status import Seen, Task
 from wherry.pipelines.steps import ending
@@ -16,7 +17,7 @@ OVERDUE: Final = "the run has taken longer than it may"
 _LEAST_SECONDS: Final = 0.01
 
 
-def of(engine: Engine, run: Object, pods: Mapping[str, Object]) -> Seen:
+def of(engine: PipelineEngine, run: Object, pods: Mapping[str, Object]) -> Seen:
     """Return what is seen of a run."""
     state = state_of(engine, run)
     running = [_running(engine, row.path, pods) for row in engine.running.values()]
@@ -39,18 +40,19 @@ def of(engine: Engine, run: Object, pods: Mapping[str, Object]) -> Seen:
     )
 
 
-def seconds_left(engine: Engine, run: Object, now: datetime.datetime) -> float | None:
+def seconds_left(engine: PipelineEngine, run: Object, now: datetime.datetime) -> float | None:
     """Return how long a run may still take, at least 0; None: as long as it likes."""
     limits = [run["spec"].get("timeoutSeconds"), engine.pipeline.config.active_deadline_seconds]
     seconds = min((int(each) for each in limits if each), default=None)
-    began = (run.get("status") or {}).get("startTime")
+    told: Mapping[str, str] = run.get("status") or {}
+    began = told.get("retryTime") or told.get("startTime")
     if seconds is None or not began:
         return None
     gone = (now - metadata.parse_time(began)).total_seconds()
     return max(0.0, seconds - gone)
 
 
-def waits(engine: Engine, run: Object, now: datetime.datetime) -> Iterator[float]:
+def waits(engine: PipelineEngine, run: Object, now: datetime.datetime) -> Iterator[float]:
     """Yield after how many seconds there is something to do though nothing changes."""
     if engine.walk.state.final:
         return
@@ -62,7 +64,7 @@ def waits(engine: Engine, run: Object, now: datetime.datetime) -> Iterator[float
             yield max(_LEAST_SECONDS, left)
 
 
-def state_of(engine: Engine, run: Object) -> str:
+def state_of(engine: PipelineEngine, run: Object) -> str:
     """Return how a run stands, in KFP's words."""
     state = engine.walk.state
     if state is State.SUCCEEDED:
@@ -76,20 +78,20 @@ def state_of(engine: Engine, run: Object) -> str:
     return kinds.PAUSED if run["spec"].get("suspend") else kinds.RUNNING
 
 
-def _running(engine: Engine, path: str, pods: Mapping[str, Object]) -> Task:
+def _running(engine: PipelineEngine, path: str, pods: Mapping[str, Object]) -> Task:
     row = engine.running[path]
     pod = pods.get(row.pod)
     message = engine.troubles.get(path) or (ending.waits_for(pod) if pod is not None else "")
     return Task(path, kinds.RUNNING, row.pod, row.attempt, message)
 
 
-def _failed(engine: Engine) -> Iterator[Task]:
+def _failed(engine: PipelineEngine) -> Iterator[Task]:
     for row in engine.rows.values():
         if row.state == State.FAILED and row.started:
             yield Task(row.path, kinds.FAILED, row.pod, row.attempt, row.error)
 
 
-def _counts(engine: Engine) -> dict[str, int]:
+def _counts(engine: PipelineEngine) -> dict[str, int]:
     cached = {row.path for row in engine.rows.values() if row.cached_from}
     return status.count(
         "cached" if path in cached and state is State.SUCCEEDED else str(state)

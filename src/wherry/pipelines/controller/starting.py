@@ -2,26 +2,28 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from wherry.client.client import Client
 from wherry.controller import apply
 from wherry.controller.clock import Clock
 from wherry.controller.errors import ForeignOwnerError
+from wherry.metadata import records
 from wherry.metadata.artifacts.uris import UriError
-from wherry.metadata.records import Execution, Values
+from wherry.metadata.records import Execution
 from wherry.metadata.store import Metadata
 from wherry.objects import errors, metadata
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.pipelines import caching
 from wherry.pipelines.controller import claims, importing
-from wherry.pipelines.controller.engine import FILES, Engine, ended, milliseconds
-from wherry.pipelines.controller.roots import RootError, Roots
+from wherry.pipelines.controller.engine import ended, milliseconds
+from wherry.pipelines.controller.pipeline_engine import PipelineEngine
+from wherry.pipelines.controller.roots import FILES, RootError, Roots
 from wherry.pipelines.graph.language import UnresolvedError
 from wherry.pipelines.graph.model import Start, State
-from wherry.pipelines.staging import direct, importer_pod
+from wherry.pipelines.staging import importer_pod
 from wherry.pipelines.steps import platform
 from wherry.pipelines.steps import pod as pods
 from wherry.pipelines.steps.draft import StepError
@@ -47,17 +49,18 @@ class Starter:
         self._roots = roots
         self._clock = clock
 
-    async def plan(self, engine: Engine, run: Object, start: Start) -> Execution:
+    async def plan(self, engine: PipelineEngine, run: Object, start: Start) -> Execution:
         """Return the row of a step that is to begin: running, or ended already.
 
         Raises:
             MetadataError: the database cannot be asked.
         """
-        order = engine.order(run, start.path, start.number)
+        order = engine.order(run, start.path, engine.number(start))
         order = dataclasses.replace(order, inputs=start.inputs)
-        row = engine.begun(order, self._clock.now())
+        importer = order.step.executor.importer
+        type_ = records.CONTAINER_EXECUTION if importer is None else records.IMPORTER_EXECUTION
+        row = engine.begun(start, metadata.namespace(run), self._clock.now(), type_)
         try:
-            importer = order.step.executor.importer
             if importer is not None and importer.download_to_workspace:
                 return self._of_import(engine, order, row)
             if importer is not None:
@@ -69,7 +72,7 @@ class Starter:
         except _REFUSALS as error:
             return ended(row, State.FAILED, self._clock.now(), error=str(error), final=True)
 
-    def _of_import(self, engine: Engine, order: Order, row: Execution) -> Execution:
+    def _of_import(self, engine: PipelineEngine, order: Order, row: Execution) -> Execution:
         """Return the row of an importer that has a pod bring its artifact into the workspace."""
         wanted = importing.artifact(order)
         stage = self._roots.stage(engine.root)
@@ -77,7 +80,7 @@ class Starter:
         engine.pods[order.path] = importer_pod.make(order, wanted, stage, folder)
         return dataclasses.replace(row, pod=metadata.name(engine.pods[order.path]))
 
-    async def _of_pod(self, engine: Engine, order: Order, row: Execution) -> Execution:
+    async def _of_pod(self, engine: PipelineEngine, order: Order, row: Execution) -> Execution:
         places = self._roots.places(engine.root, order)
         made = pods.make(order, places, here=self._roots.here)
         row = dataclasses.replace(row, pod=metadata.name(made.pod))
@@ -85,13 +88,19 @@ class Starter:
         if enabled is None:
             enabled = order.task.caching_options.enable_cache
         if not enabled:
-            row = dataclasses.replace(row, cache_reason="off")
-        elif order.attempt == 0:
+            row = dataclasses.replace(row, cache_reason=caching.OFF)
+        else:
             mounted = platform.claim_names(order.step.settings, order.resolve)
             if pods.needs_workspace(order, made.executor_input):
                 mounted.append(order.workspace)
-            print_ = caching.fingerprint(order, made.executor_input, mounted)
-            row = await self._cached(order, dataclasses.replace(row, fingerprint=print_))
+            row = dataclasses.replace(
+                row,
+                fingerprint=caching.fingerprint(order, made.executor_input, mounted),
+                properties={**row.properties, **caching.notes(order, made.executor_input, mounted)},
+                cache_reason="done again",
+            )
+            if order.attempt == 0:
+                row = await self._cached(order, row)
         if row.state == State.RUNNING:
             engine.pods[order.path] = made.pod
         return row
@@ -102,7 +111,7 @@ class Starter:
         expiry = order.run["spec"].get("cacheExpirySeconds")
         since = 0 if expiry is None else milliseconds(now) - int(expiry) * 1000
         found = await self._store.cached(row.namespace, row.pipeline, row.fingerprint, since=since)
-        why = "no earlier result has this fingerprint"
+        why = caching.NONE
         if (
             not found
             and since
@@ -110,18 +119,22 @@ class Starter:
         ):
             why = f"the latest result is older than {expiry} s"
         for each in found:
-            if not await _still_there(each):
+            if not await self._roots.still_there(each):
                 why = f"artifacts of execution {each.id} are gone"
                 continue
             reason = f"execution {each.id}, of run {each.run}"
             row = dataclasses.replace(
-                row, pod="", cached_from=each.id, cache_reason=reason, properties=each.properties
+                row,
+                pod="",
+                cached_from=each.id,
+                cache_reason=reason,
+                properties={**row.properties, **_files(each)},
             )
             return ended(row, State.SUCCEEDED, now, outputs=each.outputs)
         return dataclasses.replace(row, cache_reason=why)
 
     async def perform(
-        self, engine: Engine, run: Object, rows: Sequence[Execution]
+        self, engine: PipelineEngine, run: Object, rows: Sequence[Execution]
     ) -> list[Execution]:
         """Make the pods of steps that run, and do what needs none.
 
@@ -131,7 +144,9 @@ class Starter:
         done = await asyncio.gather(*(self._perform(engine, run, row) for row in rows))
         return [row for row in done if row is not None]
 
-    async def _perform(self, engine: Engine, run: Object, row: Execution) -> Execution | None:
+    async def _perform(
+        self, engine: PipelineEngine, run: Object, row: Execution
+    ) -> Execution | None:
         order = engine.order(run, row.path, row.attempt)
         try:
             if not row.pod:
@@ -153,7 +168,7 @@ class Starter:
         engine.troubles.pop(row.path, None)
         return None
 
-    async def _make(self, engine: Engine, order: Order) -> None:
+    async def _make(self, engine: PipelineEngine, order: Order) -> None:
         wanted = engine.pods.get(order.path) or self._made_again(engine, order)
         await self._roots.prepare(engine.root, order)
         try:
@@ -161,7 +176,7 @@ class Starter:
         except errors.AlreadyExistsError:
             await apply.create_if_absent(self._client, None, core.PODS, wanted)
 
-    def _made_again(self, engine: Engine, order: Order) -> Object:
+    def _made_again(self, engine: PipelineEngine, order: Order) -> Object:
         """Return the pod that was to be made before a restart: the same."""
         row = engine.rows[order.path]
         if order.step.executor.importer is not None:
@@ -172,13 +187,6 @@ class Starter:
         return engine.pods[order.path]
 
 
-async def _still_there(execution: Execution) -> bool:
-    """Tell whether the files of an earlier result are; outputs that never had any do not count.
-
-    What is in a store is taken to be there: asking it would need its keys here.
-    """
-    kept = execution.properties.get(FILES)
-    names = execution.outputs.artifacts if kept is None else kept
-    held = {name: execution.outputs.artifacts.get(name, ()) for name in names}
-    found = await asyncio.to_thread(direct.with_files, Values(artifacts=held))
-    return len(found) == len(held)
+def _files(execution: Execution) -> Mapping[str, Any]:
+    """Return what is kept of an earlier result's files."""
+    return {key: each for key, each in execution.properties.items() if key == FILES}

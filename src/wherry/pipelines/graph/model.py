@@ -3,24 +3,46 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from wherry.metadata.records import Values
 
 
 class State(enum.StrEnum):
-    """What has become of a node."""
+    """What has become of a node.
+
+    ERROR and OMITTED are those of languages that tell them from FAILED (by something else than the step
+    itself) and SKIPPED (for what came before it, not by its own condition).
+    """
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    ERROR = "ERROR"
     SKIPPED = "SKIPPED"
+    OMITTED = "OMITTED"
     CANCELED = "CANCELED"
 
     @property
     def final(self) -> bool:
         """Whether nothing comes after it."""
         return self not in {State.PENDING, State.RUNNING}
+
+    @property
+    def bad(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self in {State.FAILED, State.ERROR}
+
+
+BECAME: Final = {
+    State.FAILED: "failed",
+    State.ERROR: "failed",
+    State.SKIPPED: "was skipped",
+    State.OMITTED: "was skipped",
+    State.CANCELED: "was canceled",
+}
+"""What is said of a node that others need, by its final state."""
 
 
 class Trigger(enum.Enum):
@@ -68,6 +90,9 @@ class Node:
         loop: Whether it is done for each of a list of items.
         parallelism: How many of these at once; 0: all.
         retry: What happens when it fails. (A graph is not tried again; its steps are.)
+        lazy: Whether the language says only when it is entered what it consists of (`Entry`).
+        watches: The node that it hangs on: it begins when the language says so, as soon as that one has
+            begun or has ended, and is omitted if it never does; empty: it begins after what it needs.
     """
 
     name: str
@@ -78,6 +103,8 @@ class Node:
     loop: bool = False
     parallelism: int = 0
     retry: Retry = field(default_factory=Retry)
+    lazy: bool = False
+    watches: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +114,38 @@ class Graph:
     Attributes:
         component: What the language calls it.
         nodes: By name, in the order of the source.
+        limit: How many of them (of a loop: of its turns) at once, whether steps or graphs; 0: any number.
     """
 
     component: str
     nodes: Mapping[str, Node]
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a lazy node, or one turn of it, turns out to be when it is entered.
+
+    Attributes:
+        inputs: What it is given.
+        graph: What it consists of; None: it is a step.
+        retried: Of a graph: whether it is tried again, and each attempt is a turn.
+        refused: What has become of it, and why, where it is not run at all.
+    """
+
+    inputs: Values
+    graph: Graph | None = None
+    retried: bool = False
+    refused: tuple[State, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What has become of a graph or a loop whose parts have ended."""
+
+    state: State
+    outputs: Values = field(default_factory=Values)
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +156,9 @@ class Attempt:
         path: Of the step, e.g. ``root/for-loop-1[3]/train``.
         number: Of the attempt, from 0.
         state: RUNNING from when it is decided that it is made; then SUCCEEDED, FAILED, SKIPPED or CANCELED.
-        outputs: Where it succeeded.
+        outputs: What it gave.
         error: Where it failed, one sentence.
+        began_at: When its first attempt began, seconds since the epoch.
         ended_at: Where it has ended, seconds since the epoch.
         final: Whether it is not tried again whatever the policy says.
         cached: Whether an earlier result was taken.
@@ -116,6 +172,22 @@ class Attempt:
     ended_at: float = 0
     final: bool = False
     cached: bool = False
+    began_at: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Why nothing more is started.
+
+    Attributes:
+        state: What becomes of what ran, or was to be tried again.
+        words: Why.
+        exits: Whether nodes that run whatever has become of what was before still do.
+    """
+
+    state: State
+    words: str
+    exits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +226,7 @@ class Change:
         outputs: Where it has succeeded.
         error: Where it failed, or why it was skipped.
         turns: Of a loop: how many.
+        step: Whether it is a step.
     """
 
     path: str
@@ -163,6 +236,7 @@ class Change:
     outputs: Values = field(default_factory=Values)
     error: str = ""
     turns: int | None = None
+    step: bool = False
 
 
 Action = Start | Stop | Change

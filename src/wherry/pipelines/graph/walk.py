@@ -4,24 +4,28 @@ A walk is a function of graph, inputs and what was recorded, in whatever order: 
 time from the rows that were kept. So nothing is decided while rows are taken in. `Walk.ready` first follows
 what they say as far as it goes, and only then starts steps; graphs and loops are opened even where none of
 their steps will be started any more, because some of these may have been started before.
+
+What a lazy node consists of the language says when it is entered. That follows from what was recorded
+before, so it is the same whenever the walk is made anew.
 """
 
 import functools
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from wherry.metadata.records import Values
+from wherry.pipelines.graph import known, rules
+from wherry.pipelines.graph.known import ROOT, Known
 from wherry.pipelines.graph.language import Language, Scope, UnresolvedError
 from wherry.pipelines.graph.model import (
     Action,
     Attempt,
+    Ban,
     Change,
     Graph,
     Node,
-    Retry,
     Start,
     State,
     Stop,
@@ -31,34 +35,6 @@ from wherry.pipelines.graph.spots import NOTHING, Place, Spot
 
 MOST_NODES: Final = 100_000
 """How many nodes a run may come to have."""
-ROOT: Final = "root"
-_LONGEST_ERROR: Final = 1000
-_ERROR_HEAD: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a node of a run.
-
-    Attributes:
-        path: Where it is.
-        node: What it is; None: the root, or one turn of a loop over graphs.
-        state: What has become of it.
-        inputs: What it was given, from when it has begun.
-        outputs: What it gave, where it has succeeded.
-        error: Why it failed, or was not started.
-        attempt: Of a step, the number of the latest one; None: it never started.
-        turns: Of a loop, how many; None: it is none, or has not begun.
-    """
-
-    path: str
-    node: Node | None
-    state: State
-    inputs: Values
-    outputs: Values
-    error: str
-    attempt: int | None
-    turns: int | None
 
 
 class Walk:
@@ -70,6 +46,8 @@ class Walk:
         inputs: Of the root, with their defaults.
         parallelism: How many steps may run at once; 0: any number.
         fail_fast: Whether no step is started after a failure, but those that wait for the end of something.
+        unlimited: Whether limits within the graph do not count: nothing is started by this walk.
+        most_nodes: How many nodes there may come to be; 0: `MOST_NODES`.
     """
 
     def __init__(
@@ -80,8 +58,12 @@ class Walk:
         *,
         parallelism: int = 0,
         fail_fast: bool = False,
+        unlimited: bool = False,
+        most_nodes: int = 0,
     ) -> None:
         self._language = language
+        self._unlimited = unlimited
+        self._most_nodes = most_nodes or MOST_NODES
         self._parallelism = parallelism
         self._fail_fast = fail_fast
         self._spots: dict[str, Spot] = {}
@@ -91,12 +73,14 @@ class Walk:
         self._work: deque[Callable[[], None]] = deque()
         self._starts: deque[tuple[Spot, int]] = deque()
         self._later: list[tuple[float, str, int]] = []
+        self._queues: list[Place] = []
+        self._touched: set[str] | None = None
         self._running: dict[str, None] = {}
         self._stopped: set[str] = set()
         self._actions: list[Action] = []
         self._failing = False
-        self._canceled = False
-        self._root = Spot(ROOT, None, None)
+        self._ban: Ban | None = None
+        self._root = self.bare_root = Spot(ROOT, None, None)
         self._root.inputs = inputs
         self._spots[ROOT] = self._root
         self._work.append(functools.partial(self._open, self._root, graph))
@@ -106,6 +90,12 @@ class Walk:
         """What has become of the run: PENDING, RUNNING, then SUCCEEDED, FAILED or CANCELED."""
         self._settle()
         return self._root.state
+
+    @property
+    def root(self) -> Spot:
+        """The run as a node, and what is in it as far as the walk has come; nobody changes it."""
+        self._settle()
+        return self._root
 
     @property
     def outputs(self) -> Values:
@@ -128,18 +118,35 @@ class Walk:
         The same may be recorded again; what is older than what is known changes nothing. Rows may come in
         any order, and before the walk has come to the step.
         """
-        known = self._rows.get(attempt.path)
-        if known is not None and (known.number, known.state.final) >= (
+        old = self._rows.get(attempt.path)
+        if old is not None and (old.number, old.state.final) >= (
             attempt.number,
             attempt.state.final,
         ):
             return
         self._rows[attempt.path] = attempt
         self._news.append(attempt.path)
+        if self._touched is not None:
+            self._touched.update(known.around(attempt.path))
 
-    def cancel(self) -> None:
-        """Start nothing more, and stop what runs; the run ends as CANCELED when all has ended."""
-        self._canceled = True
+    def cancel(
+        self,
+        state: State = State.CANCELED,
+        words: str = "the run was canceled",
+        *,
+        exits: bool = False,
+    ) -> None:
+        """Start nothing more, and stop what runs; the run ends when all has ended.
+
+        Args:
+            state: What becomes of what ran.
+            words: Why.
+            exits: Whether what runs whatever has become of what was before still does.
+        """
+        self._ban = Ban(state, words, exits)
+        for place in self._queues:
+            self._admit(place, every=True)
+        self._queues.clear()
 
     def ready(self, now: float) -> list[Action]:
         """Return what is to be done that was not returned before, in the order of cause and effect.
@@ -151,10 +158,11 @@ class Walk:
         """
         self._settle()
         self._take_due(now)
+        self._settle()
         while self._start():
             self._settle()
-        if self._canceled:
-            self._stop()
+        if self._ban is not None:
+            self._stop(self._ban)
         actions, self._actions = self._actions, []
         return actions
 
@@ -170,10 +178,15 @@ class Walk:
             raise KeyError(path)
         return place
 
+    def spot(self, path: str) -> Spot | None:
+        """Return a node as the walk has it; None: there is no such node yet."""
+        self._settle()
+        return self._spots.get(path)
+
     def nodes(self) -> Iterator[Known]:
         """Yield all nodes that the walk has come to, parents first."""
         self._settle()
-        return map(_known, self._spots.values())
+        return map(known.of, self._spots.values())
 
     def known(self, path: str) -> Known:
         """Return what is known of one node.
@@ -182,7 +195,7 @@ class Walk:
             KeyError: There is no such node yet.
         """
         self._settle()
-        return _known(self._spots[path])
+        return known.of(self._spots[path])
 
     # Following what is known.
 
@@ -197,15 +210,18 @@ class Walk:
 
     def _open(self, spot: Spot, graph: Graph) -> None:
         """Begin a graph: its nodes that wait for nothing are next."""
-        if len(self._spots) + len(graph.nodes) > MOST_NODES:
-            return self._end(spot, State.FAILED, error=f"the run has more than {MOST_NODES} nodes")
-        place = Place(spot, graph)
+        if len(self._spots) + len(graph.nodes) > self._most_nodes:
+            error = f"the run has more than {self._most_nodes} nodes"
+            return self._end(spot, State.FAILED, error=error)
+        place = spot.inside = Place(spot, graph)
         self._change(spot, State.RUNNING)
         for inner, node in zip(place.spots.values(), graph.nodes.values(), strict=True):
             self._spots[inner.path] = inner
             inner.waiting = len(set(node.needs))
             inner.exiting = spot.exiting or node.trigger is Trigger.COMPLETED
-            if not inner.waiting:
+            if node.watches:
+                self._hang(inner, node, place)
+            elif not inner.waiting:
                 self._work.append(functools.partial(self._begin, inner, node, place))
         if not place.left:
             self._work.append(functools.partial(self._close, place))
@@ -213,49 +229,122 @@ class Walk:
 
     def _begin(self, spot: Spot, node: Node, place: Place) -> None:
         """Go on with a node that waits for nothing more."""
-        refused = self._refused(node, place)
-        if refused is not None:
-            return self._end(spot, refused[0], error=refused[1])
         try:
-            spot.inputs = self._language.inputs(node, place)
-            if not self._language.holds(node, place, spot.inputs):
-                return self._end(spot, State.SKIPPED, error="its condition does not hold")
+            refused = self._language.refused(node, place)
+            if refused is not None:
+                return self._end(spot, refused[0], error=refused[1])
+            if not node.lazy:
+                spot.inputs = self._language.inputs(node, place)
+                if not self._language.holds(node, place, spot.inputs):
+                    return self._end(spot, State.SKIPPED, error="its condition does not hold")
             if node.loop:
                 return self._open_loop(spot, node, place)
         except UnresolvedError as error:
-            return self._end(spot, State.FAILED, error=str(error))
+            return self._end(spot, error.state, error=str(error))
         return self._enter(spot, node)
 
-    def _refused(self, node: Node, place: Place) -> tuple[State, str] | None:
-        """Return what becomes of a node because of those before it; None: it may run."""
-        if node.trigger is Trigger.COMPLETED:
-            return None
-        for name in node.needs:
-            state = place.state(name)
-            if state is not State.SUCCEEDED:
-                canceled = state is State.CANCELED
-                words = f"{name}, which it needs, {_BECAME[state]}"
-                return State.CANCELED if canceled else State.SKIPPED, words
-        return None
-
     def _enter(self, spot: Spot, node: Node) -> None:
-        if node.graph is not None:
-            return self._open(spot, node.graph)
+        place = spot.place
+        if place is not None and place.graph.limit and not self._has_room(spot, place):
+            return None
+        if node.lazy and place is not None and not spot.is_attempt:
+            return self._unfold(spot, node, place)
+        if spot.inner is not None:
+            return self._open(spot, spot.inner)
+        return self._await(spot)
+
+    def _unfold(self, spot: Spot, node: Node, place: Place) -> None:
+        """Go on with a lazy node, of which nothing is known but its inputs as a turn."""
+        try:
+            entry = self._language.enter(spot, node, place)
+        except UnresolvedError as error:
+            return self._end(spot, error.state, error=str(error))
+        spot.inputs, spot.inner = entry.inputs, entry.graph
+        if entry.refused is not None:
+            return self._end(spot, entry.refused[0], error=entry.refused[1])
+        if entry.graph is None:
+            return self._await(spot)
+        if words := known.too_deep(spot.path):
+            return self._end(spot, State.ERROR, error=words)
+        if not entry.retried:
+            return self._open(spot, entry.graph)
+        spot.retried, spot.turns = True, []
+        self._change(spot, State.RUNNING)
+        return self._open_attempt(spot, node)
+
+    def _await(self, spot: Spot) -> None:
+        """Have a step be started, or follow what is known of it."""
         spot.begun = True
         if spot.path in self._rows:
-            return self._apply(spot)
-        self._starts.append((spot, 0))
-        return None
+            self._apply(spot)
+        else:
+            self._starts.append((spot, 0))
+
+    def _has_room(self, spot: Spot, place: Place) -> bool:
+        """Take one of the places in a limited graph; False: there is none left, and the node waits for one."""
+        if spot.path in place.active or spot.is_attempt or self._unlimited:
+            return True
+        if len(place.active) < place.graph.limit or self._was_entered(spot.path):
+            place.active.add(spot.path)
+            return True
+        if self._ban is not None:
+            return True
+        if place.queue is None:
+            place.queue = deque()
+            self._queues.append(place)
+        place.queue.append(spot)
+        return False
+
+    def _was_entered(self, path: str) -> bool:
+        """Tell whether something in a node was started before, in whatever order that was."""
+        if self._touched is None:
+            self._touched = {each for row in self._rows for each in known.around(row)}
+        return path in self._touched
+
+    def _admit(self, place: Place, *, every: bool = False) -> None:
+        """Have the next node that waits for room in a graph be entered, or all of them."""
+        while place.queue:
+            spot = place.queue.popleft()
+            if spot.node is not None:
+                self._work.append(functools.partial(self._enter, spot, spot.node))
+            if not every:
+                return
+
+    def _hang(self, spot: Spot, node: Node, place: Place) -> None:
+        """Have a node begin when another one that it watches says so."""
+        place.hooks = place.hooks or {}
+        place.hooks.setdefault(node.watches, []).append(spot)
+        if self._was_entered(spot.path):
+            self._pull(spot, place)
+
+    def _look(self, place: Place, watched: Spot) -> None:
+        """Begin the nodes that watch this one, where it is time."""
+        for spot in (place.hooks or {}).get(watched.node.name if watched.node else "", ()):
+            if spot.waiting < 0 or spot.state.final:
+                continue
+            try:
+                if self._language.due(spot, place):
+                    self._pull(spot, place)
+                elif watched.state.final:
+                    self._end(spot, State.OMITTED, error="its expression did not hold")
+            except UnresolvedError as error:
+                self._end(spot, error.state, error=str(error))
+
+    def _pull(self, spot: Spot, place: Place) -> None:
+        spot.waiting = -1
+        if spot.node is not None:
+            self._work.append(functools.partial(self._begin, spot, spot.node, place))
 
     def _open_loop(self, spot: Spot, node: Node, place: Place) -> None:
         spot.items = self._language.turns(node, place, spot.inputs)
         spot.turns, spot.left = [], len(spot.items)
-        if len(self._spots) + spot.left > MOST_NODES:
+        if len(self._spots) + spot.left > self._most_nodes:
             raise UnresolvedError(
-                f"it would go over {spot.left} items; a run has at most {MOST_NODES} nodes"
+                f"it would go over {spot.left} items; a run has at most {self._most_nodes} nodes"
             )
         self._change(spot, State.RUNNING)
-        at_once = min(node.parallelism or spot.left, spot.left)
+        limit = 0 if self._unlimited else node.parallelism
+        at_once = min(limit or spot.left, spot.left)
         for _ in range(at_once):
             self._open_turn(spot, node)
         if not spot.left:
@@ -265,8 +354,20 @@ class Walk:
         turns = loop.turns = [] if loop.turns is None else loop.turns
         turn = Spot(f"{loop.path}[{len(turns)}]", node, loop.place, loop)
         turn.inputs = loop.items[len(turns)]
-        turn.exiting = loop.exiting
         turns.append(turn)
+        self._add_turn(turn, loop, node)
+
+    def _open_attempt(self, spot: Spot, node: Node) -> None:
+        """Begin the next attempt of a graph that is tried again."""
+        turns = spot.turns = [] if spot.turns is None else spot.turns
+        turn = Spot(f"{spot.path}[{len(turns)}]", node, spot.place, spot)
+        turn.inputs, turn.inner, turn.content = spot.inputs, spot.inner, spot.content
+        spot.left += 1
+        turns.append(turn)
+        self._add_turn(turn, spot, node)
+
+    def _add_turn(self, turn: Spot, loop: Spot, node: Node) -> None:
+        turn.exiting = loop.exiting
         self._spots[turn.path] = turn
         self._work.append(functools.partial(self._enter, turn, node))
 
@@ -280,16 +381,27 @@ class Walk:
         spot.state = State.RUNNING
         if not row.state.final:
             self._running[spot.path] = None
+            if spot.place is not None and spot.place.hooks is not None:
+                self._look(spot.place, spot)
             return
         self._running.pop(spot.path, None)
-        retry = spot.node.retry if spot.node is not None else Retry()
-        if row.state is State.FAILED and not row.final and row.number < retry.limit:
-            at = row.ended_at + retry.delay(row.number)
+        at = self._ended_for_now(spot, row, told=True)
+        if at is not None:
             heapq.heappush(self._later, (at, spot.path, row.number + 1))
-        else:
-            self._end(spot, row.state, outputs=row.outputs, error=row.error, told=True)
 
     # Ending.
+
+    def _ended_for_now(self, spot: Spot, made: Attempt, *, told: bool) -> float | None:
+        """End a node as its attempt has, unless it is tried again; return when that is."""
+        try:
+            at = self._language.again(spot, made) if made.state.bad else None
+        except UnresolvedError as error:
+            told = told and error.state is made.state
+            self._end(spot, error.state, outputs=made.outputs, error=str(error), told=told)
+            return None
+        if at is None:
+            self._end(spot, made.state, outputs=made.outputs, error=made.error, told=told)
+        return at
 
     def _end(
         self,
@@ -309,29 +421,63 @@ class Walk:
             error: Why it failed, or was not started.
             told: Whether whoever asks for actions has said so.
         """
-        spot.outputs, spot.error = outputs, _cut(error)
+        spot.outputs, spot.error = outputs, known.cut(error)
         self._running.pop(spot.path, None)
-        self._failing = self._failing or state is State.FAILED
+        self._failing = self._failing or state.bad
         if told:
             spot.state = state
         else:
             self._change(spot, state)
+        place = spot.place
+        if place is not None and place.active and spot.path in place.active:
+            place.active.remove(spot.path)
+            self._admit(place)
         if spot.loop is not None:
-            self._end_turn(spot.loop)
-        elif spot.place is not None:
-            self._end_node(spot.place, spot.path.rpartition("/")[2])
+            self._end_turn(spot.loop, spot)
+        elif place is not None:
+            self._end_node(place, spot)
 
-    def _end_turn(self, loop: Spot) -> None:
+    def _end_turn(self, loop: Spot, turn: Spot) -> None:
         loop.left -= 1
         node = loop.node
         if node is None or loop.turns is None:
-            return
+            return None
+        if loop.retried:
+            return self._end_attempt(loop, turn)
         if len(loop.turns) < len(loop.items):
             self._open_turn(loop, node)
         if not loop.left:
             self._work.append(functools.partial(self._close_loop, loop, node))
+        return None
 
-    def _end_node(self, place: Place, name: str) -> None:
+    def _end_attempt(self, spot: Spot, turn: Spot) -> None:
+        """Go on after an attempt of a graph: with the next one, if it failed and is tried again."""
+        number = len(spot.turns or ()) - 1
+        made = Attempt(
+            path=spot.path,
+            number=number,
+            state=turn.state,
+            outputs=turn.outputs,
+            error=turn.error,
+            began_at=spot.span()[0],
+            ended_at=turn.span()[1],
+        )
+        at = self._ended_for_now(spot, made, told=False)
+        if at is None:
+            return
+        if self._was_entered(f"{spot.path}[{number + 1}]"):
+            self._next_attempt(spot)
+        else:
+            heapq.heappush(self._later, (at, spot.path, number + 1))
+
+    def _next_attempt(self, spot: Spot) -> None:
+        if spot.node is not None:
+            self._open_attempt(spot, spot.node)
+
+    def _end_node(self, place: Place, ended: Spot) -> None:
+        if place.hooks is not None:
+            self._look(place, ended)
+        name = ended.path.rpartition("/")[2]
         place.left -= 1
         for after in self._dependents(place.graph).get(name, ()):
             spot = place.spots[after]
@@ -344,22 +490,15 @@ class Walk:
 
     def _close(self, place: Place) -> None:
         """End a graph all of whose nodes have ended."""
-        state, error = _sum(place.spots)
-        if state is not State.SUCCEEDED:
-            return self._end(place.spot, state, error=error)
         try:
-            outputs = self._language.outputs(place)
+            made = self._language.closed(place)
         except UnresolvedError as failure:
-            return self._end(place.spot, State.FAILED, error=str(failure))
-        return self._end(place.spot, State.SUCCEEDED, outputs=outputs)
+            return self._end(place.spot, failure.state, error=str(failure))
+        return self._end(place.spot, made.state, outputs=made.outputs, error=made.error)
 
     def _close_loop(self, loop: Spot, node: Node) -> None:
-        turns = loop.turns or []
-        state, error = _sum({f"turn {place}": turn for place, turn in enumerate(turns)})
-        outputs = NOTHING
-        if state is State.SUCCEEDED:
-            outputs = self._language.gathered(node, [turn.outputs for turn in turns])
-        self._end(loop, state, outputs=outputs, error=error)
+        made = self._language.closed_loop(loop, node)
+        self._end(loop, made.state, outputs=made.outputs, error=made.error)
 
     def _change(self, spot: Spot, state: State) -> None:
         spot.state = state
@@ -367,31 +506,29 @@ class Walk:
         self._actions.append(
             Change(
                 path=spot.path,
-                node=_told_node(spot),
+                node=known.told_node(spot),
                 state=state,
                 inputs=spot.inputs if begun else NOTHING,
                 outputs=spot.outputs,
                 error=spot.error,
-                turns=_turns(spot),
+                turns=known.turns(spot),
+                step=known.is_step(spot),
             )
         )
+        if begun and spot.place is not None and spot.place.hooks is not None:
+            self._look(spot.place, spot)
 
     def _dependents(self, graph: Graph) -> Mapping[str, Sequence[str]]:
-        """Return the nodes that need each node of a graph."""
         found = self._after.get(id(graph))
         if found is None:
-            lists: dict[str, list[str]] = {}
-            for name, node in graph.nodes.items():
-                for need in dict.fromkeys(node.needs):
-                    lists.setdefault(need, []).append(name)
-            found = self._after[id(graph)] = lists
+            found = self._after[id(graph)] = rules.dependents(graph)
         return found
 
     # Starting.
 
     def _take_due(self, now: float) -> None:
         """Queue the attempts whose time has come, and those that will not be made."""
-        if self._canceled or self._no_more:
+        if self._ban is not None or self._no_more:
             waiting, self._later = self._later, []
             for at, path, number in waiting:
                 if self._is_dropped(self._spots[path]):
@@ -400,7 +537,11 @@ class Walk:
                     heapq.heappush(self._later, (at, path, number))
         while self._later and self._later[0][0] <= now:
             _, path, number = heapq.heappop(self._later)
-            self._starts.append((self._spots[path], number))
+            spot = self._spots[path]
+            if spot.retried:
+                self._work.append(functools.partial(self._next_attempt, spot))
+            else:
+                self._starts.append((spot, number))
 
     @property
     def _no_more(self) -> bool:
@@ -410,7 +551,7 @@ class Walk:
         """Start what may be started; return whether something else came of it that is to be followed."""
         while self._starts:
             spot, number = self._starts[0]
-            if spot.state.final or self._known_number(spot) >= number:
+            if spot.state.final or (not spot.retried and self._known_number(spot) >= number):
                 self._starts.popleft()
             elif self._is_dropped(spot):
                 self._starts.popleft()
@@ -432,72 +573,28 @@ class Walk:
 
     def _drop(self, spot: Spot, number: int) -> None:
         """End a step that is not started, or not tried again."""
-        if self._canceled:
-            self._end(spot, State.CANCELED, error="the run was canceled")
+        turns = spot.turns or ()
+        before = turns[-1].error if turns else self._rows[spot.path].error if number else ""
+        if self._ban is not None:
+            never = State.CANCELED if not number else self._ban.state
+            self._end(spot, never, error=self._ban.words)
         elif number:
-            self._end(spot, State.FAILED, error=self._rows[spot.path].error)
+            self._end(spot, State.FAILED, error=before)
         else:
             self._end(spot, State.SKIPPED, error="the run starts nothing more after a failure")
 
     def _is_dropped(self, spot: Spot) -> bool:
         """Tell whether a step is not to be started any more."""
-        return self._canceled or (self._no_more and not spot.exiting)
+        if self._ban is not None and not (self._ban.exits and spot.exiting):
+            return True
+        return self._no_more and not spot.exiting
 
     def _known_number(self, spot: Spot) -> int:
         row = self._rows.get(spot.path)
         return -1 if row is None else row.number
 
-    def _stop(self) -> None:
+    def _stop(self, ban: Ban) -> None:
         for path in self._running:
-            if path not in self._stopped:
+            if path not in self._stopped and not (ban.exits and self._spots[path].exiting):
                 self._stopped.add(path)
                 self._actions.append(Stop(path))
-
-
-_BECAME: Final = {
-    State.FAILED: "failed",
-    State.SKIPPED: "was skipped",
-    State.CANCELED: "was canceled",
-}
-
-
-def _sum(spots: Mapping[str, Spot]) -> tuple[State, str]:
-    """Return what has become of all of these, and why."""
-    canceled = any(spot.state is State.CANCELED for spot in spots.values())
-    if canceled:
-        return State.CANCELED, "the run was canceled"
-    failed = [(name, spot) for name, spot in spots.items() if spot.state is State.FAILED]
-    if not failed:
-        return State.SUCCEEDED, ""
-    name, first = failed[0]
-    others = f" (and {len(failed) - 1} more failed)" if len(failed) > 1 else ""
-    return State.FAILED, f"{name}: {first.error}{others}"
-
-
-def _cut(error: str) -> str:
-    """Return an error without its middle where it is long: of a traceback the end says what it was."""
-    if len(error) <= _LONGEST_ERROR:
-        return error
-    return f"{error[:_ERROR_HEAD]} … {error[_ERROR_HEAD - _LONGEST_ERROR :]}"
-
-
-def _told_node(spot: Spot) -> Node | None:
-    turn_of_graphs = spot.loop is not None and not spot.is_step
-    return None if turn_of_graphs else spot.node
-
-
-def _turns(spot: Spot) -> int | None:
-    return len(spot.items) if spot.turns is not None else None
-
-
-def _known(spot: Spot) -> Known:
-    return Known(
-        path=spot.path,
-        node=_told_node(spot),
-        state=spot.state,
-        inputs=spot.inputs,
-        outputs=spot.outputs,
-        error=spot.error,
-        attempt=spot.attempt,
-        turns=_turns(spot),
-    )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from wherry.pipelines.graph.model import Graph, Node
+from wherry.pipelines.graph.model import Graph, Node, Trigger
 
 GAP_X: Final = 28.0
 GAP_Y: Final = 44.0
@@ -131,7 +131,7 @@ class _Layers:
         for cell in self._cells.values():
             self._layers[cell.layer].append(cell)
         for name, node in graph.nodes.items():
-            loose = node.trigger.name == "COMPLETED"
+            loose = node.trigger is Trigger.COMPLETED
             for need in dict.fromkeys(node.needs):
                 self._chains.append((self._chain(self._cells[need], self._cells[name]), loose))
 

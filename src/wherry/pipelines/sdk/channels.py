@@ -2,8 +2,9 @@
 
 import contextvars
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,10 +24,13 @@ class Port:
     Attributes:
         kind: Of a parameter; None: it is an artifact.
         artifact: The title of an artifact's type, e.g. ``system.Dataset``.
+        version: Of that type.
         is_list: Whether it is a list of artifacts.
         optional: Whether an input may be left out.
         default: Of an optional parameter; None: none.
         literals: All the values that a parameter may have; empty: any.
+        element: Of what a list is one, if that is known.
+        description: For people.
     """
 
     kind: ParameterType | None = None
@@ -35,6 +39,9 @@ class Port:
     optional: bool = False
     default: Any = None
     literals: tuple[Any, ...] = ()
+    element: ParameterType | None = None
+    version: str = "0.0.1"
+    description: str = ""
 
     @property
     def words(self) -> str:
@@ -201,12 +208,12 @@ def in_text(text: str) -> list[Channel]:
 
 def with_placeholders(text: str) -> str:
     """Return an f-string with placeholders of the IR."""
-    return _IN_TEXT.sub(
-        lambda match: (
-            f"{{{{$.inputs.parameters['{PREFIX}{IN_TEXTS.get()[int(match[1])].name}']}}}}"
-        ),
-        text,
-    )
+    return replaced(text, lambda each: f"{{{{$.inputs.parameters['{PREFIX}{each.name}']}}}}")
+
+
+def replaced(text: str, by: Callable[[Channel], str]) -> str:
+    """Return an f-string with something for each value in it."""
+    return _IN_TEXT.sub(lambda match: by(IN_TEXTS.get()[int(match[1])]), text)
 
 
 def kind_of(values: Any) -> ParameterType:
@@ -250,7 +257,9 @@ def _operand(value: Any, other: Any) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, str):
-        return "'" + json.dumps(value)[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"
-    if isinstance(value, bool | int | float):
+        # CEL takes characters as they are, and no halves of them as JSON escapes those beyond 16 bits.
+        text = json.dumps(value, ensure_ascii=False)
+        return "'" + text[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return json.dumps(value)
     raise CompileError(f"a value can be compared with texts, numbers and booleans, not {value!r}")

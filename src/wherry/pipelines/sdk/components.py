@@ -1,23 +1,33 @@
-"""What a step is: a Python function, a container's command, an artifact that is there already."""
+"""What a step is: what it takes and gives, what it does, and how it is called."""
 
+import contextlib
 import functools
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, overload
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 from wherry.objects.requests import Object
-from wherry.pipelines.ir.messages import ParameterType
-from wherry.pipelines.runtime.kfp.dsl import Artifact
-from wherry.pipelines.sdk import channels, interfaces, source, tracing
+from wherry.pipelines import task_checks
+from wherry.pipelines.ir.messages import InputParameter, ParameterType, Value
+from wherry.pipelines.sdk import channels, interfaces, tracing
 from wherry.pipelines.sdk.channels import Channel, Port
 from wherry.pipelines.sdk.errors import CompileError
 from wherry.pipelines.sdk.interfaces import Interface
 from wherry.pipelines.sdk.tracing import Task
 
-_SCHEMA_VERSION: Final = "0.0.1"
-_ARGUMENTS: Final = ("--executor_input", "{{$}}", "--function_to_execute")
+_GIVEN: Final = (ParameterType.TASK_FINAL_STATUS, ParameterType.TASK_CONFIG)
+"""Inputs that the engine gives."""
 _NAME: Final = re.compile(r"[^a-z0-9]+")
+
+Around = Callable[[], AbstractContextManager[Mapping[str, Any]]]
+"""What is there while a function runs in this process; gives names that its module has then."""
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[Mapping[str, Any]]:
+    """Have nothing there that is not there anyway."""
+    yield {}
 
 
 class Component:
@@ -28,6 +38,8 @@ class Component:
         interface: What it takes and gives.
         function: What it runs; None: it is no Python function.
         executor: What it does, as in the IR.
+        passthroughs: Settings of its pod that its code is handed, as in the IR.
+        around: What is there while its function runs in this process.
     """
 
     def __init__(
@@ -41,6 +53,8 @@ class Component:
         self.interface = interface
         self.executor = executor
         self.function = function
+        self.passthroughs: list[Object] = []
+        self.around: Around = nothing
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -56,124 +70,9 @@ class Component:
             return Task(self, bound(self.name, self.interface, kwargs))
         if self.function is None:
             raise CompileError(f"{self.name} is no Python function: it only runs in a pipeline")
-        return self.function(*args, **kwargs)
-
-
-@overload
-def component(function: Callable[..., Any], /) -> Component: ...
-@overload
-def component(
-    *, packages: Sequence[str] = ..., image: str = ..., indexes: Sequence[str] = ...
-) -> Callable[[Callable[..., Any]], Component]: ...
-def component(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    packages: Sequence[str] = (),
-    image: str = "",
-    indexes: Sequence[str] = (),
-) -> Component | Callable[[Callable[..., Any]], Component]:
-    """Make a component of a function. Decorator.
-
-    What it takes and gives is said by its annotations: ``str``, ``int``, ``float``, ``bool``, ``list``, ``dict`` and
-    ``Literal`` travel as values, ``Input[Dataset]`` and ``Output[Model]`` as files (``.path``, ``.metadata``).
-    In a step there is the function alone: what it imports is imported within it.
-
-    Args:
-        function: The function.
-        packages: What it needs, as pip takes it.
-        image: What it runs in; empty: the Python that compiles.
-        indexes: Package indexes; the first instead of the default one.
-
-    Raises:
-        CompileError: It is none.
-    """
-    if function is None:
-        return lambda each: _made(each, packages, image, indexes)
-    return _made(function, packages, image, indexes)
-
-
-def _made(
-    function: Callable[..., Any], packages: Sequence[str], image: str, indexes: Sequence[str]
-) -> Component:
-    interface = interfaces.of_function(function)
-    container = {
-        "image": image or f"python:{sys.version_info.major}.{sys.version_info.minor}",
-        "command": [*source.command(packages, indexes), source.module(function)],
-        "args": [*_ARGUMENTS, function.__name__],
-    }
-    return Component(named(function.__name__), interface, {"container": container}, function)
-
-
-def container_component(
-    name: str,
-    *,
-    image: str,
-    command: Sequence[str] = (),
-    args: Sequence[str] = (),
-    inputs: Mapping[str, Any] | None = None,
-    outputs: Mapping[str, Any] | None = None,
-) -> Component:
-    """Make a component of an image and a command.
-
-    In texts ``{{$.inputs.parameters['x']}}``, ``{{$.inputs.artifacts['a'].path}}``,
-    ``{{$.outputs.parameters['y'].output_file}}`` and ``{{$.outputs.artifacts['b'].path}}`` stand for what is meant.
-
-    Args:
-        name: What it is called.
-        image: What it runs.
-        command: What is started; empty: what the image says.
-        args: Its arguments.
-        inputs: Types by name: ``str`` …, or a class of artifacts.
-        outputs: Likewise.
-
-    Raises:
-        CompileError: A type is none.
-    """
-    ports = [
-        {key: interfaces.port_of(f"{name}: {key}", kind) for key, kind in (given or {}).items()}
-        for given in (inputs, outputs)
-    ]
-    container: Object = {"image": image}
-    if command:
-        container["command"] = list(command)
-    if args:
-        container["args"] = list(args)
-    return Component(named(name), Interface(*ports), {"container": container})
-
-
-def importer(
-    artifact_uri: Any,
-    artifact_class: Any = Artifact,
-    *,
-    reimport: bool = False,
-    metadata: Mapping[str, Any] | None = None,
-) -> Task:
-    """Make an artifact known that is there already: a task with the output ``artifact``.
-
-    Args:
-        artifact_uri: Where it is; may be an output of a task.
-        artifact_class: What it is.
-        reimport: Whether it is made known again if it was before.
-        metadata: What is known of it.
-    """
-    written = isinstance(artifact_uri, str) and not channels.in_text(artifact_uri)
-    executor = {
-        "importer": {
-            "artifactUri": {"constant": artifact_uri} if written else {"runtimeParameter": "uri"},
-            "typeSchema": {
-                "schemaTitle": artifact_class.schema_title,
-                "schemaVersion": _SCHEMA_VERSION,
-            },
-            **({"reimport": True} if reimport else {}),
-            **({"metadata": dict(metadata)} if metadata else {}),
-        }
-    }
-    interface = Interface(
-        {"uri": Port(ParameterType.STRING)},
-        {"artifact": Port(artifact=artifact_class.schema_title)},
-    )
-    return Task(Component("importer", interface, executor), {"uri": artifact_uri})
+        with self.around() as names:
+            brought = interfaces.embedded(self.function, names)
+            return self.function(*args, **brought | kwargs)
 
 
 def bound(name: str, interface: Interface, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,8 +88,7 @@ def bound(name: str, interface: Interface, given: Mapping[str, Any]) -> dict[str
     for key, port in interface.inputs.items():
         value = given.get(key)
         if value is None:
-            status = port.kind in {ParameterType.TASK_FINAL_STATUS, ParameterType.TASK_CONFIG}
-            if not port.optional and not status:
+            if not port.optional and port.kind not in _GIVEN:
                 raise CompileError(f"{name} needs {key} ({port.words})")
         elif isinstance(value, Channel):
             _check(f"{name}: {key}", value, port)
@@ -200,6 +98,8 @@ def bound(name: str, interface: Interface, given: Mapping[str, Any]) -> dict[str
             raise CompileError(
                 f"{name}: {key} must be an artifact that a task gives, not {value!r}"
             )
+        else:
+            _check_constant(f"{name}: {key}", value, port)
     return {key: value for key, value in given.items() if value is not None}
 
 
@@ -212,6 +112,21 @@ def _check(place: str, given: Channel, port: Port) -> None:
         raise CompileError(f"{place} is {asked} {port.words}, but {given.name} is {got} one")
 
 
+def _check_constant(place: str, given: Any, port: Port) -> None:
+    """Check a value that is written down; what an f-string will be is known later."""
+    if isinstance(given, str) and channels.in_text(given):
+        return
+    kind = port.kind or ParameterType.UNSPECIFIED
+    if kind is ParameterType.STRING and not port.literals:
+        # Any value may stand for a text, also one with channels in it.
+        return
+    literals = tuple(Value(each) for each in port.literals)
+    definition = InputParameter(parameter_type=kind, literals=literals)
+    wrong = task_checks.wrong_value(list(given) if isinstance(given, tuple) else given, definition)
+    if wrong:
+        raise CompileError(f"{place} {wrong}")
+
+
 def named(name: str) -> str:
     """Return the name of tasks of a function."""
     return _NAME.sub("-", name.lower()).strip("-")
@@ -220,7 +135,8 @@ def named(name: str) -> str:
 def definition(component: Component) -> Object:
     """Return a component as in the IR, but for what it runs."""
     inputs, outputs = component.interface.inputs, component.interface.outputs
-    return ports("inputDefinitions", inputs) | ports("outputDefinitions", outputs)
+    passed = {"taskConfigPassthroughs": component.passthroughs} if component.passthroughs else {}
+    return ports("inputDefinitions", inputs) | ports("outputDefinitions", outputs) | passed
 
 
 def ports(field: str, given: Mapping[str, Port]) -> Object:
@@ -232,6 +148,8 @@ def ports(field: str, given: Mapping[str, Port]) -> Object:
             if port.kind is None
             else ("parameters", _parameter(port))
         )
+        if port.description:
+            made["description"] = port.description
         if field == "outputDefinitions":
             made = {
                 key: made[key]
@@ -243,9 +161,7 @@ def ports(field: str, given: Mapping[str, Port]) -> Object:
 
 
 def _artifact(port: Port) -> Object:
-    made: Object = {
-        "artifactType": {"schemaTitle": port.artifact, "schemaVersion": _SCHEMA_VERSION}
-    }
+    made: Object = {"artifactType": {"schemaTitle": port.artifact, "schemaVersion": port.version}}
     if port.is_list:
         made["isArtifactList"] = True
     if port.optional:
@@ -256,7 +172,7 @@ def _artifact(port: Port) -> Object:
 def _parameter(port: Port) -> Object:
     kind = port.kind or ParameterType.STRING
     made: Object = {"parameterType": kind.value}
-    if port.optional or kind is ParameterType.TASK_FINAL_STATUS:
+    if port.optional or kind in _GIVEN:
         made["isOptional"] = True
     if port.default is not None:
         made["defaultValue"] = port.default

@@ -1,5 +1,6 @@
 """Pipelines in files of Python."""
 
+import contextlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -25,14 +26,16 @@ def load(path: Path, name: str = "") -> PipelineFunction:
         raise CompileError(f"{path}: this is no file of Python")
     module = importlib.util.module_from_spec(spec)
     # Beside it are the modules that it imports; by its name classes find the types of their fields.
-    sys.path.insert(0, str(path.resolve().parent))
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
     sys.modules[own] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise CompileError(f"{path}: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.pop(0)
+        with contextlib.suppress(ValueError):  # where the file took it away itself
+            sys.path.remove(folder)
     found = {
         each: value for each, value in vars(module).items() if isinstance(value, PipelineFunction)
     }

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from wherry.metadata.records import Artifact, Values
 from wherry.pipelines import bindings, placeholders
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.graph.model import Attempt, Start, State
 from wherry.pipelines.graph.walk import Walk
 from wherry.pipelines.ir.documents import Documents, PipelineError
-from wherry.pipelines.pipeline import Pipeline
 from wherry.pipelines.runtime.kfp.dsl.executor import Executor
 from wherry.pipelines.runtime.kfp.dsl.types import artifact_types
-from wherry.pipelines.sdk import interfaces
+from wherry.pipelines.sdk import apart, interfaces
 from wherry.pipelines.sdk.errors import CompileError, FailedRunError
 from wherry.pipelines.sdk.interfaces import OUTPUT, Interface
 from wherry.pipelines.sdk.lowering import Compiled
@@ -80,13 +80,15 @@ class _Here:
         self._functions = pipeline.compiled().functions
         self._read = read
         self._folder = folder
+        workspace = folder / "workspace"
+        workspace.mkdir()
         self._facts = placeholders.Facts(
             job_name=pipeline.name,
             job_resource_name=f"{pipeline.name}-here",
             job_uuid=str(uuid.uuid4()),
             pipeline_root=str(folder),
             create_time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            workspace_path=str(folder / "workspace"),
+            workspace_path=str(workspace),
         )
 
     def step(self, walk: Walk) -> None:
@@ -112,9 +114,6 @@ class _Here:
         step, scope = self._read.step(start.node.component), walk.scope(start.path)
         if step.executor.importer is not None:
             return self._imported(start)
-        function = self._functions[start.node.component].function
-        if function is None:
-            raise CompileError(f"{start.node.name} is no Python function: run it on a cluster")
         place = self._folder / start.path.removeprefix("root/") / str(start.number)
         order = Order(
             run={},
@@ -128,7 +127,13 @@ class _Here:
             resolve=functools.partial(self._read.parameter, scope),
         )
         told = executor_input.make(order)
-        _call(function, told)
+        component = self._functions.get(start.node.component)
+        if component is not None and component.function is not None:
+            with component.around() as names:
+                _call(component.function, told, names)
+        else:
+            context = executor_input.context(order, told)
+            apart.run(start.node.name, step.executor.container, context)
         return outputs.read(step.component, told, _written(told), "")
 
     def _imported(self, start: Start) -> Values:
@@ -147,12 +152,18 @@ class _Here:
         return Values({}, {"artifact": (artifact,)})
 
 
-def _call(function: Callable[..., Any], told: dict[str, Any]) -> None:
-    """Call a component's function as its step does, with annotations that are classes."""
+def _call(function: Callable[..., Any], told: dict[str, Any], names: Mapping[str, Any]) -> None:
+    """Call a component's function as its step does, with annotations that are classes.
+
+    Args:
+        function: The function.
+        told: What its executor is told.
+        names: What its module has besides.
+    """
     signature = interfaces.signature_of(function)
     called = types.FunctionType(
         function.__code__,
-        function.__globals__,
+        {**function.__globals__, **names} if names else function.__globals__,
         function.__name__,
         function.__defaults__,
         function.__closure__,

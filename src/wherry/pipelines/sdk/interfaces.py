@@ -1,5 +1,6 @@
 """What a component takes and gives, read from the annotations of its function."""
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wherry.pipelines.ir.messages import ParameterType
-from wherry.pipelines.runtime.kfp.dsl import PipelineTaskFinalStatus, TaskConfig
+from wherry.pipelines.runtime.kfp.dsl import Artifact, PipelineTaskFinalStatus, TaskConfig
 from wherry.pipelines.runtime.kfp.dsl.types import type_annotations
+from wherry.pipelines.sdk import docstrings
 from wherry.pipelines.sdk.channels import Port, kind_of
 from wherry.pipelines.sdk.errors import CompileError
 
@@ -38,8 +40,12 @@ class Interface:
     outputs: Mapping[str, Port]
 
 
-def of_function(function: Callable[..., Any]) -> Interface:
+def of_function(function: Callable[..., Any], *, returned: type[Any] | None = None) -> Interface:
     """Return what a component's function takes and gives.
+
+    Args:
+        function: The function.
+        returned: What it may say that it returns without giving it.
 
     Raises:
         CompileError: An annotation is missing, or says nothing that can be passed.
@@ -50,10 +56,41 @@ def of_function(function: Callable[..., Any]) -> Interface:
     for name, parameter in signature.parameters.items():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             raise CompileError(f"{function.__name__}: *{name} cannot be an input: name each one")
+        if _is_embedded(parameter.annotation):
+            continue
         place = f"{function.__name__}: {name}"
         is_output, port = _argument(place, parameter)
         (outputs if is_output else inputs)[name] = port
-    return Interface(inputs, outputs | _returned(function.__name__, signature.return_annotation))
+    if returned is None or signature.return_annotation is not returned:
+        outputs |= _returned(function.__name__, signature.return_annotation)
+    text = inspect.getdoc(function) or ""
+    return Interface(
+        _described(inputs, docstrings.entries(text, docstrings.ARGUMENTS)),
+        _described(outputs, docstrings.entries(text, docstrings.RETURNS)),
+    )
+
+
+def _described(ports: Mapping[str, Port], said: Mapping[str, str]) -> dict[str, Port]:
+    return {
+        name: dataclasses.replace(port, description=said.get(name, ""))
+        for name, port in ports.items()
+    }
+
+
+def embedded(function: Callable[..., Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function is given of the files that came with it.
+
+    Args:
+        function: The function.
+        names: What its module has of them.
+    """
+    path = names.get("__KFP_EMBEDDED_ASSET_FILE") or names.get("__KFP_EMBEDDED_ASSET_DIR")
+    found = {}
+    for name, parameter in signature_of(function).parameters.items():
+        if path and _is_embedded(parameter.annotation):
+            kind = type_annotations.without_marker(parameter.annotation)
+            found[name] = (kind if type_annotations.is_artifact_class(kind) else Artifact)(uri=path)
+    return found
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
@@ -77,18 +114,28 @@ def port_of(place: str, annotation: Any) -> Port:
     plain = type_annotations.without_none(annotation)
     optional = plain is not annotation
     plain = type_annotations.without_marker(plain)
+    if type_annotations.is_model(plain):
+        return Port(ParameterType.STRUCT, optional=optional)
     if type_annotations.is_artifact_class(plain):
-        return Port(artifact=plain.schema_title, optional=optional)
+        return _of_class(plain, optional=optional)
     if type_annotations.is_list_of_artifacts(plain):
-        title = type_annotations.element(plain).schema_title
-        return Port(artifact=title, is_list=True, optional=optional)
+        return _of_class(type_annotations.element(plain), is_list=True, optional=optional)
     if typing.get_origin(plain) is typing.Literal:
         literals = typing.get_args(plain)
         return Port(kind_of(literals), optional=optional, literals=literals)
-    kind = _KINDS.get(typing.get_origin(plain) or plain)
+    kind = _kind(plain)
     if kind is None:
         raise CompileError(f"{place}: {annotation!r} cannot be passed; want {_ACCEPTED}")
-    return Port(kind, optional=optional)
+    inner = typing.get_args(plain) if kind is ParameterType.LIST else ()
+    return Port(kind, optional=optional, element=_kind(inner[0]) if inner else None)
+
+
+def _of_class(kind: Any, **fields: Any) -> Port:
+    return Port(artifact=kind.schema_title, version=kind.schema_version, **fields)
+
+
+def _kind(annotation: Any) -> ParameterType | None:
+    return _KINDS.get(typing.get_origin(annotation) or annotation)
 
 
 def _argument(place: str, parameter: inspect.Parameter) -> tuple[bool, Port]:
@@ -103,22 +150,19 @@ def _argument(place: str, parameter: inspect.Parameter) -> tuple[bool, Port]:
     port = port_of(place, annotation)
     if parameter.default is inspect.Parameter.empty:
         return is_output, port
-    literals, default = port.literals, parameter.default
-    return is_output, Port(
-        port.kind,
-        port.artifact,
-        is_list=port.is_list,
-        optional=True,
-        default=default,
-        literals=literals,
-    )
+    return is_output, dataclasses.replace(port, optional=True, default=parameter.default)
+
+
+def _is_embedded(annotation: Any) -> bool:
+    bare = type_annotations.without_none(annotation)
+    return type_annotations.marker(bare) is type_annotations.EmbeddedAnnotation
 
 
 def _path(place: str, kind: Any, *, optional: bool) -> Port:
     if isinstance(kind, str) and "@" in kind:
-        return Port(artifact=kind.partition("@")[0], optional=optional)
-    port = port_of(place, kind)
-    return Port(port.kind, port.artifact, optional=optional)
+        title, _, version = kind.partition("@")
+        return Port(artifact=title, version=version, optional=optional)
+    return dataclasses.replace(port_of(place, kind), optional=optional)
 
 
 def _returned(name: str, annotation: Any) -> dict[str, Port]:

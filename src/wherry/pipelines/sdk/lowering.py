@@ -5,16 +5,17 @@ each group that it leaves, as an input of each one that it enters.
 """
 
 import copy
+import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import wherry
 from wherry.objects.requests import Object
 from wherry.pipelines.ir.messages import ParameterType
-from wherry.pipelines.sdk import channels, components
+from wherry.pipelines.sdk import components, constants, executors
 from wherry.pipelines.sdk.channels import PREFIX, Channel, Port
 from wherry.pipelines.sdk.components import Component
 from wherry.pipelines.sdk.errors import CompileError
@@ -63,11 +64,18 @@ class Compiled:
             "sdkVersion": f"wherry-{wherry.__version__}",
         }
 
-    def platform(self) -> Object | None:
-        """Return the compiled file's second document; None: there is none."""
-        if not self.settings:
-            return None
-        return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": self.settings}}}}
+    def platform(self, config: Object) -> Object | None:
+        """Return the compiled file's second document; None: there is none.
+
+        Args:
+            config: What holds for the whole run.
+        """
+        made: Object = {}
+        if self.settings:
+            made["deploymentSpec"] = {"executors": self.settings}
+        if config:
+            made["pipelineConfig"] = config
+        return {"platforms": {"kubernetes": made}} if made else None
 
 
 @dataclass(slots=True)
@@ -106,6 +114,7 @@ def lower(trace: Trace, interface: Interface, returned: Mapping[str, Channel]) -
 class _Lowering:
     def __init__(self, trace: Trace) -> None:
         self._root = trace.root
+        self._tasks = trace.names
         self._made = Compiled()
         self._drafts: dict[Group, _Draft] = {}
         self._groups: dict[str, Group] = {}
@@ -131,8 +140,16 @@ class _Lowering:
                 if isinstance(member, ParallelFor) and not isinstance(member.items, Channel):
                     # Upstream's numbers: a list that is written down has one of its own.
                     member.number = next(self._numbers)
-                member.name = f"{member.prefix}-{next(self._numbers)}"
+                member.name = self._free_name(member)
+                component = _component_of(member)
+                # Taken from now on: pipelines in the pipeline bring groups of such names.
+                self._groups[component], self._made.components[component] = member, {}
                 self._name(member)
+
+    def _free_name(self, group: Group) -> str:
+        """Return a group's name, which no task has."""
+        names = (f"{group.prefix}-{number}" for number in self._numbers)
+        return next(name for name in names if name not in self._tasks)
 
     # What is in a group.
 
@@ -149,23 +166,27 @@ class _Lowering:
     def _task(self, group: Group, task: Task) -> Object:
         parameters: dict[str, Object] = {}
         artifacts: dict[str, Object] = {}
+        _, in_texts = constants.constant([task.env, task.resources, task.image])
         for name, value in task.arguments.items():
             if isinstance(value, Channel):
                 into = artifacts if value.port.kind is None else parameters
                 into[name] = self._source(group, value)
             else:
-                constant, used = _constant(value)
+                constant, used = constants.constant(value)
                 parameters[name] = {"runtimeValue": {"constant": constant}}
-                for channel in used:
-                    parameters[f"{PREFIX}{channel.name}"] = self._source(group, channel)
+                in_texts += used
+        for channel in in_texts:
+            parameters[f"{PREFIX}{channel.name}"] = self._source(group, channel)
+        platform = self._settings(group, task.platform)
         made: Object = {
             "cachingOptions": {"enableCache": True},
-            "componentRef": {"name": self._runs(group, task)},
+            "componentRef": {"name": self._runs(task, platform)},
             "taskInfo": {"name": task.name},
-            **copy.deepcopy(task.settings),
+            **self._settings(group, task.settings),
         }
         _add_inputs(made, parameters, artifacts)
-        before = [self._beside(group, each) for each in task.before]
+        before = self._beside(group, task.before)
+        before += _producers(platform)
         if task.exits is not None:
             made["triggerPolicy"] = {"strategy": _COMPLETED}
             before.append(task.exits.name)
@@ -189,20 +210,18 @@ class _Lowering:
     def _group(self, around: Group, group: Group) -> Object:
         """Return the task that a group is in the one around it."""
         draft = self._drafts[group]
-        made: Object = {"taskInfo": {"name": group.name}}
+        made: Object = {"taskInfo": {"name": group.title or group.name}}
         if group.condition is not None:
             for channel in group.condition.channels():
                 self._take(group, channel)
             made["triggerPolicy"] = {"condition": group.condition.text()}
         if isinstance(group, ParallelFor):
             made |= self._loop(around, group)
-        component = f"comp-{group.name}"
-        made["componentRef"] = {"name": component}
-        self._groups[component] = group
+        made["componentRef"] = {"name": _component_of(group)}
         parameters = {key: each for key, each in draft.given.items() if _is_parameter(each)}
         artifacts = {key: each for key, each in draft.given.items() if key not in parameters}
         _add_inputs(made, parameters, artifacts)
-        _add_needs(made, [self._beside(around, each) for each in _waits(group)])
+        _add_needs(made, self._beside(around, _waits(group)))
         return made
 
     def _loop(self, around: Group, group: ParallelFor) -> Object:
@@ -346,22 +365,29 @@ class _Lowering:
         if group.condition is not None or isinstance(group, Branches):
             raise CompileError(f"{channel.name} is made only if a condition holds: use OneOf(…)")
 
-    def _beside(self, group: Group, other: "Task | Group") -> str:
-        """Return what to wait for, in a group, for something that is in it, however deep."""
-        name, place = other.name, other.group if isinstance(other, Task) else other.parent
-        while place is not None and place is not group:
-            name, place = place.name, place.parent
-        if place is None:
-            raise CompileError(
-                f"{other.name} cannot be waited for from here: it is around, or in another group"
-            )
-        return name
+    def _beside(self, group: Group, others: "Iterable[Task | Group]") -> list[str]:
+        """Return what to wait for in a group; what is not in it, however deep, a group around waits for."""
+        found = []
+        for other in others:
+            name, place = other.name, other.group if isinstance(other, Task) else other.parent
+            if (
+                any(other is each for each in group.above())
+                or place is None
+                or self._root not in place.above()
+            ):
+                raise CompileError(f"{name} cannot be waited for by what is in it, or elsewhere")
+            if group not in place.above():
+                continue
+            while place is not group:
+                name, place = place.name, place.parent  # type: ignore[union-attr]  # the group is above
+            found.append(name)
+        return found
 
     # What tasks run.
 
-    def _runs(self, group: Group, task: Task) -> str:
+    def _runs(self, task: Task, platform: Object) -> str:
         if isinstance(task.runs, Component):
-            return self._step(task, task.runs, self._settings(group, task.platform))
+            return self._step(task, task.runs, platform)
         inner: Compiled = task.runs.compiled()  # type: ignore[attr-defined]  # the only other thing that tasks run
         return self._nested(task, inner)
 
@@ -370,10 +396,10 @@ class _Lowering:
         if isinstance(given, list):
             return [self._settings(group, each) for each in given]
         if not isinstance(given, Mapping):
-            return given
+            return constants.known(given)
         return {
             key: self._named(group, value)
-            if key.endswith("Parameter")
+            if key.endswith(("Parameter", "Json"))
             else self._settings(group, value)
             for key, value in given.items()
         }
@@ -381,21 +407,10 @@ class _Lowering:
     def _named(self, group: Group, name: Any) -> Object:
         if isinstance(name, Channel):
             return self._source(group, name)
-        return {"runtimeValue": {"constant": name}}
+        return {"runtimeValue": {"constant": constants.known(name)}}
 
     def _step(self, task: Task, runs: Component, settings: Object) -> str:
-        executor = copy.deepcopy(runs.executor)
-        if task.resources or task.env:
-            container = executor.get("container")
-            if container is None:
-                raise CompileError(f"{task.name}: an importer has no resources and no environment")
-            if task.resources:
-                container["resources"] = dict(task.resources)
-            if task.env:
-                container["env"] = [
-                    {"name": name, "value": value} for name, value in task.env.items()
-                ]
-        label = self._label(f"exec-{task.name}", executor, settings)
+        label = self._label(f"exec-{task.name}", executors.made(task, runs), settings)
         definition = {"executorLabel": label, **components.definition(runs)}
         name = _kept(self._made.components, f"comp-{task.name}", definition)
         self._made.functions[name] = runs
@@ -414,10 +429,7 @@ class _Lowering:
 
     def _nested(self, task: Task, inner: Compiled) -> str:
         """Take in a pipeline in a pipeline, under names that are free."""
-        if task.resources or task.env:
-            raise CompileError(
-                f"{task.name} is a pipeline: set resources and variables on its tasks"
-            )
+        executors.check_none(task)
         inner = copy.deepcopy(inner)
         labels = {
             label: self._label(label, executor, inner.settings.get(label, {}))
@@ -476,24 +488,7 @@ def _is_parameter(source: Object) -> bool:
 
 def _plain(port: Port) -> Port:
     nothing = port.optional and port.default is None
-    return Port(port.kind, port.artifact, is_list=port.is_list, optional=nothing)
-
-
-def _constant(value: Any) -> tuple[Any, list[Channel]]:
-    """Return a value with placeholders, and what they stand for."""
-    if isinstance(value, Channel):
-        value = str(value)
-    if isinstance(value, str):
-        return channels.with_placeholders(value), channels.in_text(value)
-    if isinstance(value, list | tuple):
-        parts = [_constant(each) for each in value]
-        return [each for each, _ in parts], [one for _, used in parts for one in used]
-    if isinstance(value, Mapping):
-        pairs = {key: _constant(each) for key, each in value.items()}
-        return {key: each for key, (each, _) in pairs.items()}, [
-            one for _, used in pairs.values() for one in used
-        ]
-    return value, []
+    return dataclasses.replace(port, optional=nothing, default=None, literals=(), description="")
 
 
 def _add_inputs(
@@ -507,12 +502,26 @@ def _add_inputs(
 
 def _add_needs(made: Object, before: list[str]) -> None:
     """Name all that a task waits for, as upstream's compiler does."""
-    found = set(before)
-    for group in made.get("inputs", {}).values():
-        for source in group.values():
-            found |= {each["producerTask"] for each in source.values() if "producerTask" in each}
+    found = {*before, *_producers(made.get("inputs"))}
     if found:
         made["dependentTasks"] = sorted(found)
+
+
+def _producers(given: Any) -> Iterator[str]:
+    """Yield the tasks whose outputs something takes."""
+    if isinstance(given, list):
+        for each in given:
+            yield from _producers(each)
+    elif isinstance(given, Mapping):
+        for key, source in given.items():
+            if key != "runtimeValue":
+                yield from _producers(source)
+        if "producerTask" in given:
+            yield given["producerTask"]
+
+
+def _component_of(group: Group) -> str:
+    return f"comp-{group.name}"
 
 
 def _kept(known: dict[str, Object], name: str, value: Object) -> str:

@@ -1,13 +1,8 @@
-"""The source of a component's function, and the command that runs it where Wherry is not.
-
-The command has the two layers that upstream's components have, so that a compiled pipeline runs there as well; here
-they are recognised (`wherry.pipelines.commands`), and nothing is installed when a step starts.
-"""
+"""The source of a component's function, as a step gets it."""
 
 import ast
 import builtins
 import inspect
-import shlex
 import textwrap
 import types
 import typing
@@ -15,10 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from wherry.pipelines.runtime.kfp import dsl
+from wherry.pipelines.runtime.kfp.dsl.types import type_annotations
 from wherry.pipelines.sdk.errors import CompileError
-
-KFP: Final = "2.17.0"
-"""The version of upstream's SDK that components ask for where Wherry's runtime is not."""
 
 _PRELUDE: Final = """
 import kfp
@@ -26,28 +19,42 @@ from kfp import dsl
 from kfp.dsl import *
 from typing import *
 """
-_INSTALL: Final = """
-if ! [ -x "$(command -v pip)" ]; then
-    python3 -m ensurepip || python3 -m ensurepip --user || apt-get install python3-pip
-fi
-
-PIP_DISABLE_PIP_VERSION_CHECK=1 {installs} && "$0" "$@"
-"""
-_PIP: Final = "python3 -m pip install --quiet --no-warn-script-location"
-_RUN: Final = """program_path=$(mktemp -d)
-
-printf "%s" "$0" > "$program_path/ephemeral_component.py"
-_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py" "$@"
-"""
 _OURS: Final = ("wherry.pipelines", dsl.__name__)
+_MOST_BYTES: Final = 128 * 1024 - 1
+"""What Linux takes as one argument, with the zero at its end."""
 
 
-def module(function: Callable[..., Any]) -> str:
-    """Return a module with nothing but a function, as a step gets it.
+def module(
+    function: Callable[..., Any], others: Sequence[Callable[..., Any]] = (), before: str = ""
+) -> str:
+    """Return a module with a function, as a step gets it.
+
+    Args:
+        function: The function.
+        others: More of them, which it calls.
+        before: Text that comes first.
 
     Raises:
-        CompileError: The source cannot be had, or an annotation names what is not known there.
+        CompileError: The source cannot be had, or is too long, or an annotation names what is not known there.
     """
+    names: list[str] = []
+    texts = []
+    for each in (*others, function):
+        tree, text = _parsed(each)
+        names += [line for line in _names(each, tree) if line not in names]
+        texts.append(text)
+    head = _PRELUDE + "".join(f"{line}\n" for line in names)
+    whole = "\n\n".join([head, *([before] if before else []), *texts])
+    if len(whole.encode()) > _MOST_BYTES:
+        raise CompileError(
+            f"{function.__name__}: its source with all that it brings has {len(whole.encode())} bytes, and a "
+            f"command takes {_MOST_BYTES}: give large files as artifacts, or put them into the image"
+        )
+    return whole
+
+
+def _parsed(function: Callable[..., Any]) -> tuple[ast.FunctionDef, str]:
+    """Return a function's tree, and its text without decorators."""
     try:
         text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError) as error:
@@ -57,31 +64,7 @@ def module(function: Callable[..., Any]) -> str:
     tree = ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise CompileError(f"{function.__name__}: a component must be a function with def")
-    lines = text.splitlines()[tree.lineno - 1 :]
-    names = "".join(f"{line}\n" for line in _names(function, tree))
-    return f"{_PRELUDE}{names}\n" + "\n".join(lines) + "\n\n"
-
-
-def command(packages: Sequence[str], indexes: Sequence[str]) -> list[str]:
-    """Return the command of a component, but for its source, which comes after.
-
-    Args:
-        packages: What pip should install.
-        indexes: Where from, besides the default; the first instead of it.
-    """
-    options: list[str] = []
-    for place, index in enumerate(indexes):
-        options += ["--index-url" if place == 0 else "--extra-index-url", index]
-    own = [f"'kfp=={KFP}'", "'--no-deps'", "'typing-extensions>=3.7.4,<5; python_version<\"3.9\"'"]
-    installs = [" ".join([_PIP, *map(shlex.quote, options), *own])]
-    if packages:
-        installs.insert(0, " ".join([_PIP, *map(shlex.quote, options), *map(_quoted, packages)]))
-    text = _INSTALL.replace("{installs}", "  &&  ".join(installs))
-    return ["sh", "-c", text, "sh", "-ec", _RUN]
-
-
-def _quoted(package: str) -> str:
-    return "'" + package.replace("'", "'\"'\"'") + "'"
+    return tree, "\n".join(text.splitlines()[tree.lineno - 1 :]) + "\n"
 
 
 def _names(function: Callable[..., Any], tree: ast.FunctionDef) -> Iterator[str]:
@@ -105,21 +88,31 @@ def _names(function: Callable[..., Any], tree: ast.FunctionDef) -> Iterator[str]
                 yield f"import {value.__name__}" + f" as {name}" * (name != value.__name__)
             elif name != "dsl":
                 yield f"{name} = dsl"
-        elif value is not None and getattr(dsl, called := _called(value), None) is value:
-            yield f"{name} = {called}"
-        elif hasattr(value, "_fields"):
-            hints = typing.get_type_hints(value)
-            fields = ", ".join(f"({key!r}, {_called(hints[key])})" for key in hints)
-            yield f"{name} = NamedTuple({name!r}, [{fields}])"
         else:
-            raise CompileError(
-                f"{function.__name__}: {name} is not known in the step, where there is the function alone: "
-                "use types of Python, typing and wherry.pipelines"
-            )
+            yield _made_known(function, name, value)
 
 
-def _called(value: Any) -> str:
-    return str(getattr(value, "__name__", ""))
+def _made_known(function: Callable[..., Any], name: str, value: Any) -> str:
+    called = str(getattr(value, "__name__", ""))
+    if value is not None and getattr(dsl, called, None) is value:
+        return f"{name} = {called}"
+    if hasattr(value, "_fields"):
+        hints = typing.get_type_hints(value)
+        fields = ", ".join(f"({key!r}, {_written(hints[key])})" for key in hints)
+        return f"{name} = NamedTuple({name!r}, [{fields}])"
+    if type_annotations.is_artifact_class(value) or type_annotations.is_model(value):
+        # A class of the user's own is in the image, or in what is embedded.
+        return f"from {value.__module__} import {called}" + f" as {name}" * (name != called)
+    raise CompileError(
+        f"{function.__name__}: {name} is not known in the step, where there is the function alone: "
+        "use types of Python, typing and wherry.pipelines"
+    )
+
+
+def _written(annotation: Any) -> str:
+    """Return a field's type; what a list has in it makes no difference to a step."""
+    kind = typing.get_origin(annotation) or annotation
+    return str(getattr(kind, "__name__", ""))
 
 
 def _is_known(function: Callable[..., Any], name: str) -> bool:

@@ -10,11 +10,13 @@ from wherry.client.clusters import Api
 from wherry.client.connections import Connection
 from wherry.objects import errors
 from wherry.pipelines import kinds, runs
+from wherry.pipelines.definition import Pipeline
 from wherry.pipelines.ir import documents
 from wherry.pipelines.ir.documents import Documents, PipelineError
-from wherry.pipelines.pipeline import Pipeline
+from wherry.pipelines.sdk import pipelines, setting_names
+from wherry.pipelines.sdk.components import Component
 from wherry.pipelines.sdk.errors import CompileError, RunError
-from wherry.pipelines.sdk.pipelines import PipelineFunction
+from wherry.pipelines.sdk.pipelines import AnyPipeline
 from wherry.pipelines.sdk.running import Run
 
 
@@ -29,6 +31,8 @@ class Settings(TypedDict, total=False):
     """Which cluster: one, or a kubeconfig; by default the Wherry that runs here, else as kubectl."""
     cache: bool
     """Whether earlier results are taken, for all tasks; by default as compiled, task by task."""
+    cache_expiry_seconds: int
+    """Earlier results that are older are not taken."""
     root: str
     """Where artifacts go, such as ``s3://bucket/folder``; by default the namespace's folder."""
     display_name: str
@@ -40,7 +44,7 @@ class Settings(TypedDict, total=False):
 
 
 def run(
-    pipeline: PipelineFunction | Path | str,
+    pipeline: AnyPipeline | Component | Path | str,
     inputs: Mapping[str, Any] | None = None,
     /,
     **settings: Unpack[Settings],
@@ -48,7 +52,8 @@ def run(
     """Start a run of a pipeline.
 
     Args:
-        pipeline: A function with `pipeline`, or the path of a compiled file (KFP's compiler makes them too).
+        pipeline: A function with `pipeline`, a component, or the path of a compiled file (KFP's compiler makes them
+            too).
         inputs: The pipeline's inputs, by name.
         **settings: See `Settings`.
 
@@ -61,12 +66,7 @@ def run(
         RunError: the cluster has no such kind.
         InvalidError: the run is refused; the message says why.
     """
-    unknown = set(settings) - set(Settings.__annotations__)
-    if unknown:
-        accepted = ", ".join(Settings.__annotations__)
-        raise CompileError(
-            f"run: {', '.join(sorted(unknown))}: no such setting; there is {accepted}"
-        )
+    setting_names.check("run", settings, Settings)
     read, name = _read(pipeline, inputs or {})
     cluster = clusters.choose(settings.get("connection"), settings.get("namespace", ""))
     name = settings.get("name") or runs.name_of(name, secrets.token_hex(8))
@@ -74,6 +74,7 @@ def run(
         parameters=dict(inputs or {}),
         root=settings.get("root", ""),
         cache=settings.get("cache"),
+        cache_expiry=settings.get("cache_expiry_seconds"),
         display_name=settings.get("display_name", ""),
         service_account=settings.get("service_account", ""),
         timeout=settings.get("timeout_seconds"),
@@ -111,11 +112,13 @@ def find_run(
 
 
 def _read(
-    pipeline: PipelineFunction | Path | str, inputs: Mapping[str, Any]
+    pipeline: AnyPipeline | Component | Path | str, inputs: Mapping[str, Any]
 ) -> tuple[Documents, str]:
     """Return a pipeline's documents and its name, once it is known that it can be run with the inputs."""
+    if isinstance(pipeline, Component):
+        pipeline = pipelines.pipeline(pipeline)
     try:
-        if isinstance(pipeline, PipelineFunction):
+        if isinstance(pipeline, AnyPipeline):
             read = pipeline.documents()
         else:
             read = documents.parse(Path(pipeline).read_text("utf-8"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from wherry.pipelines.ir.messages import ParameterType
 from wherry.pipelines.sdk import channels
-from wherry.pipelines.sdk.channels import Channel, Condition, LoopItem, Port
+from wherry.pipelines.sdk.channels import Channel, LoopItem, Port
 from wherry.pipelines.sdk.errors import CompileError
 from wherry.pipelines.sdk.interfaces import OUTPUT, Interface
 from wherry.pipelines.sdk.kubernetes import KubernetesSettings
@@ -31,16 +32,18 @@ class Group:
         parent: The group around it; None: it is the pipeline.
         members: Tasks and groups in it.
         name: Given when the pipeline is compiled.
+        title: What people call it; empty: its name.
         condition: When it runs; None: always.
     """
 
     prefix = "root"
 
-    def __init__(self, parent: "Group | None" = None) -> None:
+    def __init__(self, parent: "Group | None" = None, title: str = "") -> None:
         self.parent = parent
         self.members: list[Group | Task] = []
         self.name = "root"
-        self.condition: Condition | None = None
+        self.title = title
+        self.condition: channels.Condition | None = None
         if parent is not None:
             parent.members.append(self)
 
@@ -73,15 +76,19 @@ class If(Group):
 
     prefix = "condition"
 
-    def __init__(self, condition: Any) -> None:
-        super().__init__(trace().group)
+    def __init__(self, condition: Any, name: str = "") -> None:
+        super().__init__(trace().group, name)
         self.own = self.condition = channels.as_condition(condition)
+
+
+Condition = If
+"""The name that If had before there was Else."""
 
 
 class _Otherwise(Group):
     prefix = "condition"
 
-    def __init__(self, condition: Any, word: str) -> None:
+    def __init__(self, condition: Any, word: str, name: str) -> None:
         around = trace().group
         # Tasks between are those of the condition itself.
         groups = [each for each in around.members if isinstance(each, Group)]
@@ -90,7 +97,7 @@ class _Otherwise(Group):
             before = Branches(before)
         if not isinstance(before, Branches) or before.closed:
             raise CompileError(f"{word} must come right after If or Elif")
-        super().__init__(before)
+        super().__init__(before, name)
         none_before = [~each for each in before.conditions]
         own = [] if condition is None else [channels.as_condition(condition)]
         before.conditions += own
@@ -104,15 +111,15 @@ class _Otherwise(Group):
 class Elif(_Otherwise):
     """Tasks that run if those of the If and Elif before do not, and a condition holds."""
 
-    def __init__(self, condition: Any) -> None:
-        super().__init__(condition, "Elif")
+    def __init__(self, condition: Any, name: str = "") -> None:
+        super().__init__(condition, "Elif", name)
 
 
 class Else(_Otherwise):
     """Tasks that run if those of the If and Elif before do not."""
 
-    def __init__(self) -> None:
-        super().__init__(None, "Else")
+    def __init__(self, name: str = "") -> None:
+        super().__init__(None, "Else", name)
 
 
 class Branches(Group):
@@ -137,8 +144,9 @@ class ParallelFor(Group):
 
     prefix = "for-loop"
 
-    def __init__(self, items: Any, parallelism: int = 0) -> None:
-        super().__init__(trace().group)
+    def __init__(self, items: Any, name: str = "", parallelism: int | None = None) -> None:
+        super().__init__(trace().group, name)
+        parallelism = parallelism or 0
         if parallelism < 0:
             raise CompileError(f"parallelism must be 0 (no limit) or more, not {parallelism}")
         self.items = items
@@ -153,14 +161,23 @@ class ParallelFor(Group):
                 raise CompileError("ParallelFor: there is nothing in the list")
             return Port(channels.kind_of(self.samples))
         if self.items.port.kind is None:
-            return Port(artifact=self.items.port.artifact)
-        return Port(ParameterType.STRING)
+            return dataclasses.replace(self.items.port, is_list=False, optional=False)
+        return Port(self.items.port.element or ParameterType.STRING)
 
     def channel_name(self, key: str) -> str:
         """Return what its item is called where it is passed on."""
-        if isinstance(self.items, Channel):
-            return f"{self.items.name}-loop-item"
-        return f"loop-item-param-{self.number}"
+        if not isinstance(self.items, Channel):
+            return f"loop-item-param-{self.number}"
+        name = f"{self.items.name}-loop-item"
+        # A loop in a loop over the same list has another item; a number from the second on, as tasks.
+        around = [*self.above()][1:]
+        outer = sum(isinstance(each, ParallelFor) and each.over == self.over for each in around)
+        return f"{name}-{outer + 1}" if outer else name
+
+    @property
+    def over(self) -> str:
+        """The name of what it goes over; empty: a list that is written down."""
+        return self.items.name if isinstance(self.items, Channel) else ""
 
     def __enter__(self) -> LoopItem:
         super().__enter__()
@@ -172,8 +189,8 @@ class ExitHandler(Group):
 
     prefix = "exit-handler"
 
-    def __init__(self, exit_task: "Task") -> None:
-        super().__init__(trace().group)
+    def __init__(self, exit_task: "Task", name: str = "") -> None:
+        super().__init__(trace().group, name)
         if exit_task.group is not self.parent:
             raise CompileError("ExitHandler: the exit task must be made right before, beside it")
         exit_task.exits = self
@@ -193,6 +210,7 @@ class Task(KubernetesSettings):
         self.settings: dict[str, Any] = {}
         self.resources: dict[str, Any] = {}
         self.env: dict[str, str] = {}
+        self.image = ""
         self.before: list[Task | Group] = []
         self.group.members.append(self)
 
@@ -253,23 +271,62 @@ class Task(KubernetesSettings):
 
     def set_cpu_request(self, cpu: str) -> "Task":
         """Ask for cores, such as ``0.5`` or ``500m``."""
-        return self._resource("resourceCpuRequest", cpu)
+        return self._resource(
+            "resourceCpuRequest", _checked(_CPU, "cores such as 0.5 or 500m", cpu)
+        )
 
     def set_cpu_limit(self, cpu: str) -> "Task":
         """Allow at most so many cores."""
-        return self._resource("resourceCpuLimit", cpu)
+        return self._resource("resourceCpuLimit", _checked(_CPU, "cores such as 0.5 or 500m", cpu))
 
     def set_memory_request(self, memory: str) -> "Task":
         """Ask for memory, such as ``512Mi``."""
-        return self._resource("resourceMemoryRequest", memory)
+        return self._resource(
+            "resourceMemoryRequest", _checked(_MEMORY, "an amount such as 512Mi", memory)
+        )
 
     def set_memory_limit(self, memory: str) -> "Task":
         """Allow at most so much memory."""
-        return self._resource("resourceMemoryLimit", memory)
+        return self._resource(
+            "resourceMemoryLimit", _checked(_MEMORY, "an amount such as 512Mi", memory)
+        )
 
-    def set_accelerator(self, resource: str, count: int = 1) -> "Task":
-        """Ask for devices, such as ``nvidia.com/gpu``."""
-        self.resources["accelerator"] = {"resourceType": resource, "resourceCount": str(count)}
+    def set_accelerator_type(self, accelerator: str) -> "Task":
+        """Ask for devices, such as ``nvidia.com/gpu``: one, or as many as `set_accelerator_limit` says."""
+        device = self.resources.setdefault("accelerator", {"resourceCount": "1"})
+        device["resourceType"] = accelerator
+        return self
+
+    def set_accelerator_limit(self, limit: int | str) -> "Task":
+        """Say how many devices it has; of what type says `set_accelerator_type`."""
+        device = self.resources.setdefault("accelerator", {})
+        device["resourceCount"] = _checked(_COUNT, "a number of devices such as 1", limit)
+        return self
+
+    def set_container_image(self, name: str) -> "Task":
+        """Run it in another image than its component says."""
+        self.image = str(name)
+        return self
+
+    def set_debug_pause(
+        self, *, before: bool = False, after: bool = True, on_error: bool = False
+    ) -> "Task":
+        """Keep its pod where Argo Workflows runs it, to look around in it: before the code runs, or after it.
+
+        Args:
+            before: Before the code runs.
+            after: When it has ended.
+            on_error: Then only if it has failed.
+
+        Raises:
+            CompileError: Neither before nor after.
+        """
+        if not (before or after) or (on_error and not after):
+            raise CompileError("set_debug_pause: want before or after; on_error is an after")
+        if before:
+            self.set_env_variable("ARGO_DEBUG_PAUSE_BEFORE", "true")
+        if after:
+            self.set_env_variable(f"ARGO_DEBUG_PAUSE_{'ON_ERROR' if on_error else 'AFTER'}", "true")
         return self
 
     def set_env_variable(self, name: str, value: str) -> "Task":
@@ -283,7 +340,7 @@ class Task(KubernetesSettings):
         return self
 
     def _resource(self, field: str, amount: str) -> "Task":
-        self.resources[field] = str(amount)
+        self.resources[field] = amount
         return self
 
 
@@ -317,8 +374,9 @@ class Collected(Channel):
     """All that a task in a loop gives, as a list, for a task outside: ``Collected(train.output)``."""
 
     def __init__(self, each: Channel) -> None:
-        port = each.port
-        made = Port(ParameterType.LIST) if port.kind else Port(artifact=port.artifact, is_list=True)
+        made = dataclasses.replace(each.port, is_list=True)
+        if each.port.kind is not None:
+            made = Port(ParameterType.LIST, element=each.port.kind)
         super().__init__(each.owner, each.key, made)
 
 
@@ -328,12 +386,13 @@ class Trace:
     Attributes:
         root: Everything.
         groups: Where we are, the innermost last.
+        names: Of its tasks, each with the last number that was put behind it.
     """
 
     def __init__(self) -> None:
         self.root = Group()
         self.groups = [self.root]
-        self._names: dict[str, int] = {}
+        self.names: dict[str, int] = {}
 
     @property
     def group(self) -> Group:
@@ -341,9 +400,14 @@ class Trace:
         return self.groups[-1]
 
     def named(self, name: str) -> str:
-        """Return a task's name: the component's, with a number from the second on."""
-        self._names[name] = number = self._names.get(name, 0) + 1
-        return name if number == 1 else f"{name}-{number}"
+        """Return a task's name, which no other has: the component's, with a number from the second on."""
+        found, number = name, self.names.get(name, 1)
+        while found in self.names:
+            number += 1
+            found = f"{name}-{number}"
+        self.names[name] = number
+        self.names.setdefault(found, 1)
+        return found
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
@@ -381,11 +445,32 @@ def _branches_of(channel: Channel) -> Branches:
     raise CompileError(f"OneOf: {channel.name} is not in a branch of an If with Else")
 
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
+_CPU: Final = re.compile(r"(?:[0-9]+|[0-9]*\.[0-9]+)m?")
+_MEMORY: Final = re.compile(r"[0-9]+([EPTGMK]i?)?")
+_COUNT: Final = re.compile(r"[0-9]+")
+
+
+def _checked(form: re.Pattern[str], words: str, given: Any) -> str:
+    """Return an amount as text; what an output of a task will be is known later.
+
+    Raises:
+        CompileError: It is none.
+    """
+    text = str(given)
+    if not isinstance(given, Channel) and not channels.in_text(text) and not form.fullmatch(text):
+        raise CompileError(f"{text!r} is not {words}")
+    return text
+
+
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_DURATION: Final = re.compile(
+    rf"(\d+(?:\.\d+)?)\s*({'|'.join(f'{unit[0]}|{unit}s?' for unit in _UNITS)})"
+)
 
 
 def _seconds(words: str) -> str:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", words)
+    match = _DURATION.fullmatch(words)
     if match is None:
         raise CompileError(f"{words!r} is no duration: want such as 30s, 5m, 1h")
-    return f"{float(match[1]) * _UNITS[match[2]]:g}s"
+    seconds = next(each for unit, each in _UNITS.items() if unit[0] == match[2][0])
+    return f"{float(match[1]) * seconds:g}s"

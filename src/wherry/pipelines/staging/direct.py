@@ -4,6 +4,7 @@ The folder of the namespace is mounted at its own path, so that a path that one 
 for the next one. Nothing is copied, and nothing runs beside the step.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,6 @@ from wherry.pipelines.steps.order import Order
 from wherry.pipelines.steps.outputs import Written
 
 _ARTIFACTS: Final = "wherry-artifacts"
-_PRESENT: Final = {"name": "WHERRY_ARTIFACTS", "value": "direct"}
 _ANYONE: Final = 0o777
 
 
@@ -47,7 +47,7 @@ class DirectPlaces:
         if wanted:
             shared = staged.share(draft, [path for _, path in wanted])
             self._stage.fetch(draft, wanted, shared)
-        draft.container.setdefault("env", []).append(dict(_PRESENT))
+        draft.container.setdefault("env", []).append(dict(staged.PRESENT))
 
 
 def mount_folder(draft: Draft, folder: Path) -> None:
@@ -56,35 +56,58 @@ def mount_folder(draft: Draft, folder: Path) -> None:
     draft.own_volume(volume, {"name": _ARTIFACTS, "mountPath": str(folder)})
 
 
-def make_folders(task_root: str) -> None:
-    """Make the folders of a step's outputs. Blocking."""
+def make_folders(task_root: str, folder: Path) -> None:
+    """Make the folders of a step's outputs. Blocking.
+
+    Args:
+        task_root: URI below which its outputs go.
+        folder: That steps may write to; absolute.
+
+    Raises:
+        StepError: they would be somewhere else.
+    """
     root = Path(uris.path(task_root))
-    for folder in (root, root / executor_input.PARAMETERS_FOLDER):
-        folder.mkdir(parents=True, exist_ok=True)
+    # Steps can put links into the folder.
+    if not root.resolve().is_relative_to(folder.resolve()):
+        raise StepError(f"pipelineRoot: {task_root} is, or leads, outside of {folder}")
+    for each in (root, root / executor_input.PARAMETERS_FOLDER):
+        each.mkdir(parents=True, exist_ok=True)
         # Steps may run as any user.
-        folder.chmod(_ANYONE)
+        each.chmod(_ANYONE)
 
 
-def written(order: Order) -> Written:
+def written(order: Order, folder: Path) -> Written:
     """Return what a step has written down. Blocking.
+
+    Args:
+        order: The step.
+        folder: That steps may write to; absolute.
 
     Raises:
         TooLargeError: a file is too large.
-        OSError: a file cannot be read.
+        OSError: a file cannot be read, or there is a link on the way to it.
     """
     root = Path(uris.path(order.task_root))
     parameters = {}
     for name in order.component.output_definitions.parameters:
-        content = agent.text(root / executor_input.PARAMETERS_FOLDER / name)
+        content = agent.text(root / executor_input.PARAMETERS_FOLDER / name, folder)
         if content is not None:
             parameters[name] = content
-    return Written(agent.text(root / executor_input.OUTPUT_FILE), parameters)
+    return Written(agent.text(root / executor_input.OUTPUT_FILE, folder), parameters)
 
 
 def with_files(given: Values) -> tuple[str, ...]:
-    """Return the names of outputs that are files or folders. Blocking."""
+    """Return the names of outputs that are files or folders. Blocking.
+
+    What is in a store or a claim is taken to be there: from here it cannot be seen.
+    """
     return tuple(
         name
         for name, listed in given.artifacts.items()
-        if all(Path(uris.path(each.uri)).exists() for each in listed if uris.is_direct(each.uri))
+        if all(_exists(uris.path(each.uri)) for each in listed if uris.is_of_node(each.uri))
     )
+
+
+def _exists(path: str) -> bool:
+    # A step may have named anything, and what cannot be looked at is an error to `Path`.
+    return os.path.exists(path)  # noqa: PTH110 - see above

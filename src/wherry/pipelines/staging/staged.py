@@ -5,14 +5,16 @@ the outputs away and says what they are. The step itself sees folders, as upstre
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import wherry
+from wherry.client.functions.carrying import REQUIREMENTS
 from wherry.metadata.artifacts import uris
 from wherry.metadata.artifacts.providers import Providers
+from wherry.metadata.artifacts.storage import NEEDED
 from wherry.objects.requests import Object
 from wherry.pipelines.staging import agent
 from wherry.pipelines.steps.draft import DELIVER, FETCH, MAIN, Draft, StepError, volume_name
@@ -20,22 +22,18 @@ from wherry.pipelines.steps.order import Order
 
 GRACE_SECONDS: Final = 24 * 3600
 """How long outputs may take to be brought away once the step has ended."""
+_LONGEST_PLAN: Final = 120 * 1024
+"""Bytes; Linux takes 128 KiB with the name."""
 _STATE: Final = "wherry-stage"
-_READY: Final = "/run/wherry-stage/ready"
-_WAIT: Final = f"until [ -e {_READY} ]; do sleep 0.05; done"
+READY: Final = "/run/wherry-stage/ready"
+"""What a container beside a step makes once it can be told to end."""
+_WAIT: Final = f"until [ -e {READY} ]; do sleep 0.05; done"
 _CODE: Final = "wherry-agent"
 _CODE_PATH: Final = "/wherry/agent"
 _IMAGE: Final = "python:3.11"
 _MODULE: Final = "wherry.pipelines.staging.agent"
-_NEEDS: Final = {
-    "s3": "s3fs",
-    "minio": "s3fs",
-    "gs": "gcsfs",
-    "http": "aiohttp",
-    "https": "aiohttp",
-}
-_REQUIREMENTS: Final = "wherry.dev/requirements"
-_PRESENT: Final = {"name": "WHERRY_ARTIFACTS", "value": "direct"}
+PRESENT: Final = {"name": "WHERRY_ARTIFACTS", "value": "direct"}
+"""Tells the runtime in a step that what it leaves in its outputs' folders is all that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +47,28 @@ class Agent:
 
     image: str = ""
 
-    def container(self, draft: Draft, name: str, words: Sequence[str], schemes: set[str]) -> Object:
-        """Return a container that runs the agent; the pod is made ready for it."""
+    def container(
+        self,
+        draft: Draft,
+        name: str,
+        words: Sequence[str],
+        wanted: Collection[str],
+        *,
+        module: str = _MODULE,
+    ) -> Object:
+        """Return a container that runs the agent; the pod is made ready for it.
+
+        Args:
+            draft: The pod; changed in place.
+            name: Of the container.
+            words: What the agent is told.
+            wanted: Packages that it needs; see `packages`.
+            module: The program.
+        """
         made: Object = {
             "name": name,
             "image": self.image or _IMAGE,
-            "command": ["python3", "-m", _MODULE, *words],
+            "command": ["python3", "-m", module, *words],
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [],
             "env": [],
@@ -67,8 +81,8 @@ class Agent:
             mount = {"name": _CODE, "mountPath": f"{_CODE_PATH}/wherry", "readOnly": True}
             made["volumeMounts"].append(mount)
             made["env"].append({"name": "PYTHONPATH", "value": _CODE_PATH})
-            packages = {"fsspec", "pyyaml", *(_NEEDS[each] for each in schemes if each in _NEEDS)}
-            draft.annotations[f"{_REQUIREMENTS}.{name}"] = "\n".join(sorted(packages))
+            if wanted:
+                draft.annotations[f"{REQUIREMENTS}.{name}"] = "\n".join(sorted(wanted))
         return made
 
 
@@ -89,32 +103,53 @@ class Stage:
             mounts: Where the volumes of these paths are mounted.
         """
         sources = [uri for uri, _ in wanted]
-        container = self._agent.container(draft, FETCH, ["fetch"], _schemes(sources))
-        container["env"] += [_plan(_fetching(wanted)), *self._providers.variables(sources)]
+        container = self._agent.container(draft, FETCH, ["fetch"], packages(sources))
+        container["env"] += [plan(_fetching(wanted)), *self._providers.variables(sources)]
         container["volumeMounts"] += mounts
         draft.init_container(container)
 
     def fetch_alone(self, draft: Draft, uri: str, path: str) -> None:
         """Have the pod do nothing but bring one artifact."""
         mounts = draft.container.get("volumeMounts") or []
-        made = self._agent.container(draft, MAIN, ["fetch"], _schemes([uri]))
-        made["env"] += [_plan(_fetching([(uri, path)])), *self._providers.variables([uri])]
+        made = self._agent.container(draft, MAIN, ["fetch"], packages([uri]))
+        made["env"] += [plan(_fetching([(uri, path)])), *self._providers.variables([uri])]
+        made["volumeMounts"] += mounts
+        draft.container.update(made)
+
+    def remove_alone(self, draft: Draft, gone: Sequence[str], keep: Sequence[str]) -> None:
+        """Have the pod do nothing but remove what is at URIs, but for what is at others.
+
+        Args:
+            draft: The pod; changed in place.
+            gone: What is removed, with all that is below it.
+            keep: What is not.
+        """
+        mount_claims(draft, gone)
+        mounts = draft.container.get("volumeMounts") or []
+        made = self._agent.container(draft, MAIN, ["remove"], packages(gone))
+        told = {"remove": [*gone], "keep": [*keep]}
+        made["env"] += [plan(told), *self._providers.variables(gone)]
         made["volumeMounts"] += mounts
         draft.container.update(made)
 
     def deliver(self, draft: Draft, told: Object, root: str, mounts: list[Object]) -> None:
         """Have outputs be brought away, and told, when the step has ended."""
-        words = ["deliver", _READY]
-        container = self._agent.container(draft, DELIVER, words, _schemes([root]))
-        container["restartPolicy"] = "Always"
-        # Told to end while its interpreter starts, it would just be gone.
-        container["lifecycle"] = {"postStart": {"exec": {"command": ["sh", "-c", _WAIT]}}}
-        container["env"] += [_plan(_delivery(told)), *self._providers.variables([root])]
-        state = {"name": _STATE, "mountPath": str(Path(_READY).parent)}
-        container["volumeMounts"] += [*mounts, state]
-        draft.spec.setdefault("volumes", []).append({"name": _STATE, "emptyDir": {}})
-        draft.spec["terminationGracePeriodSeconds"] = GRACE_SECONDS
-        draft.init_container(container)
+        container = self._agent.container(draft, DELIVER, ["deliver", READY], packages([root]))
+        container["env"] += [plan(_delivery(told)), *self._providers.variables([root])]
+        container["volumeMounts"] += mounts
+        keep_beside(draft, container)
+
+
+def keep_beside(draft: Draft, container: Object) -> None:
+    """Have a pod keep a container beside the step, until this has ended; it makes the file `READY`."""
+    container["restartPolicy"] = "Always"
+    # Told to end while its interpreter starts, it would just be gone.
+    container["lifecycle"] = {"postStart": {"exec": {"command": ["sh", "-c", _WAIT]}}}
+    state = {"name": _STATE, "mountPath": str(Path(READY).parent)}
+    container["volumeMounts"] = [*(container.get("volumeMounts") or ()), state]
+    draft.spec.setdefault("volumes", []).append({"name": _STATE, "emptyDir": {}})
+    draft.spec["terminationGracePeriodSeconds"] = GRACE_SECONDS
+    draft.init_container(container)
 
 
 def remote(order: Order) -> list[tuple[str, str]]:
@@ -163,7 +198,7 @@ class StagedPlaces:
         if wanted:
             self._stage.fetch(draft, wanted, shared)
         self._stage.deliver(draft, told, order.task_root, [*shared, *claims])
-        draft.container.setdefault("env", []).append(dict(_PRESENT))
+        draft.container.setdefault("env", []).append(dict(PRESENT))
 
 
 def _own_paths(order: Order) -> list[str]:
@@ -175,6 +210,11 @@ def _claims(draft: Draft, order: Order) -> list[Object]:
     """Mount the claims that hold inputs or outputs; return how."""
     named = [order.task_root]
     named += [each.uri for listed in order.inputs.artifacts.values() for each in listed]
+    return mount_claims(draft, named)
+
+
+def mount_claims(draft: Draft, named: Iterable[str]) -> list[Object]:
+    """Mount the claims that are in URIs; return how."""
     mounts = []
     for claim in sorted({uris.parse(each).place for each in named if each.startswith("pvc://")}):
         name = volume_name(f"pvc-{claim}")
@@ -200,9 +240,23 @@ def _fetching(wanted: Sequence[tuple[str, str]]) -> Object:
     return {"inputs": [{"uri": uri, "path": path} for uri, path in wanted]}
 
 
-def _plan(told: Object) -> Object:
-    return {"name": agent.VARIABLE, "value": json.dumps(told)}
+def plan(told: Object) -> Object:
+    """Return the variable that tells an agent what to do.
+
+    Raises:
+        StepError: it is too long for a variable.
+    """
+    # In a variable's value `$(NAME)` would be replaced, and `$$` be one dollar.
+    value = json.dumps(told).replace("$", "\\u0024")
+    if len(value) > _LONGEST_PLAN:
+        raise StepError(
+            f"what the agent of the pod is to do has {len(value)} bytes, and it can be told "
+            f"{_LONGEST_PLAN}: give it fewer or smaller things"
+        )
+    return {"name": agent.VARIABLE, "value": value}
 
 
-def _schemes(found: Iterable[str]) -> set[str]:
-    return {uris.parse(each).scheme for each in found}
+def packages(found: Iterable[str]) -> set[str]:
+    """Return what an agent needs beside Wherry to reach URIs."""
+    schemes = {uris.parse(each).scheme for each in found}
+    return {"fsspec", "pyyaml", *(NEEDED[each] for each in schemes if each in NEEDED)}

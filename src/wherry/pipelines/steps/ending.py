@@ -1,5 +1,6 @@
 """How a step's pod stands: whether it has ended, how, and what it waits for. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,9 @@ from wherry.pipelines.steps.draft import DELIVER, MAIN
 _LONGEST: Final = 1000
 _LONGEST_SAID: Final = 800
 """With the pod's name and the exit code it still fits where messages are shown."""
-_TRACEBACK: Final = "Traceback (most recent call last)"
+_NAMED: Final = 200
+_FRAME: Final = re.compile(r'^  File "[^"\n]*", line \d+.*\n(?:    .*\n)*', re.MULTILINE)
+"""One call in a traceback, whose beginning may be cut off: its place, its line, what is underlined."""
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 _Part = Mapping[str, Any]
@@ -72,21 +75,26 @@ def _why(pod: Object) -> str:
     for container in _statuses(pod):
         ended: _Part = (container.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
-            where = "" if container.get("name") == MAIN else f"container {container.get('name')} "
+            where = "" if container.get("name") == MAIN else f"in container {container['name']} "
             said = _gist(str(ended.get("message") or ""))
-            told.append(
-                f"{where}with exit code {ended['exitCode']}" + (f": {said}" if said else "")
-            )
+            # Clients of upstream's look for the code in these brackets.
+            told.append(f"{where}(exit code {ended['exitCode']})" + (f": {said}" if said else ""))
             break
     return " ".join(told)
 
 
 def _gist(said: str) -> str:
     """Return the end of what a container said; of a traceback the error, the rest is in the log."""
-    words = said.strip()
-    if _TRACEBACK in words:
-        words = words.splitlines()[-1].strip()
-    return words[-_LONGEST_SAID:]
+    frames = [*_FRAME.finditer(said)]
+    words = (said[frames[-1].end() :] if frames else said).strip()
+    if len(words) <= _LONGEST_SAID:
+        return words
+    # An error begins with its name, and what others have answered ends with why.
+    return (
+        f"{words[:_NAMED]} … {words[-(_LONGEST_SAID - _NAMED) :]}"
+        if frames
+        else words[-_LONGEST_SAID:]
+    )
 
 
 def _statuses(pod: Object) -> Iterator[_Part]:

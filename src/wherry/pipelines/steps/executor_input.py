@@ -88,29 +88,12 @@ def context(order: Order, executor_input: Mapping[str, Any]) -> placeholders.Con
 def with_facts(value: Any, facts: placeholders.Facts) -> Any:
     """Return a value with what it asks of the run in its texts; other placeholders stay."""
     if isinstance(value, str):
-        return _text_with_facts(value, facts) if "{{$." in value else value
+        return placeholders.resolve_facts(value, facts)
     if isinstance(value, list):
         return [with_facts(each, facts) for each in value]
     if isinstance(value, dict):
         return {name: with_facts(each, facts) for name, each in value.items()}
     return value
-
-
-def _text_with_facts(text: str, facts: placeholders.Facts) -> str:
-    known = {
-        "pipeline_job_name": facts.job_name,
-        "pipeline_job_resource_name": facts.job_resource_name,
-        "pipeline_job_uuid": facts.job_uuid,
-        "pipeline_task_name": facts.task_name,
-        "pipeline_task_uuid": facts.task_uuid,
-        "pipeline_root": facts.pipeline_root,
-        "pipeline_job_create_time_utc": facts.create_time,
-        "pipeline_job_schedule_time_utc": facts.schedule_time,
-        "workspace_path": facts.workspace_path,
-    }
-    for name, value in known.items():
-        text = text.replace(f"{{{{$.{name}}}}}", value)
-    return text
 
 
 def type_of(artifact_type: ArtifactType) -> Object:

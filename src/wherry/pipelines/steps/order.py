@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from wherry.metadata.records import Values
 from wherry.objects.requests import Object
 from wherry.pipelines import placeholders
+from wherry.pipelines.definition import Step
 from wherry.pipelines.ir import executors, messages
-from wherry.pipelines.pipeline import Step
 from wherry.pipelines.steps.platform import Resolve
 
 

@@ -7,13 +7,17 @@ mergeRuntimeArtifacts, uploadOutputArtifacts).
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from wherry.metadata.artifacts import uris
 from wherry.metadata.records import Artifact, Values
 from wherry.objects.requests import Object
 from wherry.pipelines import values
 from wherry.pipelines.ir.messages import Component
+
+_FILE: Final = "output_metadata.json"
+_MOST_ARTIFACTS: Final = 10_000
+"""In one list."""
 
 
 class OutputError(Exception):
@@ -57,15 +61,20 @@ def _executor_output(written: Written) -> Mapping[str, Any]:
         return {}
     try:
         given = json.loads(written.metadata)
-    except ValueError as error:
-        raise OutputError(f"output_metadata.json is no JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise OutputError("output_metadata.json holds no object")
-    return given
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"{_FILE} is no JSON: {error}") from error
+    return _object(given, "it all")
+
+
+def _object(value: Any, where: str) -> Mapping[str, Any]:
+    """Return a part of the executor's file that has to be an object; what is missing is an empty one."""
+    if value is not None and not isinstance(value, dict):
+        raise OutputError(f"{_FILE}: {where} is no object")
+    return value or {}
 
 
 def _parameters(component: Component, given: Mapping[str, Any], written: Written) -> dict[str, Any]:
-    said: Mapping[str, Any] = given.get("parameterValues") or {}
+    said = _object(given.get("parameterValues"), "parameterValues")
     found: dict[str, Any] = {}
     for name, promised in component.output_definitions.parameters.items():
         try:
@@ -83,24 +92,36 @@ def _parameters(component: Component, given: Mapping[str, Any], written: Written
 def _artifacts(
     told: Object, given: Mapping[str, Any], namespace: str
 ) -> dict[str, tuple[Artifact, ...]]:
-    said: Mapping[str, Any] = given.get("artifacts") or {}
+    said = _object(given.get("artifacts"), "artifacts")
     found = {}
     for name, listed in told["outputs"]["artifacts"].items():
-        planned = listed["artifacts"][0]
-        actual = (said.get(name) or {}).get("artifacts") or [{}]
-        found[name] = tuple(_artifact(planned, each, namespace) for each in actual)
+        planned, where = listed["artifacts"][0], f"artifacts.{name}"
+        actual = _object(said.get(name), where).get("artifacts") or [{}]
+        if not isinstance(actual, list) or len(actual) > _MOST_ARTIFACTS:
+            raise OutputError(f"{_FILE}: {where}.artifacts is no list of at most {_MOST_ARTIFACTS}")
+        found[name] = tuple(
+            _artifact(planned, _object(each, f"{where}.artifacts[{at}]"), namespace)
+            for at, each in enumerate(actual)
+        )
     return found
 
 
 def _artifact(planned: Mapping[str, Any], actual: Mapping[str, Any], namespace: str) -> Artifact:
     """Return an artifact as it came out: what the step says of it goes over what was planned."""
-    metadata = {**planned["metadata"], **(actual.get("metadata") or {})}
+    name = str(actual.get("name") or planned["name"])
+    metadata = {**planned["metadata"], **_object(actual.get("metadata"), f"metadata of {name}")}
+    uri = uris.normal(str(actual.get("uri") or planned["uri"]))
+    if uris.is_direct(uri):
+        try:
+            uris.parse(uri)
+        except uris.UriError as error:
+            raise OutputError(f"artifact {name}: {error}") from error
     # Where a step has put it is of no use to others: it was brought to its URI.
     type_ = planned["type"]
     return Artifact(
         namespace=namespace,
         type=type_.get("schemaTitle") or type_.get("instanceSchema") or "system.Artifact",
-        name=str(actual.get("name") or planned["name"]),
-        uri=uris.normal(str(actual.get("uri") or planned["uri"])),
+        name=name,
+        uri=uri,
         metadata=metadata,
     )

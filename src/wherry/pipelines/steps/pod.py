@@ -10,6 +10,8 @@ from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import commands, kinds, naming, placeholders
+from wherry.pipelines.definition import Pipeline
+from wherry.pipelines.ir.executors import Container
 from wherry.pipelines.steps import executor_input, platform, resources, runtime_volume
 from wherry.pipelines.steps.draft import MAIN, Draft, StepError
 from wherry.pipelines.steps.order import Order
@@ -79,17 +81,16 @@ def _fill(draft: Draft, order: Order, context: placeholders.Context) -> None:
 
 
 def _run(draft: Draft, order: Order, context: placeholders.Context, *, here: bool) -> None:
-    wanted = order.container
-    container = draft.container
+    wanted, container = order.container, draft.container
     container["image"] = placeholders.resolve_text(wanted.image, context)
     container["terminationMessagePolicy"] = "FallbackToLogsOnError"
-    launch = commands.recognise(wanted.command, wanted.args)
+    launch = _launch(wanted, here=here)
     if launch is None:
         container["command"] = placeholders.resolve(wanted.command, context)
         container["args"] = placeholders.resolve(wanted.args, context)
     else:
         container["command"] = _resolved(launch.command(), launch.source, context)
-        runtime_volume.mount(draft, here=here)
+        runtime_volume.mount(draft, order.run, here=here)
         if launch.requirements:
             lines = [*_indexes(launch), *launch.requirements]
             draft.annotations[f"{REQUIREMENTS}.{MAIN}"] = "\n".join(lines)
@@ -97,6 +98,22 @@ def _run(draft: Draft, order: Order, context: placeholders.Context, *, here: boo
         variable: Object = {"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}
         if name not in {each["name"] for each in container.get("env") or ()}:
             container.setdefault("env", []).append(variable)
+
+
+def any_launched(pipeline: Pipeline, *, here: bool) -> bool:
+    """Return whether a step of a pipeline is started by Wherry's runtime."""
+    labelled = [name for name, each in pipeline.components.items() if each.executor_label]
+    containers = [pipeline.step(name).executor.container for name in labelled]
+    return any(each is not None and _launch(each, here=here) is not None for each in containers)
+
+
+def _launch(container: Container, *, here: bool) -> commands.Launch | None:
+    """Return how Wherry's runtime starts a container's command; None: it runs as it stands.
+
+    Elsewhere nobody makes environments: a command that wants packages installs them itself.
+    """
+    found = commands.recognise(container.command, container.args)
+    return found if found is not None and (here or not found.requirements) else None
 
 
 def _resolved(command: Sequence[str], source: str, context: placeholders.Context) -> list[str]:
@@ -177,7 +194,7 @@ def finished(draft: Draft, order: Order) -> Object:
                 **draft.labels,
                 kinds.RUN_LABEL: naming.label(metadata.name(run)),
                 kinds.TASK_LABEL: naming.label(name),
-                kinds.UPSTREAM_RUN_LABEL: metadata.uid(run),
+                kinds.UPSTREAM_RUN_LABEL: naming.run_id(run),
                 kinds.UPSTREAM_COMPONENT_LABEL: "true",
             },
             "annotations": {

@@ -131,9 +131,10 @@ class TrainJobReconciler:
             return None
         build.finish(policy, draft)
         # Pods that are there in name cannot be given another volume.
-        if self._endpoint.is_served if there is None else reporting.is_told(there):
+        told = self._endpoint.is_served if there is None else reporting.is_told(there)
+        if told:
             reporting.tell(draft)
-        if there is None and self._endpoint.is_served:
+        if told and there is None:
             authority = reporting.config_map(job, (await self._endpoint.pair()).certificate)
             await apply.create_if_absent(self._client, None, core.CONFIG_MAPS, authority)
         await self._make(policy, draft)

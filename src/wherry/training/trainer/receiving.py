@@ -6,24 +6,23 @@ namespace: the pods that were given one. The token is good for nothing else.
 
 import asyncio
 import json
-import logging
 from typing import Any, Final
 
 from aiohttp import web
 
 from wherry.client.client import Client
 from wherry.controller.manager import Manager
-from wherry.controller.serving import listening
+from wherry.controller.serving import listening, services
 from wherry.objects import errors
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
-from wherry.training.trainer import endpoint as endpoints
 from wherry.training.trainer import kinds, reporting
-from wherry.training.trainer.endpoint import Endpoint
+from wherry.training.trainer.endpoint import LOG, Endpoint
 
 _MOST_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 16
-_LOG = logging.getLogger("wherry.training.status")
+_BODY_SECONDS: Final = 10.0
+"""How long a report may be under way: whoever sends none keeps others waiting."""
 
 
 def serve(manager: Manager, endpoint: Endpoint) -> None:
@@ -34,12 +33,11 @@ def serve(manager: Manager, endpoint: Endpoint) -> None:
 
 
 async def _run(client: Client, endpoint: Endpoint, host: str, port: int) -> None:
-    pair = await endpoints.done("its certificate", endpoint.pair)
+    pair = await services.done("its certificate", endpoint.pair, LOG)
     app = application(client)
     async with listening.listening(app, host, port, pair.ssl_context()) as place:
-        _LOG.info("status of training jobs at %s:%s", *place)
-        await endpoints.done("its Service", lambda: endpoint.publish(host, place[1]))
-        await asyncio.Event().wait()
+        LOG.info("status of training jobs at %s:%s", *place)
+        await endpoint.keep_published(host, place[1])
 
 
 def application(client: Client) -> web.Application:
@@ -81,7 +79,7 @@ class _Receiver:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         async with self._free:
             await self._check(request.headers.get("Authorization", ""), namespace, name)
-            sent = _json(await request.read())
+            sent = _json(await _body(request))
             if sent.get("trainerStatus") is not None:
                 await self._write(namespace, name, sent)
         return web.json_response(sent)
@@ -130,14 +128,24 @@ class _Receiver:
 
 def _own(error: errors.ApiError) -> errors.InternalError:
     """Return what is answered where the API refused us, and not who has asked."""
-    _LOG.error("status of training jobs: %s", error.message)
+    LOG.error("status of training jobs: %s", error.message)
     return errors.InternalError("the status cannot be taken now; the controllers' log has more")
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise errors.ServerTimeoutError(
+            f"the body has not come within {_BODY_SECONDS:g} s"
+        ) from error
 
 
 def _json(body: bytes) -> Object:
     try:
         sent = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.InvalidError(f"the body is not JSON: {error}") from error
     if not isinstance(sent, dict):
         raise errors.InvalidError("the body is not a JSON object")

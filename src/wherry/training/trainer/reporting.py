@@ -29,6 +29,7 @@ _TOKEN: Final = "token"  # noqa: S105 - the name of a file
 _TOKEN_SECONDS: Final = 3600
 _FIELD: Final = "trainerStatus"
 _NUMBERS: Final = ("progressPercentage", "estimatedRemainingSeconds")
+_GREATEST: Final = 2**31 - 1
 
 
 def path(namespace: str, name: str) -> str:
@@ -122,9 +123,9 @@ def read(sent: Any) -> dict[str, Any] | list[Cause]:
     if not isinstance(status, Mapping):
         return [Cause(_FIELD, "want an object")]
     causes = [
-        Cause(f"{_FIELD}.{field}", f"{status[field]!r}: want a whole number")
+        Cause(f"{_FIELD}.{field}", f"{status[field]!r:.40}: want a whole number of 32 bits")
         for field in _NUMBERS
-        if status.get(field) is not None and type(status[field]) is not int
+        if status.get(field) is not None and not _is_number(status[field])
     ]
     metrics = status.get("metrics")
     if metrics is not None and not _are_metrics(metrics):
@@ -140,6 +141,10 @@ def read(sent: Any) -> dict[str, Any] | list[Cause]:
     numbers = {field: status.get(field) for field in _NUMBERS}
     told = [{"name": each["name"], "value": each["value"]} for each in metrics or ()]
     return {**numbers, "metrics": told or None, "lastUpdatedTime": metadata.format_time(when)}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and abs(value) <= _GREATEST
 
 
 def _are_metrics(value: Any) -> bool:

@@ -5,8 +5,10 @@ The settings are scikit-optimize's, as Katib has them. What they mean here:
 ``base_estimator``: ``GP``, a Gaussian process; ``RF``, ``ET`` and ``GBRT``, trees, whose spread
 stands for how sure they are. ``acq_func``: expected improvement, its probability, a confidence bound;
 with ``gp_hedge`` each proposes, and one is taken, likelier the less its place is expected to cost;
-``EIps`` and ``PIps`` are ``EI`` and ``PI``. ``acq_optimizer``: ``sampling`` takes the best of many
-places, ``lbfgs`` and ``auto`` climb from there, where the model has slopes.
+``EIps`` and ``PIps`` are ``EI`` and ``PI``. It is ``EI`` where nothing is said, and not ``gp_hedge`` as with
+scikit-optimize: a bound looks into one corner after the other, and of few trials none is to spare.
+``acq_optimizer``: ``sampling`` takes the best of many places, ``lbfgs`` and ``auto`` climb from there,
+where the model has slopes.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ _OPTIONS = (
     Option(name="n_initial_points", default="10", whole=True, least=0, most=100_000),
     Option(
         name="acq_func",
-        default="gp_hedge",
+        default="EI",
         words=("gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"),
     ),
     Option(name="acq_optimizer", default="auto", words=("auto", "sampling", "lbfgs")),

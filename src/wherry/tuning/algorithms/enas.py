@@ -1,15 +1,17 @@
 """Architecture search by reinforcement: a recurrent network writes architectures and learns from them.
 
-Trials come in rounds of as many as run at once, at least eight. The network has learnt from the rounds
-that are finished; nobody waits for one to end. It is made anew from the trials whenever it is asked, and
-remembered for the next question, which nearly always begins with the same rounds.
+No architecture is proposed twice while others come up. Trials come in rounds of as many as run at once, at
+least eight. The network has learnt from the rounds that are finished; nobody waits for one to end. It is made
+anew from the trials whenever it is asked, and remembered for the next question, which nearly always begins
+with the same rounds.
 
 Settings are Katib's. Where ``controller_learning_rate`` is left out it is 0.01, not 5e-5: Katib's is for
 thousands of rounds, and the network would not have moved by the end of an experiment.
 """
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from wherry.objects.errors import Cause
 from wherry.tuning import graphs, history, options
@@ -37,6 +39,7 @@ _OPTIONS = (
     Option(name="controller_log_every_steps", default="10", whole=True, least=1),
 )
 _SMALLEST_ROUND = 8
+_MOST_DRAWN = 100
 
 
 class ENAS(Algorithm):
@@ -71,11 +74,24 @@ class ENAS(Algorithm):
             steps=read.whole("controller_train_steps"),
         )
         network = lessons.taught(school, _rounds(question))
+        known = {trial.assignments.get("architecture", "") for trial in question.trials}
         found = []
         for index in range(first, first + question.wanted):
-            layers = lessons.drawn(network, history.number(search, index))
-            found.append(Proposal(assignments=_told(search.graph, layers)))
+            drawn = lessons.drawn(network, history.number(search, index))
+            told = _new(search.graph, drawn, known)
+            known.add(told["architecture"])
+            found.append(Proposal(assignments=told))
         return Answer(proposals=tuple(found))
+
+
+def _new(graph: Graph, drawn: Iterator[list[list[int]]], known: Collection[str]) -> dict[str, str]:
+    """Return an architecture that was not proposed before, unless hardly anything else is drawn."""
+    told = _told(graph, next(drawn))
+    for layers in itertools.islice(drawn, _MOST_DRAWN):
+        if told["architecture"] not in known:
+            break
+        told = _told(graph, layers)
+    return told
 
 
 def _rounds(question: Question) -> list[tuple[tuple[str, float], ...]]:

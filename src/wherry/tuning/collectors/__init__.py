@@ -20,6 +20,9 @@ ALL: tuple[Collector, ...] = (
     Nothing(),
 )
 
+USUAL = StdOut.kind
+"""What a trial has whose spec names none."""
+
 _BY_KIND = {collector.kind: collector for collector in ALL}
 
 
@@ -30,5 +33,5 @@ def get(kind: str) -> Collector | None:
 
 def of(trial: Object) -> Collector | None:
     """Return the collector of a Trial; None where there is none of its kind."""
-    spec = trial["spec"].get("metricsCollector") or {}
-    return get(str((spec.get("collector") or {}).get("kind") or StdOut.kind))
+    spec = (trial.get("spec") or {}).get("metricsCollector") or {}
+    return get(str((spec.get("collector") or {}).get("kind") or USUAL))

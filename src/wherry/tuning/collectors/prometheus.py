@@ -13,7 +13,7 @@ from wherry.tuning.access import Access
 from wherry.tuning.collector import Collector, Metric, Wanted
 
 _FIELD: Final = "spec.metricsCollectorSpec.source.httpGet"
-_EVERY_SECONDS: Final = 1.0
+_EVERY_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 5.0
 _MAX_PAGE: Final = 8 << 20
 

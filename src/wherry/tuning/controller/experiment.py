@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wherry.controller import apply, finalizers
+from wherry.controller import rights as reviews
 from wherry.controller.controller import Controller
 from wherry.controller.errors import ForeignOwnerError
 from wherry.controller.manager import Manager
@@ -14,8 +15,19 @@ from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import conditions, errors, metadata
 from wherry.objects import kinds as core
+from wherry.objects.declared import makers
 from wherry.objects.requests import Object
-from wherry.tuning import admission, defaults, kinds, search, status, suggestions, templates, trials
+from wherry.tuning import (
+    admission,
+    defaults,
+    kinds,
+    rights,
+    search,
+    status,
+    suggestions,
+    templates,
+    trials,
+)
 from wherry.tuning.controller.counting import Count, Counts
 from wherry.tuning.status import Verdict
 from wherry.tuning.tally import Tally
@@ -86,14 +98,17 @@ class ExperimentReconciler:
         self._experiments = manager.cache(kinds.EXPERIMENTS)
         self._suggestions = manager.cache(kinds.SUGGESTIONS)
         self._trials = manager.cache(kinds.TRIALS)
+        self._definitions = manager.cache(core.CUSTOM_RESOURCE_DEFINITIONS)
         self._counts = Counts(self._trials)
         self._memories: dict[Request, _Memory] = {}
+        self._specs: dict[Request, tuple[tuple[str, int], Object]] = {}
 
     async def reconcile(self, request: Request) -> Result | None:
         """Take one step."""
         stored = self._experiments.get(*request)
         if stored is None or metadata.is_deleting(stored):
             self._memories.pop(request, None)
+            self._specs.pop(request, None)
             if stored is not None:
                 await finalizers.remove_finalizer(
                     self._client, kinds.EXPERIMENTS, stored, KATIBS_FINALIZER
@@ -123,7 +138,7 @@ class ExperimentReconciler:
         return Result(requeue_after_seconds=_MISSING_SECONDS)
 
     def _view(self, request: Request, stored: Object) -> _View:
-        obj = defaults.default(stored)
+        obj = self._with_defaults(request, stored)
         objectives = search.objectives(obj["spec"])
         memory = self._memories.get(request)
         known = memory.count if memory is not None else None
@@ -137,6 +152,14 @@ class ExperimentReconciler:
         if suggestion is not None and not is_controlled_by(suggestion, stored):
             suggestion = None
         return _View(stored, obj, suggestion, memory)
+
+    def _with_defaults(self, request: Request, stored: Object) -> Object:
+        """Return an experiment with defaults filled in, of each of its generations once."""
+        which = metadata.uid(stored), int(stored["metadata"].get("generation") or 0)
+        known = self._specs.get(request)
+        if known is None or known[0] != which:
+            known = self._specs[request] = which, defaults.default(stored)["spec"]
+        return {**stored, "spec": known[1]}
 
     def _verdict(self, view: _View) -> Verdict | None:
         """Return how an experiment ends now; None while it goes on."""
@@ -194,7 +217,12 @@ class ExperimentReconciler:
         if view.suggestion is not None:
             waiting = suggestions.unmade(view.suggestion, view.count.is_made)
         due = waiting[: room - counted.active]
-        await self._request(view, room - counted.active - len(due))
+        missing = room - counted.active - len(due)
+        if missing:
+            left = None if most is None else most - counted.completed - room
+            more = suggestions.ahead(spec)
+            missing += more if left is None else min(more, max(0, left))
+        await self._request(view, missing)
         if due:
             await self._make(view, due)
 
@@ -247,9 +275,29 @@ class ExperimentReconciler:
     async def _make(self, view: _View, due: Sequence[Object]) -> None:
         text = await self._template(view.obj)
         made = [trials.trial(view.obj, proposal, text) for proposal in due]
+        await self._check_rights(view.stored, made)
         for start in range(0, len(made), _BATCH):
             batch = made[start : start + _BATCH]
             await asyncio.gather(*(self._make_one(trial) for trial in batch))
+
+    async def _check_rights(self, experiment: Object, made: Sequence[Object]) -> None:
+        """See that who made an experiment may have its trials' work made.
+
+        Raises:
+            TemplateError: they may not.
+        """
+        wanted = {
+            each
+            for trial in made
+            for each in rights.of_run(
+                trial["spec"]["runSpec"], metadata.namespace(experiment), "it"
+            )
+        }
+        for each in wanted:
+            resource = reviews.resource_of(self._definitions.list(), each)
+            maker = makers.read(experiment, rights.MAKER)
+            if told := await reviews.lacking(self._client, maker, each, resource):
+                raise templates.TemplateError(told)
 
     async def _make_one(self, trial: Object) -> None:
         await apply.create_if_absent(self._client, self._trials, kinds.TRIALS, trial)

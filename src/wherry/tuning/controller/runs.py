@@ -3,12 +3,13 @@
 Kinds are named by users and become known one by one: each is watched from its first trial on.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from wherry.builtin import served
 from wherry.client.client import Client
-from wherry.controller import apply
+from wherry.controller import apply, finalizers
 from wherry.controller.cache import Cache
 from wherry.controller.controller import Watch
 from wherry.controller.manager import Manager
@@ -18,7 +19,7 @@ from wherry.objects import errors, metadata
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
-from wherry.tuning import kinds, pods, workloads
+from wherry.tuning import holding, kinds, pods, workloads
 
 TRIAL_CONTROLLER: Final = "trial"
 
@@ -106,16 +107,58 @@ class Runs:
             return False
         return True
 
-    async def pods(self, trial: Object) -> list[Object]:
-        """Return the pods of a trial whose metrics count, labelled as such."""
+    async def pods(self, trial: Object, *, hold: bool) -> list[Object]:
+        """Return the pods of a trial whose metrics count, labelled as such.
+
+        Args:
+            trial: Whose.
+            hold: Whether they are to stay until they have been read.
+        """
         namespace, name = metadata.namespaced_name(trial)
-        found = self._pods.by_index(_PODS_OF_TRIAL, f"{namespace}/{name}")
-        primary = workloads.primary_pods(trial, found)
+        primary = workloads.primary_pods(trial, self._all_pods(namespace, name))
         for pod in primary:
-            if metadata.labels(pod).get(kinds.TRIAL_LABEL) != name:
-                labels = {"metadata": {"labels": {kinds.TRIAL_LABEL: name}}}
-                await self._client.patch(core.PODS, metadata.name(pod), labels, namespace)
+            if patch := _missing(pod, name, hold=hold):
+                await self._client.patch(core.PODS, metadata.name(pod), patch, namespace)
         return primary
+
+    def _all_pods(self, namespace: str | None, name: str) -> list[Object]:
+        return self._pods.by_index(_PODS_OF_TRIAL, f"{namespace}/{name}")
+
+    async def release(self, resource: Resource, run: Object) -> None:
+        """Let what a trial runs go, wherever it goes."""
+        await finalizers.remove_finalizer(self._client, resource, run, holding.FINALIZER)
+
+    async def release_pods(
+        self, where: Request, may_go: Callable[[Object], bool] = lambda _: True
+    ) -> bool:
+        """Let pods of a trial go; return whether others are held on their way out.
+
+        Args:
+            where: The trial, which may be gone.
+            may_go: Tells whether a pod may.
+        """
+        held = [
+            pod
+            for pod in self._all_pods(*where)
+            if finalizers.has_finalizer(pod, holding.FINALIZER)
+        ]
+        going = [pod for pod in held if may_go(pod)]
+        await asyncio.gather(*(self.release(core.PODS, pod) for pod in going))
+        return any(metadata.is_deleting(pod) for pod in held if pod not in going)
+
+
+def _missing(pod: Object, trial: str, *, hold: bool) -> Object:
+    """Return what a trial's pod is to bear and does not, as a patch; empty: nothing."""
+    fields: Object = {}
+    if metadata.labels(pod).get(kinds.TRIAL_LABEL) != trial:
+        fields["labels"] = {kinds.TRIAL_LABEL: trial}
+    if hold and not metadata.is_deleting(pod) and not workloads.is_over(pod):
+        held = pod["metadata"].get("finalizers") or []
+        if holding.FINALIZER not in held:
+            # One write with the label. Lists are replaced as wholes: nobody else's may be lost.
+            fields["resourceVersion"] = pod["metadata"]["resourceVersion"]
+            fields["finalizers"] = [*held, holding.FINALIZER]
+    return {"metadata": fields} if fields else {}
 
 
 def run_spec(trial: Object) -> Any:

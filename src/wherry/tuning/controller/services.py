@@ -90,7 +90,7 @@ class Runner:
         found = await self._find(suggestion)
         try:
             waiting = await self._made(suggestion, found)
-        except errors.InvalidError as error:
+        except (errors.BadRequestError, errors.InvalidError) as error:
             raise ConfigError(f"ConfigMap {settings.NAME}: {error.message}") from None
         if waiting:
             return Others(waiting=waiting)
@@ -138,7 +138,7 @@ class Runner:
         )
 
     async def _keep(self, suggestion: Object, one: Service) -> None:
-        wanted = service_objects.claim(suggestion, one)
+        wanted = service_objects.claim(suggestion, one.claim)
         await apply.create_if_absent(self._client, None, core.PERSISTENT_VOLUME_CLAIMS, wanted)
         if one.volume:
             volume = service_objects.volume(suggestion, one)
@@ -149,7 +149,7 @@ class Runner:
         """Make the claim of the volume on which trials keep their state."""
         config = await self._read(core.CONFIG_MAPS, settings.NAME, kinds.NAMESPACE)
         name = str(suggestion["spec"]["algorithm"]["algorithmName"])
-        wanted = checkpoints.claim(suggestion, services.claim(name, config))
+        wanted = service_objects.claim(suggestion, services.claim(name, config))
         await apply.create_if_absent(self._client, None, core.PERSISTENT_VOLUME_CLAIMS, wanted)
 
     async def _address(self, suggestion: Object) -> str:

@@ -62,6 +62,7 @@ class SuggestionReconciler:
         if stored is None or not is_controlled_by(suggestion, stored):
             return None
         if status.is_finished(suggestion):
+            self._pasts.pop(request, None)
             await self._runner.end(suggestion)
             return None
         return await self._step(stored, suggestion)

@@ -16,8 +16,11 @@ from wherry.objects.resources import Resource
 from wherry.tuning import (
     collecting,
     collectors,
+    holding,
     kinds,
+    pipeline_runs,
     status,
+    trial_checks,
     trial_status,
     trials,
     workloads,
@@ -34,6 +37,8 @@ _REFUSED_SECONDS: Final = 5.0
 _NO_METRICS: Final = "None"
 _LAST_LINES: Final = 3
 _SOON_SECONDS: Final = 0.1
+_HELD_SECONDS: Final = 1.0
+"""How often pods on their way out are looked at that are still read."""
 _EXPECTED: Final = frozenset({kinds.CREATED, kinds.RUNNING})
 """Conditions that are no event: that the work was made is one, and its pods have theirs."""
 _WORKERS: Final = 16
@@ -67,6 +72,7 @@ class TrialReconciler:
         """Take one step."""
         trial = self._trials.get(*request)
         if trial is None:
+            await self._runs.release_pods(request)
             return None
         if metadata.is_deleting(trial):
             await self._leave(trial)
@@ -77,14 +83,23 @@ class TrialReconciler:
             return None
         if resource is None:
             return await self._unserved(trial)
-        if why := workloads.unfit(resource):
-            await self._write(trial, Seen(), trial_status.failed("UnfitKind", f"runSpec: {why}"))
+        if refusal := self._refusal(trial, resource):
+            await self._write(trial, Seen(), refusal)
             return None
         trial = await finalizers.add_finalizer(self._client, kinds.TRIALS, trial, trials.FINALIZER)
         return await self._step(trial, resource)
 
+    def _refusal(self, trial: Object, resource: Resource) -> Verdict | None:
+        """Return why a trial cannot be run that came in where nobody has looked at it."""
+        if why := workloads.unfit(resource):
+            return trial_status.failed("UnfitKind", f"runSpec: {why}")
+        causes = trial_checks.validate(trial, None)
+        told = "; ".join(f"{each.field}: {each.message}" for each in causes)
+        return trial_status.failed("Unfit", told) if causes else None
+
     async def _leave(self, trial: Object) -> None:
         if finalizers.has_finalizer(trial, trials.FINALIZER):
+            await self._release(trial, self._runs.resource(trial))
             await self._collecting.forget(trial)
             await finalizers.remove_finalizer(self._client, kinds.TRIALS, trial, trials.FINALIZER)
 
@@ -99,9 +114,10 @@ class TrialReconciler:
     async def _step(self, trial: Object, resource: Resource) -> Result | None:
         run = await self._runs.find(trial, resource)
         if run is None:
-            if conditions.is_true(trial, kinds.RUNNING):
-                message = f"its {resource.kind} was deleted while it ran"
-                await self._write(trial, Seen(running=True), trial_status.killed(message))
+            seen_before = self._collecting.seconds(trial) is not None
+            if seen_before or conditions.is_true(trial, kinds.RUNNING):
+                end = trial_status.killed(_deleted(resource))
+                await self._write(trial, Seen(running=True), end)
                 return None
             return await self._begin(trial, resource)
         return await self._follow(trial, resource, run)
@@ -134,31 +150,59 @@ class TrialReconciler:
         return None
 
     async def _follow(self, trial: Object, resource: Resource, run: Object) -> Result | None:
-        pods = await self._runs.pods(trial)
+        pods = await self._runs.pods(trial, hold=holding.is_needed(run))
         verdict = workloads.verdict(trial, run)
-        self._collecting.follow(trial, pods, ended=verdict is not None)
+        outputs = pipeline_runs.outputs(run)
+        self._collecting.follow(trial, pods, ended=verdict is not None, outputs=outputs)
         state = self._collecting.state(trial)
         end = _end(trial, verdict, state, pods)
-        if verdict is not None and end is None:
+        if end is None and verdict is None and metadata.is_deleting(run):
+            end = trial_status.killed(_deleted(resource))
+        if end is None and verdict is not None and conditions.is_true(trial, kinds.RUNNING):
             # Its end is written in a moment, with all there is to say.
-            return None
+            return await self._let_go(trial)
         seen = Seen(
             running=_is_running(run, pods) or verdict is not None,
             trouble=workloads.trouble(pods),
             observation=state.observation(),
         )
-        if end is None and not seen.running and seen.trouble is None:
-            return await self._await(trial)
+        if end is None and seen.trouble is None:
+            if not seen.running:
+                return await self._await(trial)
+            if (wait := self._seconds_to_running(trial)) > 0:
+                return Result(requeue_after_seconds=wait)
         trial = await self._write(trial, seen, end)
         if end is not None:
             await self._clear_up(trial, resource)
             return None
+        return await self._let_go(trial) or self._until_news(trial, seen)
+
+    def _seconds_to_running(self, trial: Object) -> float:
+        """Return for how long it need not be said that a trial runs."""
+        if conditions.is_true(trial, kinds.RUNNING):
+            return 0.0
+        return trial_status.RUNNING_SECONDS - (self._collecting.seconds(trial) or 0.0)
+
+    def _until_news(self, trial: Object, seen: Seen) -> Result | None:
         told = (trial.get("status") or {}).get("observation")
         if seen.observation is None or seen.observation == told:
             return None
         # There is more than was written: it is told when its time has come.
         wait = trial_status.seconds_to_observation(trial, self._clock.now())
         return Result(requeue_after_seconds=max(wait, _SOON_SECONDS))
+
+    async def _let_go(self, trial: Object) -> Result | None:
+        """Let go of pods that are to be deleted and have nothing more to say."""
+        now = self._clock.now()
+
+        def may_go(pod: Object) -> bool:
+            if not metadata.is_deleting(pod):
+                return False
+            read = not workloads.is_primary(trial, pod) or self._collecting.has_read(trial, pod)
+            return read or holding.is_overdue(pod, now)
+
+        some_left = await self._runs.release_pods(_request(trial), may_go)
+        return Result(requeue_after_seconds=_HELD_SECONDS) if some_left else None
 
     async def _write(self, trial: Object, seen: Seen, end: Verdict | None) -> Object:
         """Write the status, and tell what has changed in it; return the trial as it is now."""
@@ -179,22 +223,41 @@ class TrialReconciler:
     async def _clear_up(self, trial: Object, resource: Resource | None) -> None:
         """Remove what a finished trial has run, unless it is to stay."""
         self._collecting.leave(trial)
-        if resource is None or trial["spec"].get("retainRun"):
-            return
-        run = await self._runs.find(trial, resource)
-        if run is None:
+        run = await self._release(trial, resource)
+        if run is None or resource is None or trial["spec"].get("retainRun"):
             return
         at_work = workloads.verdict(trial, run) is None
         await self._runs.remove(resource, run, wait=at_work)
+
+    async def _release(self, trial: Object, resource: Resource | None) -> Object | None:
+        """Let go of what a trial runs, and of its pods; return it, None where there is none."""
+        await self._runs.release_pods(_request(trial))
+        run = None if resource is None else await self._runs.find(trial, resource)
+        if run is not None and resource is not None:
+            await self._runs.release(resource, run)
+        return run
+
+
+def _request(trial: Object) -> Request:
+    return Request(metadata.namespace(trial), metadata.name(trial))
+
+
+def _deleted(resource: Resource) -> str:
+    return f"its {resource.kind} was deleted while it ran"
 
 
 def _made_ready(trial: Object) -> Object:
     """Return what a trial runs, with what its metrics and checkpoints need."""
     made = workloads.made_ready(trial, runs.run_spec(trial))
     container = str(trial["spec"].get("primaryContainerName") or "")
+    hold = holding.is_needed(made)
+    if hold:
+        holding.hold(made)
     for template in workloads.pod_templates(made):
         if workloads.has_container(template, container):
             trial_pods.complete(trial, template)
+            if hold:
+                holding.hold(template)
     return made
 
 

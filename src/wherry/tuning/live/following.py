@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Final
 
 from wherry.objects import errors, metadata
 from wherry.objects.requests import Object
 from wherry.tuning.access import Access
-from wherry.tuning.collector import Collector, Wanted
+from wherry.tuning.collector import Collector, Metric, Wanted
 from wherry.tuning.live import primary_pods
 from wherry.tuning.live.ledger import Ledger
 from wherry.tuning.observations import record
@@ -20,6 +20,7 @@ _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _AWAITED_PODS_SECONDS: Final = 2.0
 _TRIES_AFTER_END: Final = 3
+_OUTPUTS: Final = "outputs"
 
 
 class Following:
@@ -52,17 +53,19 @@ class Following:
         self._wanted = wanted
         self._collector = collector
         self._pods: dict[str, Object] = {}
+        self._outputs: Mapping[str, str] = {}
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._readers: dict[str, asyncio.Task[None]] = {}
         access.is_over = lambda pod: self._is_over(metadata.uid(pod))
 
-    def see(self, pods: Sequence[Object], *, ended: bool) -> None:
-        """Take in the pods as they are now, and whether the workload has ended."""
+    def see(self, pods: Sequence[Object], *, ended: bool, outputs: Mapping[str, str]) -> None:
+        """Take in the pods as they are now, and whether the workload has ended, with what outputs."""
         for pod in pods:
             # Those that are gone stay: their logs may still be readable, or their readers fail.
             self._pods[metadata.uid(pod)] = pod
         if ended:
+            self._outputs = outputs
             self._ended.set()
         self.look()
 
@@ -71,6 +74,11 @@ class Following:
         # Whoever waits, waits for this one; who comes later waits for the next.
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+    def has_read(self, uid: str) -> bool:
+        """Tell whether nothing more is to be read of a pod."""
+        reader = self._readers.get(uid)
+        return not self._collector.reads_pods or (reader is not None and reader.done())
 
     async def run(self, deadline_seconds: float) -> None:
         """Collect to the end; whatever fails is told in `problem`.
@@ -106,10 +114,19 @@ class Following:
             await _wait(self._news, _AWAITED_PODS_SECONDS)
         await self._read()
         await asyncio.gather(*self._readers.values())
+        await self._take_outputs()
         await self.ledger.stored()
         if not self.ledger.tally.summaries and not self.access.last_lines:
             for pod in self._pods.values():
                 await self.access.tail(pod, self._container(pod))
+
+    async def _take_outputs(self) -> None:
+        """Take in what the workload itself says; what is stored already is not stored twice."""
+        known = await self.ledger.marks(_OUTPUTS)
+        for name in self._wanted.metrics:
+            if name in self._outputs and not known[name]:
+                metric = Metric(name=name, value=self._outputs[name], mark=name)
+                await self.ledger.take(record.of(metric, _OUTPUTS, time.time_ns()))
 
     async def _read(self) -> None:
         if self._collector.is_sent:

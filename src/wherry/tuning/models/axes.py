@@ -35,11 +35,6 @@ class Axis:
         first, last = 2 * self.rungs[0] - inner[0], 2 * self.rungs[-1] - inner[-1]
         return np.concatenate([[first], inner, [last]])
 
-    @property
-    def spacing(self) -> float:
-        """The smallest distance of two rungs; 0 in a continuum."""
-        return float(np.diff(self.rungs).min()) if len(self.rungs) > 1 else 0.0
-
     def snapped(self, places: Array) -> Array:
         """Return the nearest places at which there are values."""
         if self.choices:

@@ -7,7 +7,7 @@ remembered. One that is forgotten is taught again, to the same end.
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +61,12 @@ def taught(school: School, rounds: Sequence[Round]) -> Controller:
     return pupil.network
 
 
-def drawn(network: Controller, seed: int) -> list[list[int]]:
-    """Return an architecture: a list for each layer, its operation and a bit for each earlier layer."""
-    rows = network.sample(np.random.default_rng(seed))[0]
-    return [[int(part) for part in row[: at + 1]] for at, row in enumerate(rows)]
+def drawn(network: Controller, seed: int) -> Iterator[list[list[int]]]:
+    """Yield architectures without end: a list for each layer, its operation and a bit for each earlier layer."""
+    rng = np.random.default_rng(seed)
+    while True:
+        rows = network.sample(rng)[0]
+        yield [[int(part) for part in row[: at + 1]] for at, row in enumerate(rows)]
 
 
 def _beginner(school: School) -> Controller:

@@ -1,10 +1,11 @@
 """How well hyperparameters of a Gaussian process fit what was seen, and which fit best.
 
-Lengths, noise and scale are fitted by the marginal likelihood, with weak priors that keep few points
-from meaning much. A covariance is symmetric: of each pair of points it is computed once.
+Lengths, noise and scale are fitted by the marginal likelihood, with priors that keep few points from
+meaning much. That of lengths is nearly flat between a third of an axis and three of it, and steep beyond:
+from ten points no axis may come out as meaningless, since nobody would look along it any more. A covariance
+is symmetric: of each pair of points it is computed once.
 
-Source: Rasmussen & Williams 2006, chapter 5; the prior of lengths, which grows with the dimension,
-after Hvarfner et al. 2024, "Vanilla Bayesian optimization performs great in high dimensions".
+Source: Rasmussen & Williams 2006, chapter 5.
 """
 
 import math
@@ -20,11 +21,11 @@ from wherry.tuning.models import matern
 from wherry.tuning.models.axes import Array
 
 JITTER = 1e-8
-# Middles and widths of the normal priors of logarithms: of the squared inverse length (its middle
-# falls with the dimension), of the scale, of the noise's variance.
-_LENGTH_MIDDLE, _LENGTH_WIDTH = 1.0, 1.7
-_SCALE_MIDDLE, _SCALE_WIDTH = 0.0, 1.0
-_NOISE_MIDDLE, _NOISE_WIDTH = math.log(1e-5), 2.5
+_LENGTH_PULL = 0.1
+"""How steep the prior of squared inverse lengths is, to both sides: it has halved at 9 and at a ninth."""
+# Middles and widths of the normal priors of logarithms: of the scale, of the noise's variance.
+_MIDDLES = np.asarray([0.0, math.log(1e-5)])
+_WIDTHS = np.asarray([1.0, 2.5])
 _BOUNDS_LENGTH, _BOUNDS_SCALE, _BOUNDS_NOISE = (-8.0, 9.0), (-4.0, 4.0), (math.log(1e-7), 0.0)
 _NO_FIT = 1e25
 
@@ -54,8 +55,7 @@ class Pairs:
 
 def middles(axes: int) -> Array:
     """Return the logarithms that are likeliest before anything is known, ``[axes + 2]``."""
-    lengths = np.full(axes, _LENGTH_MIDDLE - math.log(axes))
-    return np.concatenate([lengths, [_SCALE_MIDDLE, _NOISE_MIDDLE]])
+    return np.concatenate([np.zeros(axes), _MIDDLES])
 
 
 def fitted(pairs: Pairs, values: Array, start: Array, steps: int) -> Array:
@@ -111,7 +111,7 @@ def misfit(logs: Array, pairs: Pairs, values: Array) -> tuple[float, Array]:
 
 
 def _prior(logs: Array) -> tuple[float, Array]:
-    axes = len(logs) - 2
-    widths = np.concatenate([np.full(axes, _LENGTH_WIDTH), [_SCALE_WIDTH, _NOISE_WIDTH]])
-    away = (logs - middles(axes)) / widths
-    return 0.5 * float(away @ away), away / widths
+    squares, away = np.exp(logs[:-2]), (logs[-2:] - _MIDDLES) / _WIDTHS
+    near, far = _LENGTH_PULL * squares, _LENGTH_PULL / squares
+    value = float((near + far).sum()) + 0.5 * float(away @ away)
+    return value, np.concatenate([near - far, away / _WIDTHS])

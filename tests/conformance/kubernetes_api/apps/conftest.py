@@ -13,7 +13,7 @@ from wherry.objects.resources import Resource
 from wherry.testing import builders
 from wherry.testing.waiting import eventually
 
-_ATTEMPTS = 20
+_ATTEMPTS = 100
 
 
 class Seen:
@@ -24,7 +24,7 @@ class Seen:
         self.events: list[tuple[str, Object]] = []
 
     def until(
-        self, type_: str, wanted: Callable[[Object], bool] = lambda _: True, seconds: float = 30
+        self, type_: str, wanted: Callable[[Object], bool] = lambda _: True, seconds: float = 90
     ) -> Object:
         """Return the object of the next event that fits, passing over others."""
 
@@ -110,10 +110,10 @@ class Space:
     def delete_collection(self, resource: Resource, labels: str) -> None:
         self.api.delete_collection(resource, self.name, labelSelector=labels)
 
-    def until(self, check: Callable[[], Any], *, what: str, seconds: float = 30) -> Any:
+    def until(self, check: Callable[[], Any], *, what: str, seconds: float = 90) -> Any:
         return eventually(check, seconds, what=what)
 
-    def ready_pods(self, labels: str, count: int, seconds: float = 30) -> builtins.list[str]:
+    def ready_pods(self, labels: str, count: int, seconds: float = 90) -> builtins.list[str]:
         """Wait for exactly so many pods, all ready; return their names."""
 
         def ready() -> "list[str]":
@@ -132,9 +132,13 @@ class Space:
 
     def check_scale(self, resource: Resource, name: str) -> None:
         """See to it that replicas can be read and changed by the subresource; there is one now."""
-        scale = self.get(resource, name, "scale")
-        assert scale["kind"] == "Scale"
-        assert (scale["spec"]["replicas"], scale["status"]["replicas"]) == (1, 1)
+
+        def counted() -> Any:
+            found = self.get(resource, name, "scale")
+            return found if found["status"]["replicas"] == 1 else None
+
+        scale = self.until(counted, what="the replica is counted")
+        assert (scale["kind"], scale["spec"]["replicas"]) == ("Scale", 1)
         scale["spec"]["replicas"] = 2
         path = resource.path(self.name, name, "scale")
         changed = self.api.ask("PUT", path, scale | {"metadata": _without_version(scale)})
@@ -146,7 +150,7 @@ class Space:
 
     def check_status_endpoints(self, resource: Resource, name: str) -> None:
         """See to it that the status can be read, updated and patched by itself."""
-        assert self.get(resource, name, "status")["status"]
+        self.until(lambda: self.get(resource, name, "status")["status"], what="a status")
         told = {"status": "True", "reason": "E2E", "message": "Set from a test"}
         made = self.get(resource, name)
         since = made["metadata"]["resourceVersion"]

@@ -70,20 +70,22 @@ def minutes(api: Any) -> Iterator[tuple[Minutes, dict[str, dict[str, str]]]]:
     eventually(lambda: api.find(kinds.SERVICE_ACCOUNTS, "default", namespace))
     made = Minutes(api, namespace)
     first = made.begin()
-    # The one job that is let by tells that the minute has turned, and that schedules are heeded.
-    eventually(lambda: len(made.jobs("allow")) == 2, 75, what="a second job is started")
+    # The further job that is let by tells that the minute has turned, and that schedules are heeded.
+    before = len(first["Allow"])
+    eventually(lambda: len(made.jobs("allow")) > before, 150, what="a further job is started")
     yield made, first
     api.delete(kinds.NAMESPACES, namespace)
 
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 @case("should schedule multiple jobs concurrently")
 def test_allow(minutes: Any) -> None:
     world, first = minutes
     assert set(first["Allow"].items()) < set(world.jobs("allow").items())
-    eventually(lambda: world.active("allow") == 2, what="both are active")
+    # Of a slow machine's minutes there may have been more.
+    eventually(lambda: world.active("allow") >= 2, what="both are active")
 
 
 @case("should not schedule new jobs when ForbidConcurrent [Slow]")

@@ -51,8 +51,12 @@ def test_simple(space: Any, one_pod: Any) -> None:
     assert one_pod["spec"]["nodeName"] == space.node
     space.delete(kinds.PODS, one_pod["metadata"]["name"])
     space.until(lambda: is_replaced(space, one_pod), what="a new pod runs")
-    status = space.get(kinds.DAEMON_SETS, "daemon-set")["status"]
-    assert status["desiredNumberScheduled"] == 1
+
+    def counted() -> bool:
+        status = space.get(kinds.DAEMON_SETS, "daemon-set")["status"]
+        return bool(status.get("desiredNumberScheduled") == 1)
+
+    space.until(counted, what="one is wanted")
 
 
 @case("should run and stop complex daemon")

@@ -129,7 +129,7 @@ def test_rollover(space: Any, make: Any) -> None:
         lambda: replica_sets(space, "over")[NO_IMAGE]["status"].get("replicas") == 1,
         what="its pod was made",
     )
-    assert available(space, "over") == 1, "the old pod stays"
+    space.until(lambda: available(space, "over") == 1, what="the old pod stays")
     space.set_image(kinds.DEPLOYMENTS, "over", OTHER_IMAGE)
     space.until(lambda: complete(space, "over"), what="the second rollout is complete")
     counts = {image: one["spec"]["replicas"] for image, one in replica_sets(space, "over").items()}

@@ -110,7 +110,11 @@ def test_status(space: Any, make: Any) -> None:
 
     updated = space.edit(kinds.JOBS, "reported", replace, "status")
     assert conditions.is_true(updated, "Replaced")
-    assert space.get(kinds.JOBS, "reported", "status")["status"]["active"] == 2
+
+    def counted() -> bool:
+        return bool(space.get(kinds.JOBS, "reported", "status")["status"].get("active") == 2)
+
+    space.until(counted, what="both are active")
 
 
 @case("should create pods for an Indexed job with completion indexes and specified hostname")

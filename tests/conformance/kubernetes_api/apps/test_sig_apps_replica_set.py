@@ -62,7 +62,7 @@ def check_serving(space: Any, made: Any, resource: Any, make: Any) -> None:
     container["command"] = ["python", "-c", SERVER]
     container["readinessProbe"] = {"httpGet": {"port": 9376}, "periodSeconds": 1}
     name = space.create(resource, made)["metadata"]["name"]
-    for pod in space.ready_pods(f"name={name}", 2, seconds=40):
+    for pod in space.ready_pods(f"name={name}", 2):
         path = f"{kinds.PODS.path(space.name, pod)}:9376/proxy/"
         assert space.api.call("GET", path).text == pod
 

@@ -98,7 +98,7 @@ def test_ordered_scaling(space: Any, make: Any, tmp_path: Path) -> None:
         scale(space, 0)
         assert sorted(pods(space)) == list(NAMES), "it halts the shrinking too"
         health.mend(*NAMES)
-        seen.until("DELETED", lambda pod: pod["metadata"]["name"] == "ss-0", 40)
+        seen.until("DELETED", lambda pod: pod["metadata"]["name"] == "ss-0")
     orders = {
         type_: [pod["metadata"]["name"] for kind, pod in seen.events if kind == type_]
         for type_ in ("ADDED", "DELETED")
@@ -135,7 +135,7 @@ def test_recreate(space: Any, make: Any) -> None:
     made["spec"]["template"]["spec"]["containers"][0]["ports"] = [port]
     with space.watching(kinds.PODS, SELECTOR) as seen:
         space.create(SETS, made)
-        seen.until("MODIFIED", lambda pod: pod["status"].get("phase") == "Failed", 5)
+        seen.until("MODIFIED", lambda pod: pod["status"].get("phase") == "Failed")
         seen.until("DELETED")
     space.delete(kinds.PODS, "test-pod")
     space.ready_pods(SELECTOR, 1)

@@ -184,7 +184,7 @@ def test_what_a_node_may_read(api: Any, as_node: Any, namespace: str, refused: A
     volumes = [{"name": "s", "secret": {"secretName": "s"}}]
     api.create(kinds.PODS, builders.pod("p", namespace=namespace, nodeName=node, volumes=volumes))
     path = kinds.SECRETS.path(namespace, "s")
-    eventually(lambda: as_node.call("GET", path).code == 200, 5, what="the node may read it")
+    eventually(lambda: as_node.call("GET", path).code == 200, what="the node may read it")
 
 
 @case("A node shouldn't be able to create another node", NODES)

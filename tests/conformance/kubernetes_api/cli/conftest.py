@@ -42,7 +42,7 @@ def _primary() -> Any:
 
 def ready(kubectl: Kubectl, what: str, *labels: str) -> None:
     """Wait until pods are ready."""
-    kubectl("wait", "--for=condition=Ready", what, *labels, "--timeout=40s", seconds=50)
+    kubectl("wait", "--for=condition=Ready", what, *labels, "--timeout=90s")
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def primary() -> Any:
 def running_primary(kubectl: Kubectl, primary: Any) -> str:
     """Run it; give its name."""
     kubectl("create", "-f", "-", text=json.dumps(primary))
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=1", "rc/agnhost-primary")
+    ready = "--for=jsonpath={.status.readyReplicas}=1"
+    kubectl("wait", ready, "rc/agnhost-primary", "--timeout=90s")
     return "agnhost-primary"
 
 

@@ -26,7 +26,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)
         if url.path == "/" and primary:
-            body = urllib.request.urlopen(f"http://{primary}/?{url.query}", timeout=5).read()
+            body = urllib.request.urlopen(f"http://{primary}/?{url.query}", timeout=60).read()
         else:
             entries.extend(query.get("set", []))
             body = ",".join(entries).encode()
@@ -270,8 +270,13 @@ def test_expose(kubectl: Kubectl, api: Any, running_primary: str) -> None:
 def test_events(kubectl: Kubectl, wait_ready: Callable[..., None]) -> None:
     kubectl("run", "web", f"--image={IMAGE}", "--command", "--", "sleep", "1000")
     wait_ready("pod/web")
-    told = " ".join(kubectl("events", "--for=pod/web").out.split())
-    assert "Normal Scheduled Pod/web" in told
+
+    def told() -> bool:
+        return "Normal Scheduled Pod/web" in " ".join(
+            kubectl("events", "--for=pod/web").out.split()
+        )
+
+    eventually(told, what="it was scheduled")
     assert kubectl("events", "--types=WARNING", "--for=pod/web").out == ""
 
 
@@ -325,7 +330,7 @@ def test_controller(kubectl: Kubectl, primary: Any) -> None:
     primary["spec"]["replicas"] = 2
     _replicas(kubectl, primary, 2)
     kubectl("delete", "--grace-period=0", "--force", "-f", "-", text=json.dumps(primary))
-    eventually(lambda: not kubectl.get("pods", "-l", "app=agnhost")["items"], 20)
+    eventually(lambda: not kubectl.get("pods", "-l", "app=agnhost")["items"])
 
 
 @case("Update Demo should scale a replication controller")
@@ -333,7 +338,7 @@ def test_scale_a_controller(kubectl: Kubectl, primary: Any) -> None:
     primary["spec"]["replicas"] = 2
     _replicas(kubectl, primary, 2)
     for number in (1, 2):
-        kubectl("scale", "rc", "agnhost-primary", f"--replicas={number}", "--timeout=30s")
+        kubectl("scale", "rc", "agnhost-primary", f"--replicas={number}", "--timeout=90s")
         _running(kubectl, number)
 
 
@@ -349,7 +354,7 @@ def _running(kubectl: Kubectl, number: int) -> None:
         states = [one["status"].get("containerStatuses", [{}])[0].get("ready") for one in stay]
         return states == [True] * number
 
-    eventually(up, 30, what=f"{number} pods run")
+    eventually(up, what=f"{number} pods run")
 
 
 @case("Guestbook application should create and stop a working application")
@@ -383,7 +388,7 @@ def test_guestbook(kubectl: Kubectl, wait_ready: Callable[..., None]) -> None:
         "create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     )
     for name in tiers:
-        kubectl("wait", "--for=condition=Available", f"deploy/{name}", "--timeout=40s", seconds=50)
+        kubectl("wait", "--for=condition=Available", f"deploy/{name}", "--timeout=90s")
     path = f"/api/v1/namespaces/{kubectl.namespace}/services/frontend:80/proxy/"
     kubectl("get", "--raw", f"{path}?set=TestEntry")
     eventually(lambda: kubectl("get", "--raw", path).out == "TestEntry", what="it is kept")
@@ -394,7 +399,7 @@ def test_proxy(kubectl: Kubectl) -> None:
     with kubectl.follow("proxy", "-p", "0", "--disable-filter") as proxying:
         proxying.sees("Starting to serve on")
         url = f"http://{proxying.text.split()[-1]}/api/"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=90) as answer:
             assert json.load(answer)["versions"] == ["v1"]
 
 
@@ -420,7 +425,7 @@ def test_logs(kubectl: Kubectl) -> None:
     kubectl(
         "run", "g", f"--image={IMAGE}", "--restart=Never", "--command", "--", "sh", "-c", script
     )
-    eventually(lambda: "line 19" in kubectl.run("logs", "g").out, 20, what="it has written all")
+    eventually(lambda: "line 19" in kubectl.run("logs", "g").out, what="it has written all")
     written = time.time()
     assert kubectl("logs", "g", "g", "--tail=1").lines == ["line 19"]
     assert len(kubectl("logs", "g", "g", "--limit-bytes=1").out) == 1
@@ -450,7 +455,7 @@ def test_default_container(kubectl: Kubectl) -> None:
     pod = builders.pod("p", namespace=kubectl.namespace, containers=_two())
     pod["metadata"]["annotations"] = {DEFAULT: "container-2"}
     kubectl.apply(pod)
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=20s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=90s")
     assert len(kubectl("logs", "p", "-c", "container-1").lines) == 10
     assert len(kubectl("logs", "p", "--all-containers").lines) == 30
     assert len(kubectl("logs", "p").lines) == 20
@@ -463,7 +468,7 @@ def talkers(kubectl: Kubectl) -> set[str]:
     made = builders.deployment("d", namespace=kubectl.namespace, replicas=2, template=template)
     made["spec"]["template"]["metadata"]["annotations"] = {DEFAULT: "container-2"}
     kubectl.apply(made)
-    kubectl("rollout", "status", "deploy/d", "--timeout=30s", seconds=40)
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     pods = {one["metadata"]["name"] for one in kubectl.get("pods")["items"]}
 
     def written() -> bool:
@@ -473,7 +478,7 @@ def talkers(kubectl: Kubectl) -> set[str]:
             for container, last in (("container-1", 9), ("container-2", 19))
         )
 
-    eventually(written, 20, what="all have written")
+    eventually(written, what="all have written")
     return pods
 
 

@@ -126,7 +126,7 @@ def forwarded(kubectl: Kubectl, pod: str, port: int) -> Iterator[int]:
 def test_port_forward(kubectl: Kubectl, httpd: str) -> None:
     with (
         forwarded(kubectl, httpd, 8080) as port,
-        urllib.request.urlopen(f"http://localhost:{port}", timeout=10) as answer,
+        urllib.request.urlopen(f"http://localhost:{port}", timeout=90) as answer,
     ):
         assert answer.read() == b"It works!"
 
@@ -145,7 +145,7 @@ def test_in_cluster(kubectl: Kubectl, httpd: str) -> None:
         )
         return done.code, done.out + done.err
 
-    eventually(lambda: run("get", "pods")[0] == 0, 10, what="the role is heeded")
+    eventually(lambda: run("get", "pods")[0] == 0, what="the role is heeded")
     code, text = run("get", "pods")
     assert re.search(r"httpd +1/1 +Running", text), text
     assert "Using in-cluster namespace" in text
@@ -213,10 +213,10 @@ def check_attach(kubectl: Kubectl) -> None:
 
     def run(name: str, script: str, *flags: str) -> None:
         arguments = ("--restart=OnFailure", "--attach=true", *flags, "--", "sh", "-c", script)
-        kubectl("run", name, f"--image={IMAGE}", *arguments, text="value\nabcd1234", seconds=10)
+        kubectl("run", name, f"--image={IMAGE}", *arguments, text="value\nabcd1234")
 
     def logged(name: str, words: str) -> str:
-        eventually(lambda: words in kubectl("logs", name).out, 20, what=f"{name} says {words}")
+        eventually(lambda: words in kubectl("logs", name).out, what=f"{name} says {words}")
         return str(kubectl("logs", name).out)
 
     run("one", "printf read:; cat && echo 'stdin closed'", "--stdin")
@@ -227,7 +227,7 @@ def check_attach(kubectl: Kubectl) -> None:
     assert "abcd1234" not in logged("two", "stdin closed")
     run("three", "cat && echo 'stdin closed'", "--leave-stdin-open=true", "--stdin")
     assert "stdin closed" not in logged("three", "abcd1234")
-    kubectl("wait", "--for=condition=Ready", "pod/three", "--timeout=10s")
+    kubectl("wait", "--for=condition=Ready", "pod/three", "--timeout=90s")
 
 
 @case("should support inline execution and attach")
@@ -246,7 +246,7 @@ def test_last_line(kubectl: Kubectl) -> None:
     script = "i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); sleep 0.005; done; echo EOF"
     arguments = ("--restart=OnFailure", "--", "sh", "-c", script)
     kubectl("run", "talker", f"--image={IMAGE}", *arguments)
-    eventually(lambda: kubectl.run("logs", "talker").code == 0, 20, what="it talks")
+    eventually(lambda: kubectl.run("logs", "talker").code == 0, what="it talks")
     assert "EOF" in kubectl("logs", "-f", "talker").lines
 
 
@@ -261,13 +261,13 @@ def test_copy(kubectl: Kubectl, tmp_path: Path) -> None:
     )
     pod = builders.pod("b", namespace=kubectl.namespace, containers=[container], volumes=[source])
     kubectl.apply(pod)
-    kubectl("wait", "--for=condition=Ready", "pod/b", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/b", "--timeout=90s")
     kubectl("cp", "b:/data/foo/bar/foo.bar", str(tmp_path / "copied"))
     assert (tmp_path / "copied").read_text() == "foobar\n"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @case("should be able to execute 1000 times in a container", "Kubectl exec")
 def test_exec_often(kubectl: Kubectl, api: Any, httpd: str) -> None:
     flags = {"stdin": False, "stdout": True, "stderr": True, "tty": False}
@@ -293,6 +293,7 @@ TESTER = """
 import socket, sys
 expected, address = {expected!r}, {address!r}
 server = socket.create_server((address, 8080))
+print("Listening", flush=True)
 peer, _ = server.accept()
 print("Accepted client connection", flush=True)
 got = b""
@@ -313,13 +314,10 @@ print("Done", flush=True)
 def listener(kubectl: Kubectl, address: str, expected: bytes) -> str:
     """Run what waits for one connection; give the pod's name."""
     python = TESTER.format(expected=expected, address=address)
-    ready = {
-        "exec": {"command": ["sh", "-c", "grep -q ':1F90 ' /proc/net/tcp"]},
-        "periodSeconds": 1,
-    }
-    container = builders.container(python=python, readinessProbe=ready)
+    container = builders.container(python=python)
     kubectl.apply(builders.pod("pf", namespace=kubectl.namespace, containers=[container]))
-    kubectl("wait", "--for=condition=Ready", "pod/pf", "--timeout=20s")
+    # A probe would be the one connection; and in /proc/net others may listen at such a port, too.
+    logged(kubectl, "Listening")
     return "pf"
 
 
@@ -329,8 +327,7 @@ PORT_FORWARD = "Kubectl Port forwarding With a server listening on"
 
 def logged(kubectl: Kubectl, *words: str) -> None:
     eventually(
-        lambda: all(word in kubectl("logs", "pf").out for word in words),
-        15,
+        lambda: all(word in kubectl.run("logs", "pf").out for word in words),
         what=f"it says {words}",
     )
 
@@ -372,7 +369,7 @@ def test_forward_both_ways(kubectl: Kubectl, address: str) -> None:
     pod = listener(kubectl, address, b"abc")
     with (
         forwarded(kubectl, pod, 8080) as port,
-        socket.create_connection(("127.0.0.1", port), timeout=10) as peer,
+        socket.create_connection(("127.0.0.1", port), timeout=90) as peer,
     ):
         peer.sendall(b"abc")
         peer.shutdown(socket.SHUT_WR)
@@ -388,7 +385,7 @@ def test_forward_one_way(kubectl: Kubectl, address: str) -> None:
     pod = listener(kubectl, address, b"")
     with (
         forwarded(kubectl, pod, 8080) as port,
-        socket.create_connection(("127.0.0.1", port), timeout=10) as peer,
+        socket.create_connection(("127.0.0.1", port), timeout=90) as peer,
     ):
         assert received(peer) == b"x" * 100
         logged(kubectl, "Accepted client connection", "Done")
@@ -427,7 +424,7 @@ def debug(kubectl: Kubectl, tmp_path: Path) -> Any:
     """Give ``debug(*flags)``, on a pod that runs."""
     (tmp_path / "custom.yaml").write_text(PROFILE)
     kubectl("run", "target", f"--image={IMAGE}", "--command", "--", "sh", "-c", "sleep 3600")
-    kubectl("wait", "--for=condition=Ready", "pod/target", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/target", "--timeout=90s")
 
     def run(*flags: str) -> None:
         custom = f"--custom={tmp_path}/custom.yaml"
@@ -455,7 +452,7 @@ def test_debug(kubectl: Kubectl, debug: Any) -> None:
         found = kubectl.get("pod", "target")["status"].get("ephemeralContainerStatuses", [])
         return any(one["name"] == "debugger" and "running" in one["state"] for one in found)
 
-    eventually(running, 20, what="the debugger runs")
+    eventually(running, what="the debugger runs")
     [container] = kubectl.get("pod", "target")["spec"]["ephemeralContainers"]
     check_profile(container)
 
@@ -463,7 +460,7 @@ def test_debug(kubectl: Kubectl, debug: Any) -> None:
 @case("while copying from pod", PROFILES)
 def test_debug_a_copy(kubectl: Kubectl, debug: Any) -> None:
     debug("--copy-to=my-debugger")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/my-debugger", "--timeout=20s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/my-debugger", "--timeout=90s")
     found = kubectl.get("pod", "my-debugger")["spec"]["containers"]
     [added] = [one for one in found if one["name"] != "target"]
     check_profile(added)
@@ -505,7 +502,7 @@ def test_taints(own_kubectl: Kubectl) -> None:
 @case("interactive based on user confirmation input", "Kubectl delete")
 def test_interactive_delete(kubectl: Kubectl) -> None:
     kubectl.apply(builders.deployment("d", namespace=kubectl.namespace, replicas=2))
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     text = kubectl("delete", "--interactive", "deployment", "d", text="n").out
     assert "You are about to delete the following 1 resource(s):" in text
     assert "deployment.apps/d" in text
@@ -520,14 +517,14 @@ def test_undo(kubectl: Kubectl) -> None:
     made = builders.deployment("d", namespace=kubectl.namespace)
     made["spec"]["template"]["metadata"]["annotations"] = {"kept": "yes"}
     kubectl.apply(made)
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     before = kubectl.get("deploy", "d")["spec"]["template"]
     kubectl("set", "env", "deploy/d", "foo=bar")
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     changed = kubectl.get("deploy", "d")["spec"]["template"]
     assert changed["spec"]["containers"][0]["env"] == [{"name": "foo", "value": "bar"}]
     kubectl("rollout", "undo", "deploy/d")
-    kubectl("rollout", "status", "deploy/d", "--timeout=20s")
+    kubectl("rollout", "status", "deploy/d", "--timeout=90s")
     assert kubectl.get("deploy", "d")["spec"]["template"] == before
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from wherry.testing.kubectl import Following, Kubectl, Output
 from wherry.testing.waiting import eventually
 
 _NUMBERS = itertools.count(1)
+_CUTS = (1, 5, 30)
 _NAMES = "{{range .items}}{{.metadata.name}}:{{end}}"
 
 
@@ -98,13 +99,28 @@ class Cmd:
 
     def run(self, *arguments: str, **options: Any) -> Output:
         """Run a command, whatever comes of it."""
-        return self.kubectl.run(*arguments, **{"seconds": 40, **options})
+        return self.kubectl.run(*arguments, **options)
 
     def __call__(self, *arguments: str, **options: Any) -> str:
         """Run a command that must work; return what it printed on both streams."""
         done = self.run(*arguments, **options)
         assert done.code == 0, f"kubectl {shlex.join(arguments)}: {done.err}{done.out}"
         return done.out + done.err
+
+    def cut(self, *arguments: str, words: Iterable[str]) -> Output:
+        """Run a watch that ends by itself after a second; later, where a slow machine took longer.
+
+        Args:
+            *arguments: Of kubectl.
+            words: Patterns of what it prints when it has come to watch.
+        """
+        said = ""
+        for seconds in _CUTS:
+            done = self.run(*arguments, f"--request-timeout={seconds}")
+            said = done.out + done.err
+            if done.code == 0 and all(re.search(word, said) for word in words):
+                return done
+        raise AssertionError(f"kubectl {shlex.join(arguments)}: {said}")
 
     def out(self, *arguments: str, **options: Any) -> str:
         """Run a command that must work; return its output without what it complains of."""
@@ -139,11 +155,11 @@ class Cmd:
         """Assert what a Go template makes of objects."""
         assert self.seen(what, template) == expected
 
-    def waits(self, check: Callable[[], object], what: str, seconds: float = 15) -> None:
+    def waits(self, check: Callable[[], object], what: str, seconds: float = 90) -> None:
         """Wait until something is so."""
         eventually(check, seconds, what=what)
 
-    def becomes(self, what: str, template: str, expected: str, seconds: float = 15) -> None:
+    def becomes(self, what: str, template: str, expected: str, seconds: float = 90) -> None:
         """Wait until a Go template makes this of objects."""
         eventually(lambda: self._equal(self.seen(what, template), expected), seconds, what=what)
 

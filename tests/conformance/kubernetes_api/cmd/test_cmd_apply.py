@@ -21,7 +21,7 @@ def has_annotation(cmd, what):
 
 
 @case(name="apply: run_kubectl_apply_tests")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_apply(cmd):
     creates_what_is_missing(cmd)
@@ -320,7 +320,7 @@ def applies_definition_before_resource(cmd):
 
 
 @case(name="apply: run_kubectl_server_side_apply_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_server_side_apply(cmd):
     names_its_manager(cmd)

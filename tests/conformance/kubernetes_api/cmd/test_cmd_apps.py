@@ -127,7 +127,7 @@ def test_stateful_sets(cmd):
 
 
 @case(name="apps: run_rs_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_replica_sets(cmd):
     deletes_replica_sets(cmd)

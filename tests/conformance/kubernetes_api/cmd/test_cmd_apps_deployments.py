@@ -66,7 +66,7 @@ def forces_past_conflicts(cmd):
     assert '"name": "web2"' in said
     # In conflict, and wrong besides: what was there is put back.
     third = written("third", "web1", "web3", **stale)
-    said = cmd.fails("apply", "-f", third, "--force", seconds=60)
+    said = cmd.fails("apply", "-f", third, "--force")
     assert "Invalid value" in said
     template = "{{.spec.template.metadata.labels.name}}"
     cmd.shows("deployment labelled", template, "web2")
@@ -74,7 +74,7 @@ def forces_past_conflicts(cmd):
 
 
 @case(name="apps: run_deployment_tests")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_deployments(cmd):
     creates(cmd)

@@ -126,6 +126,6 @@ def at_terminal(cmd, flag, command, text):
         except OSError:
             # The other end is closed: the command has ended.
             pass
-        process.wait(20)
+        process.wait(90)
     os.close(own)
     return seen.decode()

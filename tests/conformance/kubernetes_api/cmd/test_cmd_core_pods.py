@@ -19,7 +19,7 @@ FORCE = ("--grace-period=0", "--force")
 
 
 @case(name="core: run_pod_tests")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_pods(cmd):
     describes_pods(cmd)

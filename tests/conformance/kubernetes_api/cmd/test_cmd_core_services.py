@@ -116,7 +116,7 @@ def exposes_pods(cmd):
 
 
 @case(name="core: run_rc_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_replication_controllers(cmd):
     made = cmd.at("controller.yaml")

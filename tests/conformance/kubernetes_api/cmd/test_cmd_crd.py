@@ -66,7 +66,7 @@ def names_of(cmd, what):
 
 
 @case(name="crd: run_non_native_resource_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_custom_resources(cmd, foos_and_bars):
     for plural in ("foos", "bars", "resources"):

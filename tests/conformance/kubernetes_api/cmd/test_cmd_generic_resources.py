@@ -50,7 +50,7 @@ WRITTEN: dict[str, Callable[..., str]] = {
 
 
 @case(name="generic-resources: run_multi_resources_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_several_in_a_file(cmd):
     for form, write in WRITTEN.items():
@@ -146,7 +146,7 @@ def deployment(number):
 
 
 @case(name="generic-resources: run_recursive_resources_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_folders(cmd):
     changes_pods(cmd)

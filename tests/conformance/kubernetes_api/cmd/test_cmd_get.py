@@ -10,7 +10,7 @@ NAME = "{{.metadata.name}}"
 
 
 @case(name="get: run_kubectl_get_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_get(cmd):
     gets_nothing(cmd)
@@ -92,18 +92,11 @@ def gets_by_templates(cmd):
 
 
 def watches(cmd):
-    def seen(*arguments):
-        done = cmd.run("get", *arguments, "-w", "--request-timeout=1")
-        return done.out + done.err
-
-    table = seen("pods")
-    assert "STATUS" in table
-    assert "valid-pod" in table
+    cmd.cut("get", "pods", "-w", words=["STATUS", "valid-pod"])
     for form, words in (("name", "pod/valid-pod"), ("yaml", "name: valid-pod")):
-        said = seen("pods/valid-pod", "-o", form)
-        assert "STATUS" not in said
-        assert words in said
-    assert '"invalid-pod" not found' in seen("pods/invalid-pod")
+        said = cmd.cut("get", "pods/valid-pod", "-o", form, "-w", words=[words])
+        assert "STATUS" not in said.out + said.err
+    assert '"invalid-pod" not found' in cmd.fails("get", "pods/invalid-pod", "-w")
     cmd("delete", "pods", "valid-pod")
 
 

@@ -37,7 +37,7 @@ def pod(node, name, **labels):
 
 
 @case(name="node-management: run_cluster_management_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_cluster_management(cmd, node):
     taints(cmd, node)

@@ -22,7 +22,7 @@ def proxy(cmd, *flags):
 
         def status(path):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as got:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=90) as got:
                     return got.status
             except urllib.error.HTTPError as error:
                 with error:

@@ -10,7 +10,7 @@ TEMPLATE = "--template={{ .metadata.name }}:"
 
 
 @case(name="template-output: run_template_output_tests")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_template_output(cmd):
     cmd("create", "-f", cmd.at("valid-pod.yaml"))

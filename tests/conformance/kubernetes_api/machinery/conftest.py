@@ -22,7 +22,9 @@ from wherry.objects.resources import Resource
 from wherry.testing import builders
 from wherry.testing.waiting import eventually
 
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 1.5
+HANG_SECONDS = 60.0
+"""Longer than anything waits for a webhook."""
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -128,6 +130,12 @@ def _slow(request):
     return {"allowed": True}
 
 
+def _hang(request):
+    # A moment that is long is not enough: a machine may be slow to see that one has passed.
+    time.sleep(HANG_SECONDS)
+    return {"allowed": True}
+
+
 def _patched(*operations):
     patch = base64.b64encode(json.dumps(operations).encode()).decode()
     return {"allowed": True, "patch": patch, "patchType": "JSONPatch"}
@@ -156,6 +164,7 @@ ANSWERS = {
     "/deny": _deny,
     "/always-deny": _always_deny,
     "/slow": _slow,
+    "/hang": _hang,
     "/first": _add_data("stage-1", "mutation-start"),
     "/second": _add_data("stage-2", "mutation-stage-1"),
     "/container": _add_container,

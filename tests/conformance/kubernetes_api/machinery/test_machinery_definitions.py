@@ -95,7 +95,7 @@ def test_defaults_are_filled_in(api, namespace, definition, serve, version):
         api.change(CRDS, made["metadata"]["name"], edit)
 
     default(a="A")
-    eventually(lambda: api.get(resource, "one", namespace).get("a") == "A", 3)
+    eventually(lambda: api.get(resource, "one", namespace).get("a") == "A")
     api.create(resource, {"metadata": {"name": "two"}}, namespace)
     default(b="B")
     eventually(lambda: api.get(resource, "two", namespace).get("b") == "B")

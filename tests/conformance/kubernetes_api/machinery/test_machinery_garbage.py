@@ -53,7 +53,7 @@ def test_replica_sets_go_with_the_deployment(api, namespace):
     _deployment(api, namespace)
     api.delete(kinds.DEPLOYMENTS, "web", namespace, _policy("Background"))
     eventually(lambda: api.names(kinds.REPLICA_SETS, namespace) == [])
-    eventually(lambda: api.names(kinds.PODS, namespace) == [], 30)
+    eventually(lambda: api.names(kinds.PODS, namespace) == [])
 
 
 @case(
@@ -71,7 +71,7 @@ def test_replica_sets_are_orphaned(api, namespace):
 def test_pods_go_with_the_controller(api, namespace):
     _controller(api, namespace, "rc")
     api.delete(kinds.REPLICATION_CONTROLLERS, "rc", namespace, _policy("Background"))
-    eventually(lambda: api.names(kinds.PODS, namespace) == [], 30)
+    eventually(lambda: api.names(kinds.PODS, namespace) == [])
     api.wait_gone(kinds.REPLICATION_CONTROLLERS, "rc", namespace)
 
 
@@ -95,7 +95,7 @@ def test_the_owner_goes_last(api, namespace):
     holding = {"metadata": {"finalizers": ["example.com/hold"]}}
     api.patch(kinds.PODS, held, holding, namespace)
     api.delete(kinds.REPLICATION_CONTROLLERS, "rc", namespace, _policy("Foreground"))
-    eventually(lambda: api.names(kinds.PODS, namespace) == [held], 30)
+    eventually(lambda: api.names(kinds.PODS, namespace) == [held])
     owner = api.get(kinds.REPLICATION_CONTROLLERS, "rc", namespace)
     assert owner["metadata"]["deletionTimestamp"]
     assert owner["metadata"]["finalizers"] == ["foregroundDeletion"]
@@ -144,4 +144,4 @@ def test_a_circle_goes_as_a_whole(api, namespace):
         change = {"metadata": {"ownerReferences": [reference]}}
         api.patch(kinds.PODS, name, change, namespace)
     api.delete(kinds.PODS, "pod1", namespace, _policy("Foreground"))
-    eventually(lambda: api.names(kinds.PODS, namespace) == [], 30)
+    eventually(lambda: api.names(kinds.PODS, namespace) == [])

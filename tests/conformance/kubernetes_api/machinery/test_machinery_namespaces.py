@@ -60,7 +60,7 @@ def test_a_namespace_has_a_status(api, namespace):
 def test_pods_go_with_their_namespace(api, new_namespace):
     namespace = new_namespace()
     api.create(kinds.PODS, builders.pod("p"), namespace)
-    eventually(lambda: api.get(kinds.PODS, "p", namespace)["status"]["phase"] == "Running", 20)
+    eventually(lambda: api.get(kinds.PODS, "p", namespace)["status"]["phase"] == "Running")
     _delete_and_make_again(api, namespace)
     assert api.names(kinds.PODS, namespace) == []
 
@@ -75,5 +75,5 @@ def test_services_go_with_their_namespace(api, new_namespace):
 
 def _delete_and_make_again(api, namespace):
     api.delete(kinds.NAMESPACES, namespace)
-    api.wait_gone(kinds.NAMESPACES, namespace, seconds=30)
+    api.wait_gone(kinds.NAMESPACES, namespace)
     api.create(kinds.NAMESPACES, builders.namespace(namespace))

@@ -202,7 +202,7 @@ def test_the_class_of_a_pod(api, namespace):
 @case(name="Pods should get a host IP")
 def test_a_pod_has_the_address_of_its_host(api, namespace):
     api.create(kinds.PODS, builders.pod("p"), namespace)
-    eventually(lambda: api.get(kinds.PODS, "p", namespace)["status"].get("hostIP"), 20)
+    eventually(lambda: api.get(kinds.PODS, "p", namespace)["status"].get("hostIP"))
 
 
 @case(name="Pods should be submitted and removed")
@@ -210,9 +210,9 @@ def test_a_pod_comes_and_goes(api, namespace):
     with api.watch(kinds.PODS, namespace, labelSelector="name=foo") as watch:
         api.create(kinds.PODS, builders.pod("p", metadata={"labels": {"name": "foo"}}), namespace)
         assert watch.next()["type"] == "ADDED"
-        eventually(lambda: _phase(api, namespace) == "Running", 20)
+        eventually(lambda: _phase(api, namespace) == "Running")
         api.delete(kinds.PODS, "p", namespace)
-        gone = watch.until_type("DELETED", 20)["object"]
+        gone = watch.until_type("DELETED")["object"]
         assert gone["metadata"]["deletionTimestamp"]
     assert api.names(kinds.PODS, namespace, labelSelector="name=foo") == []
 
@@ -235,7 +235,7 @@ def test_pods_go_together(api, namespace):
         api.create(kinds.PODS, made, namespace)
     assert len(api.names(kinds.PODS, namespace, labelSelector="type=Testing")) == 3
     api.delete_collection(kinds.PODS, namespace, labelSelector="type=Testing")
-    eventually(lambda: api.names(kinds.PODS, namespace, labelSelector="type=Testing") == [], 20)
+    eventually(lambda: api.names(kinds.PODS, namespace, labelSelector="type=Testing") == [])
 
 
 @case(name="Pods should patch a pod status")
@@ -250,7 +250,7 @@ def test_the_status_of_a_pod_is_patched(api, namespace):
 def test_the_lifecycle_of_a_pod_and_its_status(api, namespace, unique):
     with api.watch(kinds.PODS, namespace, labelSelector=f"case={unique}") as watch:
         api.create(kinds.PODS, builders.pod("p", metadata={"labels": {"case": unique}}), namespace)
-        watch.until(lambda event: event["object"]["status"].get("phase") == "Running", 20)
+        watch.until(lambda event: event["object"]["status"].get("phase") == "Running")
         change = {"metadata": {"labels": {"patched": "true"}}}
         api.patch(kinds.PODS, "p", change, namespace)
         (found,) = api.items(kinds.PODS, labelSelector=f"case={unique},patched=true")
@@ -264,7 +264,7 @@ def test_the_lifecycle_of_a_pod_and_its_status(api, namespace, unique):
         api.change(kinds.PODS, "p", unready, namespace, "status")
         watch.until(lambda event: _ready(event["object"]) == "False")
         api.delete_collection(kinds.PODS, namespace, labelSelector=f"case={unique}")
-        watch.until_type("DELETED", 20)
+        watch.until_type("DELETED")
 
 
 def _ready(pod):
@@ -275,11 +275,11 @@ def _ready(pod):
 @case(name="Pods should allow activeDeadlineSeconds to be updated")
 def test_a_deadline_is_set_later(api, namespace):
     api.create(kinds.PODS, builders.pod("p"), namespace)
-    eventually(lambda: _phase(api, namespace) == "Running", 20)
+    eventually(lambda: _phase(api, namespace) == "Running")
 
     def shorten(pod):
         pod["spec"]["activeDeadlineSeconds"] = 1
 
     api.change(kinds.PODS, "p", shorten, namespace)
-    eventually(lambda: _phase(api, namespace) == "Failed", 20)
+    eventually(lambda: _phase(api, namespace) == "Failed")
     assert api.get(kinds.PODS, "p", namespace)["status"]["reason"] == "DeadlineExceeded"

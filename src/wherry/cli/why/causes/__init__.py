@@ -12,8 +12,11 @@ from wherry.cli.why.causes import (
     jobs,
     namespaces,
     nodes,
+    pipelines,
     pods,
+    schedules,
     services,
+    workflows,
     workloads,
 )
 from wherry.cli.why.look import Cause
@@ -29,12 +32,15 @@ BY_KIND: Final[Mapping[str, Cause]] = {
     kinds.NAMESPACES.key: namespaces.look,
     kinds.NODES.key: nodes.look,
     kinds.PERSISTENT_VOLUME_CLAIMS.key: claims.look,
+    pipelines.KEY: pipelines.look,
     kinds.PODS.key: pods.look,
     gang_kinds.POD_GROUPS.key: gangs.look,
     gang_kinds.VOLCANO_POD_GROUPS.key: gangs.look,
     kinds.REPLICATION_CONTROLLERS.key: workloads.look_at_replicas,
     kinds.REPLICA_SETS.key: workloads.look_at_replicas,
+    schedules.KEY: schedules.look,
     kinds.SERVICES.key: services.look,
     kinds.STATEFUL_SETS.key: workloads.look_at_replicas,
+    workflows.KEY: workflows.look,
 }
 """By the resource's key."""

@@ -146,8 +146,9 @@ def _ended(look: Look, container: Object, status: Object, title: str) -> Finding
         statement += "; it is started again after a pause (CrashLoopBackOff)"
     probe = look.warning("Unhealthy") if code in {137, 143} else ""
     message = str(ended.get("message") or "")
-    evidence = [each for each in (probe, message) if each]
-    evidence += [line for line in log if line != message]
+    # What it has left for others to read may be the end of its log.
+    shown = "" if log and message.rstrip().endswith(log[-1].rstrip()) else message
+    evidence = [each for each in (probe, shown) if each] + list(log)
     image = str(container.get("image"))
     mend = exits.mend(code, reason, [message, *log], image, lasting=lasting)
     return Finding(title, statement, evidence=tuple(evidence), mend=mend)

@@ -44,6 +44,11 @@ _LOG_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"(?:error: )?unrecognized arguments: (.*)", "remove the arguments {0} from args"),
         (r"KeyError: '([A-Z][A-Z0-9_]+)'", "is the variable {0} missing in env?"),
+        (
+            r'User \\?"system:serviceaccount:([^"\\]+)\\?" cannot (\w+) resource \\?"([\w/-]+)\\?"',
+            "allow it with a Role and a RoleBinding (service account {0}: {1} {2}), or name another "
+            "serviceAccountName",
+        ),
     )
 )
 

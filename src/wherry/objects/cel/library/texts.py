@@ -2,7 +2,6 @@
 
 import functools
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,44 +10,52 @@ from wherry.objects.cel.library import times
 from wherry.objects.cel.library.table import Function, Method, want
 from wherry.objects.cel.values import NONE, CelError, Optional
 
-_MAX_MATCHED = 16 * 1024
-"""How long a text may be, in characters, to be matched. Python's engine backtracks."""
-_RE2_END = re.compile(r"\\.|\$(?!\))|\$", re.DOTALL)
+MAX_MATCHED = 16 * 1024
+"""How long a text may be, in characters, to be matched."""
 
 
 @functools.lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    def end(match: re.Match[str]) -> str:
-        # In RE2 `$` is the very end; in Python also the place before a last line break.
-        return {"$": r"\Z", r"\z": r"\Z"}.get(match[0], match[0])
+def regular_expression(text: str) -> Any:
+    """Return a regular expression of RE2, whose time grows with the length of the text and no faster.
 
+    It is used as those of `re`.
+
+    Raises:
+        CelError: It is none.
+    """
+    import re2  # noqa: PLC0415 - few expressions have one, and it takes a while
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return re.compile(_RE2_END.sub(end, text), re.ASCII)
-    except re.error as error:
-        raise CelError(f"error parsing regexp: {error}") from error
+        return re2.compile(text, options)
+    except re2.error as error:
+        told = error.args[0] if error.args else ""
+        words = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+        raise CelError(f"error parsing regexp: {words}") from error
 
 
 def _matchable(frame: Any, text: str) -> str:
     frame.spend(len(text) // 10)
-    if len(text) > _MAX_MATCHED:
-        raise CelError(f"text is longer than the {_MAX_MATCHED} characters that are matched")
+    if len(text) > MAX_MATCHED:
+        raise CelError(f"text is longer than the {MAX_MATCHED} characters that are matched")
     return text
 
 
 def _matches(frame: Any, this: Any, pattern: Any) -> bool:
-    compiled = _pattern(want(pattern, str))
+    compiled = regular_expression(want(pattern, str))
     return compiled.search(_matchable(frame, want(this, str))) is not None
 
 
 def _find(frame: Any, this: str, pattern: Any) -> str:
-    found = _pattern(want(pattern, str)).search(_matchable(frame, this))
+    found = regular_expression(want(pattern, str)).search(_matchable(frame, this))
     return found[0] if found else ""
 
 
 def _find_all(frame: Any, this: str, pattern: Any, limit: Any = -1) -> list[str]:
-    found = [each[0] for each in _pattern(want(pattern, str)).finditer(_matchable(frame, this))]
+    found = [
+        each[0] for each in regular_expression(want(pattern, str)).finditer(_matchable(frame, this))
+    ]
     return found if want(limit, int) < 0 else found[:limit]
 
 

@@ -10,7 +10,8 @@ from typing import Any
 __version__ = "2.17.0"
 """Of the SDK whose executor this equals."""
 TYPE_CHECK = True
-_WHOLE = os.environ.get("WHERRY_KFP_RUNTIME") != "true"
+# Within Wherry it has another name, and is what it is whatever is installed beside.
+_WHOLE = __name__ == "kfp" and os.environ.get("WHERRY_KFP_RUNTIME") != "true"
 
 
 def _installed() -> "str | None":

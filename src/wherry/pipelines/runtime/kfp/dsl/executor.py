@@ -149,7 +149,7 @@ class Executor:
         said = inspect.signature(self._function).return_annotation
         if returned is None:
             return
-        if _is_named_tuple(said):
+        if hasattr(said, "_fields"):
             self._take_fields(said, returned)
         elif said is inspect.Signature.empty:
             raise RuntimeError(f"{self._name} returns a value and does not say of what type")
@@ -248,15 +248,6 @@ def _told(artifact: Any) -> "dict[str, Any]":
     if artifact.custom_path:
         told["custom_path"] = artifact.custom_path
     return {"artifacts": [told]}
-
-
-def _is_named_tuple(annotation: Any) -> bool:
-    return (
-        isinstance(annotation, type)
-        and issubclass(annotation, tuple)
-        and hasattr(annotation, "_fields")
-        and hasattr(annotation, "__annotations__")
-    )
 
 
 def _make_parent(path: str) -> None:

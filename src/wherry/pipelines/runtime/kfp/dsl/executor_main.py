@@ -29,7 +29,7 @@ def executor_main(words: "Any" = None) -> None:
     logging.info("component %s of %s", given.function_to_execute, path)
     function = getattr(_loaded(path), given.function_to_execute)
     told = json.loads(given.executor_input)
-    logging.info("executor_input:\n%s", json.dumps(told, indent=4))
+    logging.info("executor_input: %s", json.dumps(told))
     written = executor.Executor(told, function).execute()
     logging.info("wrote %s", written) if written else logging.info("wrote no output")
 

@@ -116,7 +116,8 @@ def without_none(annotation: Any) -> Any:
 
 def is_list_of_artifacts(annotation: Any) -> bool:
     """Return whether it is ``List[A]`` of a class of artifacts."""
-    if typing.get_origin(annotation) is not list:
+    # `typing.List` alone has the origin too, and says nothing of what is in it.
+    if typing.get_origin(annotation) is not list or not typing.get_args(annotation):
         return False
     (inner,) = typing.get_args(annotation)
     return is_list_of_artifacts(inner) or (

@@ -1,0 +1,1 @@
+"""What answers the methods, by subject. Each module ends with its handlers by the methods' keys."""

@@ -1,0 +1,1 @@
+"""The service of ML Metadata, ``ml_metadata.MetadataStoreService``, as Kubeflow Pipelines runs one."""

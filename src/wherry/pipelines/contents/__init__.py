@@ -1,0 +1,1 @@
+"""What is in artifacts: their files, read for those who may see them, wherever they are."""

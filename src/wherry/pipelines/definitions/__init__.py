@@ -1,0 +1,1 @@
+"""Pipelines that are kept by name, their versions, and what they are made from."""

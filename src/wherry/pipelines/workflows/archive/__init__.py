@@ -1,0 +1,1 @@
+"""Workflows that have ended, kept when their objects are gone."""

@@ -1,0 +1,1 @@
+"""What is wrong with workflows, as far as it can be told before they run. Pure."""

@@ -1,0 +1,1 @@
+"""The controller of Workflows: what is theirs, beside what they share with runs of compiled pipelines."""

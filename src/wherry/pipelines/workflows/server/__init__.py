@@ -1,0 +1,1 @@
+"""The REST calls of Argo's server, over the same objects that ``kubectl`` sees."""
