@@ -89,16 +89,14 @@ def test_a_message_is_read_as_it_was_written(case):
 
 
 def _known(name, request):
-    """Return a message in the order of its table, maps in the order in which they come."""
+    """Return a message in the order of its table, its maps in the order of their keys."""
     made: dict[str, Any] = {}
     for field in messages.MESSAGES[name]:
         if field.name not in request:
             continue
         held = request[field.name]
         if field.mapped:
-            # Of a map the order means nothing; protocol buffers have theirs.
-            again = codec.read(name, codec.write(name, {field.name: held}))[field.name]
-            made[field.name] = {key: _one(field, held[key]) for key in again}
+            made[field.name] = {key: _one(field, held[key]) for key in sorted(held)}
         elif field.repeated:
             made[field.name] = [_one(field, each) for each in held]
         else:
@@ -107,9 +105,15 @@ def _known(name, request):
 
 
 def _one(field, given_value):
-    if field.kind == messages.JSON_OBJECT or field.kind not in messages.MESSAGES:
-        return given_value
-    return _known(field.kind, given_value)
+    if field.kind == messages.JSON_OBJECT:
+        return _ordered(given_value)
+    return _known(field.kind, given_value) if field.kind in messages.MESSAGES else given_value
+
+
+def _ordered(json):
+    if isinstance(json, list):
+        return [_ordered(each) for each in json]
+    return {key: _ordered(json[key]) for key in sorted(json)} if isinstance(json, dict) else json
 
 
 @pytest.mark.parametrize(
@@ -176,3 +180,14 @@ def test_whatever_is_asked_is_answered_or_refused(some, case):
         return
     assert refused.message
     assert refused.code < 500
+
+
+def test_a_message_is_the_same_bytes_however_its_maps_were_filled():
+    keys = [f"k{number}" for number in range(20)]
+    for kind, one in (("struct_value", {"x": {"b": 1.0, "a": 2.0}}), ("int_value", 7)):
+        there, back = (
+            codec.write("Artifact", {"custom_properties": {key: {kind: one} for key in order}})
+            for order in (keys, keys[::-1])
+        )
+        assert there == back
+        assert list(codec.read("Artifact", back)["custom_properties"]) == sorted(keys)

@@ -25,7 +25,7 @@ def _classes() -> dict[str, Any]:
 
 
 def read(name: str, data: bytes) -> Object:
-    """Return the message that bytes are.
+    """Return the message that bytes are, with the keys of its maps in order.
 
     Raises:
         BadRequestError: they are none of it.
@@ -40,10 +40,11 @@ def read(name: str, data: bytes) -> Object:
 
 
 def write(name: str, value: Object) -> bytes:
-    """Return a message as bytes."""
+    """Return a message as bytes, the same ones each time."""
     made = _classes()[name]()
     _fill(name, made, value)
-    return bytes(made.SerializeToString())
+    # Otherwise maps come in an order of chance.
+    return bytes(made.SerializeToString(deterministic=True))
 
 
 def _plain(name: str, message: Any) -> Object:
@@ -51,7 +52,8 @@ def _plain(name: str, message: Any) -> Object:
     for field in messages.MESSAGES[name]:
         if field.mapped:
             if entries := getattr(message, field.name):
-                made[field.name] = {_text(key): _plain_one(field, entries[key]) for key in entries}
+                keys = sorted(entries, key=_text)
+                made[field.name] = {key: _plain_one(field, entries[key]) for key in keys}
         elif field.repeated:
             if listed := getattr(message, field.name):
                 made[field.name] = [_plain_one(field, each) for each in listed]
@@ -78,7 +80,7 @@ def _text(value: Any) -> str:
 
 
 def _from_struct(value: Any) -> Object:
-    return {_text(key): _from_value(each) for key, each in value.fields.items()}
+    return {key: _from_value(value.fields[key]) for key in sorted(value.fields, key=_text)}
 
 
 def _from_value(value: Any) -> Any:
