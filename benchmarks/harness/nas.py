@@ -31,7 +31,8 @@ from wherry.tuning.algorithm import (
 _FOLDER = peers.BUILD / "nas"
 _REQUIREMENTS = ("autograd==1.9.1", "scikit-learn>=1.5,<2")
 _METRIC = "Validation-Accuracy"
-_FINAL_SEEDS = (1, 2)
+_TIMES = 2
+"""So often cells are trained that have been chosen."""
 _PROGRAMS = {"layers": "enas", "cells": "darts"}
 _KEPT_EDGES = 2
 """Of each node of a cell."""
@@ -42,6 +43,11 @@ _CELLS_FOR_THE_PRICE = 18
 Cell = list[list[tuple[str, int]]]
 Kept = list[Cell]
 """Of normal and of reducing cells, for each node its operations, each with the state it starts from."""
+
+Found = tuple[list[Any], list[float]]
+"""The best architectures of a search, and the accuracy of each of its trials."""
+
+BEST = 5
 
 CELLS = {"layers": 3, "nodes": 2, "channels": 4}
 _OPERATIONS = (
@@ -87,10 +93,10 @@ class Trainer:
                 file.write(json.dumps([asked, known[asked]]) + "\n")
         return known[asked]
 
-    def error(self, kind: str, told: Any, how: Mapping[str, Any]) -> float:
-        """Return the share of errors of an architecture that is trained for good, several times."""
-        found = [self.ask(kind=kind, told=told, seed=seed, **how) for seed in _FINAL_SEEDS]
-        return sum(found) / len(found)
+    def error(self, kind: str, told: Any, how: Mapping[str, Any], times: int) -> float:
+        """Return the share of errors of an architecture that is trained that often from other weights."""
+        found = [self.ask(kind=kind, told=told, seed=1 + at, **how) for at in range(times)]
+        return sum(found) / times
 
 
 @contextlib.contextmanager
@@ -155,18 +161,18 @@ def layers() -> Graph:
     )
 
 
-def enas(trained: Trainer, *, seed: int, trials: int) -> tuple[Any, list[float]]:
-    """Return the best architecture that ENAS finds, and the accuracy of each trial."""
+def enas(trained: Trainer, *, seed: int, trials: int) -> Found:
+    """Return the best architectures that ENAS finds, the very best first, and the accuracy of each trial."""
     search = _search(seed, trials)
     past: list[PastTrial] = []
     while len(past) < trials:
         question = Question(search=search, trials=tuple(past), wanted=search.parallel)
         for proposal in algorithms.get("enas").propose(question).proposals:
             past.append(_run(trained, proposal.assignments, len(past)))
-    return _best(past)
+    return _found(past)
 
 
-def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> tuple[Any, list[float]]:
+def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> Found:
     """Return the same of architectures drawn evenly: operations, and each skip there or not."""
     rng, graph = random.Random(seed), layers()
     choices = graphs.choices(graph)
@@ -183,7 +189,7 @@ def layers_at_random(trained: Trainer, *, seed: int, trials: int) -> tuple[Any, 
         ]
         told = {"architecture": _quoted(drawn), "nn_config": _quoted(config)}
         past.append(_run(trained, told, index))
-    return _best(past)
+    return _found(past)
 
 
 def _search(seed: int, trials: int) -> Search:
@@ -209,16 +215,18 @@ def _run(trained: Trainer, told: Any, index: int) -> PastTrial:
     )
 
 
-def _best(past: list[PastTrial]) -> tuple[Any, list[float]]:
-    best = max(past, key=lambda trial: trial.metrics[_METRIC])
+def _found(past: list[PastTrial]) -> Found:
+    best = sorted(past, key=lambda trial: -trial.metrics[_METRIC])[:BEST]
     names = ("architecture", "nn_config")
-    told = [json.loads(best.assignments[name].replace("'", '"')) for name in names]
+    told = [
+        [json.loads(trial.assignments[name].replace("'", '"')) for name in names] for trial in best
+    ]
     return told, [trial.metrics[_METRIC] for trial in past]
 
 
-def error_of_layers(trained: Trainer, told: Any, how: Mapping[str, Any]) -> float:
-    """Return the share of errors of a network of layers."""
-    return trained.error("layers", told, how)
+def error_of_layers(trained: Trainer, told: Any, how: Mapping[str, Any], times: int) -> float:
+    """Return the share of errors of a network of layers, trained that often from other weights."""
+    return trained.error("layers", told, how, times)
 
 
 # DARTS
@@ -266,7 +274,7 @@ def cells_at_random(trained: Trainer, *, seed: int) -> Kept:
 
 def error_of_cells(trained: Trainer, kept: Kept, how: Mapping[str, Any]) -> float:
     """Return the share of errors of a network of cells."""
-    return trained.error("cells", [kept, CELLS], how)
+    return trained.error("cells", [kept, CELLS], how, _TIMES)
 
 
 def _drawn(operations: list[str], rng: random.Random) -> Cell:

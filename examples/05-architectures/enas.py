@@ -15,6 +15,9 @@ from networks import Maker
 PARTS = (400, 400, 997)
 """How many images are learnt from, decide which network is best, and are never looked at."""
 
+BATCH = 16
+"""With larger ones so few images make so few steps that weights drawn by chance decide as much as the layers do."""
+
 
 def network(architecture: list[list[int]], config: dict[str, Any]) -> networks.Network:
     """Return the network of an architecture."""
@@ -95,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     built = network(architecture, config)
     learnt, decides, _ = networks.digits(PARTS)
-    for weights in networks.trained(built, learnt, epochs=told.num_epochs, seed=0):
+    for weights in networks.trained(built, learnt, epochs=told.num_epochs, seed=0, size=BATCH):
         print(f"Validation-Accuracy={networks.accuracy(built, weights, decides):.4f}", flush=True)
 
 

@@ -220,16 +220,16 @@ class Adam:
 
 
 def trained(
-    network: Network, part: tuple[Array, Array], *, epochs: int, seed: int, rate: float = 0.02
+    network: Network, part: tuple[Array, Array], *, epochs: int, seed: int, size: int = 32
 ) -> Iterator[Weights]:
-    """Train a network, slower from epoch to epoch; yield its weights after each."""
+    """Train a network by batches of a size, slower from epoch to epoch; yield its weights after each."""
     rng = numpy.random.default_rng(seed)
     weights: Weights = {}
     network(Maker(weights, rng), part[0][:2])
     slopes = value_and_grad(lambda given, x, y: loss(network(Maker(given), x), y))
-    steps = Adam(rate)
+    steps = Adam(0.02)
     for epoch in range(epochs):
-        steps.rate = rate * (1.0 - epoch / epochs)
-        for images, labels in batches(part, 32, rng):
+        steps.rate = 0.02 * (1.0 - epoch / epochs)
+        for images, labels in batches(part, size, rng):
             steps.move(weights, slopes(weights, images, labels)[1])
         yield weights

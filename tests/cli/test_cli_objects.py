@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from wherry.objects import errors, kinds
+from wherry.testing.waiting import eventually
 
 Run = Callable[..., Any]
 
@@ -219,24 +220,48 @@ def test_delete(wherry: Run) -> None:
     assert wherry("get", "cm", "-o", "name").out == ""
 
 
+def test_messages_do_not_command_the_terminal(wherry: Run, cluster: Any, namespace: str) -> None:
+    about = {"apiVersion": "v1", "kind": "Pod", "name": "p", "namespace": namespace}
+    event = {
+        "metadata": {"name": "loud", "namespace": namespace},
+        "involvedObject": about,
+        "reason": "Loud",
+        "type": "Normal",
+        "message": "\x1b[2Jlook",
+    }
+    cluster.run(cluster.client.create(kinds.EVENTS, event))
+    shown = wherry("get", "events").out
+    assert "^[[2Jlook" in shown
+    assert "\x1b" not in shown
+
+
 def test_delete_by_file_waits_for_finalizers(
     wherry: Run, tmp_path: Path, cluster: Any, namespace: str
 ) -> None:
     text = CONFIG.replace("name: settings", "name: settings, finalizers: [example.com/slow]")
     path = write(tmp_path / "a.yaml", text)
     wherry("apply", "-f", path)
-    outcome = wherry("delete", "-f", path, "--timeout", "0.1")
-    assert outcome.code == 1
-    assert "held by finalizers example.com/slow" in outcome.err
+
+    def is_going() -> bool:
+        found = cluster.run(cluster.client.get(kinds.CONFIG_MAPS, "settings", namespace))
+        return "deletionTimestamp" in found["metadata"]
 
     def let_go() -> None:
+        eventually(is_going, 60)
         patch = {"metadata": {"finalizers": None}}
         cluster.run(cluster.client.patch(kinds.CONFIG_MAPS, "settings", patch, namespace))
 
-    threading.Timer(0.2, let_go).start()
+    letting_go = threading.Thread(target=let_go)
+    letting_go.start()
     assert wherry("delete", "-f", path, "--timeout", "90").code == 0
+    letting_go.join()
     with pytest.raises(errors.NotFoundError):
         cluster.run(cluster.client.get(kinds.CONFIG_MAPS, "settings", namespace))
+    wherry("apply", "-f", path)
+    outcome = wherry("delete", "-f", path, "--timeout", "0.1")
+    assert outcome.code == 1
+    assert "held by finalizers example.com/slow" in outcome.err
+    let_go()
 
 
 def test_logs_say_what_is_wrong(wherry: Run, cluster: Any, namespace: str) -> None:

@@ -183,6 +183,14 @@ s3: {default: {endpoint: "internal-a-1.eu-west-1.elb.amazonaws.com", credentials
 """
 
 
+def test_an_endpoint_that_cannot_be_read_is_told(runs):
+    providers = 's3: {default: {endpoint: "store:port", credentials: {fromEnv: true}}}'
+    head = {"name": "kfp-launcher", "namespace": runs.namespace}
+    body = {"metadata": head, "data": {"providers": providers}}
+    runs.platform.call(runs.client.create(core.CONFIG_MAPS, body))
+    assert "want host or host:port" in refusal(runs, "s3://bucket/x")
+
+
 def test_an_account_cannot_have_the_neighbours_of_the_service_asked(runs):
     head = {"namespace": runs.namespace}
     body = {"metadata": {**head, "name": "kfp-launcher"}, "data": {"providers": GOOGLE}}

@@ -101,3 +101,12 @@ async def test_hosts_whose_addresses_are_not_public_are_not_asked():
     await resolver.close()
     with pytest.raises(errors.BadRequestError, match="cannot be fetched"):
         await Downloads("localhost").read("https://localhost/a.yaml")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "2130706433", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"]
+)
+async def test_addresses_that_are_not_public_are_not_asked(host):
+    """No name leads to them: they are looked at themselves, whatever hosts are allowed."""
+    with pytest.raises(errors.BadRequestError, match="may not be asked"):
+        await Downloads("*").read(f"https://{host}/a.yaml")

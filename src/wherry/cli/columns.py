@@ -9,6 +9,8 @@ from wherry.objects.requests import Object
 
 ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 _GAP = "   "
+_ESCAPE = "\x1b"
+"""What begins commands to a terminal."""
 
 
 def cell(value: Any) -> str:
@@ -43,7 +45,8 @@ def lines(rows: Iterable[Sequence[str]], widths: list[int]) -> list[str]:
         rows: Headings are a row like any other.
         widths: Of the columns so far; widened in place, so that rows printed later line up.
     """
-    rows = list(rows)
+    # What others have written does not move the cursor of whoever looks at it, as with kubectl.
+    rows = [[text.replace(_ESCAPE, "^[") for text in row] for row in rows]
     for row in rows:
         widths += [0] * (len(row) - len(widths))
         for place, text in enumerate(row):

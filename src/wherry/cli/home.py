@@ -94,7 +94,7 @@ class Home:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def log_tail(self, lines: int = 15, *, since: int = 0) -> str:
+    def log_tail(self, lines: int, *, since: int) -> str:
         """Return the last lines of the log.
 
         Args:

@@ -9,6 +9,8 @@ from wherry.client.resources import Resources
 from wherry.objects import errors
 from wherry.objects.resources import Resource
 
+_MOST_SIMILAR = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -87,12 +89,12 @@ async def kinds(text: str, resources: Resources) -> list[Resource]:
     return list(dict.fromkeys(found))
 
 
-def similar(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
-    """Return the names that look like ``name``, the likeliest first."""
+def similar(name: str, known: Iterable[str]) -> list[str]:
+    """Return the names that look like ``name``, the likeliest first; three at most."""
     among = list(dict.fromkeys(known))
-    close = difflib.get_close_matches(name, among, n=count, cutoff=0.6)
+    close = difflib.get_close_matches(name, among, n=_MOST_SIMILAR, cutoff=0.6)
     close += [other for other in among if other not in close and len(name) > 2 and name in other]
-    return close[:count]
+    return close[:_MOST_SIMILAR]
 
 
 def _unknown(name: str, served: Iterable[Resource]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from wherry.cli import failures
+from wherry.cli import failures, following
 from wherry.cli.session import Session
 from wherry.client.transports import lines
 from wherry.objects import errors, metadata
@@ -109,22 +109,10 @@ async def states(opened: Session, name: str) -> AsyncIterator[Object]:
         CommandError: it was deleted.
     """
     found = await find(opened, name)
-    yield found
-    if has_ended(found):
-        return
-    events = opened.client.watch(
-        kinds.WORKFLOWS,
-        opened.namespace,
-        fields=f"metadata.name={metadata.name(found)}",
-        resource_version=found["metadata"]["resourceVersion"],
-    )
-    async for event in events:
-        if event.type == "DELETED":
-            raise failures.CommandError(f"workflow {name} was deleted")
-        if event.type != "BOOKMARK":
-            yield event.object
-            if has_ended(event.object):
-                return
+    async for each in following.states(
+        opened, kinds.WORKFLOWS, found, noun="workflow", has_ended=has_ended
+    ):
+        yield each
 
 
 def has_ended(workflow: Object) -> bool:

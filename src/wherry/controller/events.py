@@ -13,7 +13,7 @@ import collections
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
@@ -66,6 +66,7 @@ class _Said(NamedTuple):
     type: EventType
     reason: str
     message: str
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -223,6 +224,7 @@ class Recorder:
         message: str,
         *,
         field_path: str = "",
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         """Say something about an object; returns at once and never raises.
 
@@ -232,10 +234,10 @@ class Recorder:
             reason: One CamelCase word for machines.
             message: A sentence for people; cut at 1024 bytes. No secrets.
             field_path: The part of the object it is about, e.g. ``spec.containers{main}``.
+            annotations: Of the event.
         """
-        self._writer.say(
-            _Said(self._component, _involved(obj, field_path), type, reason, _cut(message))
-        )
+        involved, notes = _involved(obj, field_path), tuple((annotations or {}).items())
+        self._writer.say(_Said(self._component, involved, type, reason, _cut(message), notes))
 
 
 def _involved(obj: Object, field_path: str) -> tuple[tuple[str, str], ...]:
@@ -264,10 +266,11 @@ def _key(said: _Said) -> bytes:
 
 def _event(said: _Said, name: str, when: str) -> Object:
     involved = dict(said.involved)
+    head: Object = {"name": name, "namespace": involved.get("namespace", "default")}
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": involved.get("namespace", "default")},
+        "metadata": {**head, "annotations": dict(said.notes)} if said.notes else head,
         "involvedObject": involved,
         "type": said.type,
         "reason": said.reason,

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from wherry.metadata.errors import DuplicateError
 from wherry.metadata.lineage import Lineage
@@ -17,6 +17,8 @@ from wherry.metadata.records import Artifact, Context, Execution
 from wherry.metadata.turns import Transactions
 
 T = TypeVar("T")
+_MOST_DIGITS: Final = 18
+"""Of an id, so that every database can compare it."""
 
 
 class _Saving:
@@ -346,7 +348,7 @@ def _now() -> int:
 
 
 def _before(more: str) -> int:
-    if more and not (more.isascii() and more.isdecimal()):
+    if more and not (more.isascii() and more.isdecimal() and len(more) <= _MOST_DIGITS):
         raise ValueError(
             f"{more[:40]!r} is not what a page has said; leave it out for the first one"
         )

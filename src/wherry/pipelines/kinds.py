@@ -14,7 +14,6 @@ from wherry.objects.resources import Resource
 
 GROUP: Final = "wherry.dev"
 VERSION: Final = "v1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 PIPELINE_RUNS: Final = Resource(
     group=GROUP,

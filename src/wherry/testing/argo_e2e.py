@@ -23,7 +23,6 @@ from wherry.testing.waiting import eventually
 CHECKOUT: Final = os.environ.get("WHERRY_ARGO", "")
 NAMESPACE: Final = "argo"
 SECONDS: Final = 150.0
-FINAL: Final = ("Succeeded", "Failed", "Error")
 KINDS: Final[Mapping[str, Resource]] = {
     "Workflow": argo_kinds.WORKFLOWS,
     "WorkflowTemplate": argo_kinds.WORKFLOW_TEMPLATES,
@@ -276,11 +275,11 @@ class Run:
         """Wait for a phase."""
         return self.until(lambda seen: seen.phase == phase)
 
-    def has_pod(self, phase: str = "Running") -> Seen:
-        """Wait until a node that is a pod has a phase."""
+    def has_pod(self) -> Seen:
+        """Wait until a node that is a pod runs."""
         return self.until(
             lambda seen: any(
-                each["type"] == "Pod" and each["phase"] == phase for each in seen.nodes
+                each["type"] == "Pod" and each["phase"] == "Running" for each in seen.nodes
             )
         )
 

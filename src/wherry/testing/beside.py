@@ -13,7 +13,7 @@ import os
 import random
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,10 +32,11 @@ from wherry.controller.manager import Manager
 from wherry.embedded import in_memory
 from wherry.embedded.identity import Identity
 from wherry.objects import errors, kinds
-from wherry.objects.requests import Object, Request, Transport, WatchEvent
+from wherry.objects.requests import Object, Request, Transport
 from wherry.objects.resources import Resource
 from wherry.testing.beside_replica import NAMESPACE
 from wherry.testing.clock import FakeClock
+from wherry.testing.passing import PassingTransport
 from wherry.testing.played import Controllers, World, played
 
 _TRY_SECONDS: Final = 60.0
@@ -46,31 +47,19 @@ _QUIET_LOOKS: Final = 6
 _KILLED_AFTER_SECONDS: Final = 0.5
 
 
-class _Patient:
+class _Patient(PassingTransport):
     """Asks again while nobody answers at the address of the webhooks: the leader has just died."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     async def send(self, request: Request) -> Object:
         deadline = asyncio.get_running_loop().time() + _TRY_SECONDS
         while True:
             try:
-                return await self._transport.send(request)
+                return await super().send(request)
             except errors.InternalError as error:
                 late = asyncio.get_running_loop().time() > deadline
                 if late or "webhook" not in error.message:
                     raise
             await asyncio.sleep(_PAUSE_SECONDS)
-
-    def watch(self, request: Request) -> AsyncIterator[WatchEvent]:
-        return self._transport.watch(request)
-
-    def chunks(self, request: Request) -> AsyncIterator[bytes]:
-        return self._transport.chunks(request)
-
-    async def close(self) -> None:
-        await self._transport.close()
 
 
 class Replica:

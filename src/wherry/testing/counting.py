@@ -1,14 +1,15 @@
 """A way to the API that counts what goes over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from wherry.objects import errors
-from wherry.objects.requests import Object, Request, Transport, WatchEvent
+from wherry.objects.requests import Object, Request, Transport
+from wherry.testing.passing import PassingTransport
 
 
-class CountingTransport:
-    """Passes requests on.
+class CountingTransport(PassingTransport):
+    """Passes requests on, and counts them.
 
     Attributes:
         sent: How many there were, but for watches and logs.
@@ -18,7 +19,7 @@ class CountingTransport:
 
     def __init__(self, transport: Transport) -> None:
         """Take where they go."""
-        self._transport = transport
+        super().__init__(transport)
         self._under_way = 0
         self.sent = 0
         self.most = 0
@@ -33,18 +34,6 @@ class CountingTransport:
             if self.refuses(request):
                 raise errors.ServiceUnavailableError("not now")
             await asyncio.sleep(0)  # as over a network: others get their turn
-            return await self._transport.send(request)
+            return await super().send(request)
         finally:
             self._under_way -= 1
-
-    def watch(self, request: Request) -> AsyncIterator[WatchEvent]:
-        """Pass a watch on."""
-        return self._transport.watch(request)
-
-    def chunks(self, request: Request) -> AsyncIterator[bytes]:
-        """Pass a request for bytes on."""
-        return self._transport.chunks(request)
-
-    async def close(self) -> None:
-        """Close what is behind."""
-        await self._transport.close()

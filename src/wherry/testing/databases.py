@@ -87,6 +87,7 @@ def mariadb_server() -> Iterator[Server]:
     pymysql: Any = pytest.importorskip("pymysql")
 
     install, daemon = installed("mariadb-install-db"), installed("mariadbd")
+    installed("my_print_defaults")  # which the first calls
     with _folder("maria", None) as folder:
         socket, user = folder / "socket", pwd.getpwuid(os.getuid()).pw_name
         own = ("--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}")

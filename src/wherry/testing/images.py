@@ -58,7 +58,7 @@ def files(contents: Mapping[str, str]) -> bytes:
     return layer(entries)
 
 
-def of_machine(programs: Iterable[str], trees: Iterable[str] = ()) -> bytes:
+def of_machine(programs: Iterable[str], trees: Iterable[str]) -> bytes:
     """Return a layer with programs of this machine and what they need.
 
     Args:

@@ -180,13 +180,13 @@ class Following:
         self._process.wait()
         self._pipe.close()
 
-    def sees(self, words: str, seconds: float = 90) -> None:
+    def sees(self, words: str) -> None:
         """Wait until the output has these words.
 
         Raises:
-            AssertionError: not within ``seconds``.
+            AssertionError: not within 90 seconds.
         """
-        eventually(lambda: words in self.read(), seconds, what=f"{words!r} in the output")
+        eventually(lambda: words in self.read(), 90, what=f"{words!r} in the output")
 
     def ends(self, seconds: float = 90) -> int:
         """Wait until the command ends by itself; return its exit code.

@@ -36,6 +36,7 @@ _PACKAGES = {
     "initdb": "postgresql",
     "mariadbd": "mariadb-server-core",
     "mariadb-install-db": "mariadb-server-core",
+    "my_print_defaults": "mariadb-client-core",
 }
 _FOLDERS = ("usr/sbin", "usr/bin", "usr/local/bin", "usr/lib/postgresql/*/bin")
 _PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/ls", "/bin/sleep", "/usr/bin/id", "/bin/hostname")

@@ -31,6 +31,8 @@ class Play:
         spec: What it runs.
         fates: How the attempts of steps end, by the names of nodes: ``""`` well, else the phase; at last for ever.
         says: What steps say, by the names of nodes.
+        shared: WorkflowTemplates that it may use, by name.
+        name: Of the workflow.
     """
 
     spec: Object

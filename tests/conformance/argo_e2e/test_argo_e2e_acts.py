@@ -107,7 +107,6 @@ def _told_of_node(argo: Argo, run: Run, ended: str, prefix: str) -> dict[str, Ob
 
 
 @_case("functional", "TestEventOnNodeFail")
-@pytest.mark.xfail(reason="there are no events of nodes that begin")
 def test_events_of_a_failure(argo: Argo) -> None:
     run = argo.submit()
     run.ends("Failed")
@@ -116,7 +115,6 @@ def test_events_of_a_failure(argo: Argo) -> None:
 
 
 @_case("functional", "TestEventOnWorkflowSuccess")
-@pytest.mark.xfail(reason="there are no events of nodes that begin, or succeed")
 def test_events_of_success(argo: Argo) -> None:
     run = argo.submit()
     run.ends("Succeeded")
@@ -425,7 +423,6 @@ def test_a_namespace_bounds_its_workflows(argo: Argo) -> None:
 
 
 @_case("progress", "TestLoggedProgress")
-@pytest.mark.xfail(reason="ARGO_PROGRESS_FILE is not read")
 def test_progress_that_a_step_tells(argo: Argo) -> None:
     run = argo.submit()
 
@@ -446,7 +443,6 @@ def test_progress_that_a_step_tells(argo: Argo) -> None:
 
 
 @_case("estimated_duration", "TestWorkflowTemplate")
-@pytest.mark.xfail(reason="durations are not estimated")
 def test_how_long_it_may_take(argo: Argo) -> None:
     argo.templates()
     name = metadata.name(argo.given[0].body)

@@ -558,9 +558,6 @@ OTHERS = {
 
 
 KNOWN = {
-    "TestArtifactRepositoryRef": "artifacts of a repository are told with its bucket",
-    "TestDaemonPodRetry": "a daemon that was ready is not tried again when it fails later",
-    "TestOutputArtifactS3BucketCreationEnabled": "createBucketIfNotPresent is not done",
     "TestRetryNodeAntiAffinity": "retryStrategy.affinity is not looked at",
     "TestSignaledContainerSet": "a container that waits for one that fails ends by itself, with 64",
     "TestSuspendNodeTimeoutWithoutDefaultValue": "the workflow's message names the step that failed",

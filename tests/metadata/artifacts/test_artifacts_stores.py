@@ -2,11 +2,17 @@
 
 import contextlib
 import hashlib
+import json
+import os
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+
+import wherry
+from wherry.testing import object_stores
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -88,6 +94,40 @@ def test_what_is_missing_is_told(calls, bucket, tmp_path):
     assert f"{bucket}/none" in results[0]["error"][1]
     assert not (tmp_path / "x").exists()
     assert "://no-such-bucket/y" in results[3]["error"][1]
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_no_file_of_a_folder_is_put_outside_of_it(calls, bucket, tmp_path):
+    """Stores take any name, also one that goes up."""
+    results = calls(
+        ["plant", bucket, "root/a", "x"],
+        ["plant", bucket, "root/../../outside", "x"],
+        ["list", f"{bucket}/root"],
+        ["get", f"{bucket}/root", str(tmp_path / "deep" / "back")],
+        ["delete", f"{bucket}/root"],
+        ["exists", f"{bucket}/root"],
+    )
+    assert [name for name, _ in results[2]] == [f"{bucket}/root/../../outside", f"{bucket}/root/a"]
+    assert "goes up" in results[3]["error"][1]
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+    assert results[4:] == [None, False]
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_no_archive_of_a_folder_has_a_file_outside_of_it(calls, bucket):
+    calls(["plant", bucket, "root/a", "x"], ["plant", bucket, "root/../../outside", "x"])
+    told = json.loads(calls.variables["WHERRY_ARTIFACT_STORES"])
+    keys = {"access": object_stores.ACCESS_KEY, "secret": object_stores.SECRET_KEY}
+    asked = {"uri": f"{bucket}/root", **told, "keys": {"keys": keys}}
+    done = subprocess.run(
+        [str(calls.python), "-m", "wherry.pipelines.contents.reader"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(wherry.__file__).parents[1])},
+        input=json.dumps(asked).encode() + b"\n",
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert "goes up" in json.loads(done.stdout)["failed"], done.stderr
 
 
 def test_a_large_file_goes_there_and_back(calls, bucket, tmp_path):

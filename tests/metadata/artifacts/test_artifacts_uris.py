@@ -16,6 +16,8 @@ from wherry.metadata.artifacts.uris import Uri, UriError
         ("gs://b/k", Uri("gs", "b", "k"), "/gcs/b/k"),
         ("minio://b/k", Uri("minio", "b", "k"), "/minio/b/k"),
         ("pvc://claim/k/l", Uri("pvc", "claim", "k/l"), "/pvc/claim/k/l"),
+        ("s3://b//etc/x", Uri("s3", "b", "/etc/x"), "/s3/b//etc/x"),
+        ("pvc://claim//etc/x", Uri("pvc", "claim", "etc/x"), "/pvc/claim/etc/x"),
         ("oci://registry/x/y:1", Uri("oci", "registry", "x/y:1"), "/oci/registry_x_y:1"),
     ],
 )
@@ -32,6 +34,9 @@ def test_paths(text, parsed, path):
         ("s3:///x", "names no bucket"),
         ("pvc:///x", "names no claim"),
         ("s3://b/../x", "goes up"),
+        ("pvc://../etc/x", "goes up"),
+        ("s3://../etc/x", "goes up"),
+        ("pvc://./x", "goes up"),
         ("/a/../b", "goes up"),
         ("file://a/b", "is no absolute path"),
         ("/a\0b", "goes up"),

@@ -52,6 +52,7 @@ def test_when(when, holds):
         ("a && b", "neither true nor false"),
         ("0x" + "f" * 400 + " > 1", "too large"),
         ("~1e999 == 1", "infinity"),
+        ("~(1e999 - 1e999) == 1", "NaN"),
     ],
 )
 def test_when_that_says_nothing(when, said):

@@ -10,7 +10,7 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.objects import errors, metadata
+from wherry.objects import callers, errors, metadata
 from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.pipelines.workflows import kinds
@@ -190,6 +190,24 @@ def test_events_begin_what_bindings_say(argo, namespace, shared_platform):
     (made,) = argo.get(f"/api/v1/workflows/{namespace}")["items"]
     parameters = made["spec"]["arguments"]["parameters"]
     assert parameters == [{"name": "word", "value": "somebody"}]
+
+
+def test_what_proves_a_front_is_not_seen_by_bindings(argo, namespace, shared_platform):
+    """Who knows it can call as anybody; bindings are written by whoever may write some in a namespace."""
+    template = {"metadata": {"name": "says"}, "spec": SAYS}
+    argo.post(f"/api/v1/workflow-templates/{namespace}", {"template": template})
+    word = {"name": "word", "valueFrom": {"event": "join(sort(keys(metadata)), ' ')"}}
+    submit = {"workflowTemplateRef": {"name": "says"}, "arguments": {"parameters": [word]}}
+    binding = {
+        "metadata": {"name": "curious", "namespace": namespace},
+        "spec": {"event": {"selector": "true"}, "submit": submit},
+    }
+    shared_platform.call(shared_platform.client.create(kinds.EVENT_BINDINGS, binding))
+    argo.post(f"/api/v1/events/{namespace}/push", {})
+    (made,) = argo.get(f"/api/v1/workflows/{namespace}")["items"]
+    seen = made["spec"]["arguments"]["parameters"][0]["value"]
+    assert callers.PROOF.lower() not in seen
+    assert callers.USER.lower() not in seen
 
 
 def test_what_is_wrong_is_said(argo, namespace):

@@ -91,7 +91,7 @@ def test_of_names_that_are_parts_of_others_the_longer_ones_are_parts_of_expressi
         "a": {"b": {"c": 2}},
         "d": {"e": 1},
     }
-    assert variables.evaluate("workflow.parameters.p", SCOPE) == "{{workflow.name}}"
+    assert variables.fill("{{=workflow.parameters.p}}", SCOPE, strict=True) == "{{workflow.name}}"
 
 
 @given(st.text(), st.text())

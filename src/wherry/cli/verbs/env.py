@@ -23,7 +23,6 @@ from wherry.objects.requests import Object
 _ENVIRONMENTS = environment_kinds.ENVIRONMENTS
 _POLL_SECONDS = 0.2
 _MOST_NAMED = 3
-_FAILED = frozenset({"BuildFailed", "InvalidSpec"})
 
 
 def run(options: Namespace) -> int:

@@ -7,7 +7,15 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
-from wherry.cli import columns, failures, pipeline_cache, pipeline_looks, pipeline_steps, session
+from wherry.cli import (
+    columns,
+    failures,
+    following,
+    pipeline_cache,
+    pipeline_looks,
+    pipeline_steps,
+    session,
+)
 from wherry.cli.progress import Progress
 from wherry.cli.session import Session
 from wherry.objects import metadata
@@ -120,23 +128,11 @@ async def _states(opened: Session, name: str) -> AsyncIterator[Object]:
     Raises:
         CommandError: it was deleted.
     """
-    run_ = await opened.client.get(kinds.PIPELINE_RUNS, name, opened.namespace)
-    yield run_
-    if status.is_finished(run_):
-        return
-    events = opened.client.watch(
-        kinds.PIPELINE_RUNS,
-        opened.namespace,
-        fields=f"metadata.name={name}",
-        resource_version=run_["metadata"]["resourceVersion"],
-    )
-    async for event in events:
-        if event.type == "DELETED":
-            raise failures.CommandError(f"run {name} was deleted")
-        if event.type != "BOOKMARK":
-            yield event.object
-            if status.is_finished(event.object):
-                return
+    found = await opened.client.get(kinds.PIPELINE_RUNS, name, opened.namespace)
+    async for each in following.states(
+        opened, kinds.PIPELINE_RUNS, found, noun="run", has_ended=status.is_finished
+    ):
+        yield each
 
 
 def _result(run_: Object) -> int:

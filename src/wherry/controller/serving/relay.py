@@ -12,15 +12,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from wherry.controller.serving.relayed import Told
 
 _CHUNK: Final = 64 * 1024
 _START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 5.0
-
-Told = Callable[[dict[str, Any]], None]
 
 
 class Relay:
@@ -38,9 +38,8 @@ class Relay:
         """Prepare; nothing listens yet.
 
         Args:
-            module: What is run, with the address to serve at (``unix:/path``) as its argument. It
-                tells what happens by lines of JSON on its standard output, ``{"serving": …}`` or
-                ``{"failed": why}`` first, and ends when its standard input does.
+            module: What is run, with the address to serve at (``unix:/path``) as its argument; it does
+                what `relayed.serve` does.
             variables: Of its environment, beside our own.
             log: Where failures are told.
             told: Called with what else the process tells.

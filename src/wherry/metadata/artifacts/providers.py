@@ -31,6 +31,7 @@ _SETTINGS: Final = {
 }
 _MATCHED: Final = {"bucketName": str, "keyPrefix": str}
 _REFERENCES: Final = ("sessionToken", "ca")
+_CREATE, _LOCKING = "createBucket", "objectLocking"
 _ENCRYPTION: Final = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext")
 Reference = tuple[str, str]
 """Name of a Secret and a key in it."""
@@ -57,6 +58,8 @@ class Provider:
         session_token: Where the token of temporary keys is (S3); None: they are not temporary.
         ca: Where the certificate is that is trusted, instead of the usual ones (S3); None: these.
         encryption: What is asked of S3 for each object that is written, by the API's names.
+        create_bucket: The bucket is made before something is written to it, if it is not there (S3).
+        object_locking: Objects in a bucket that is made so can be locked (S3).
     """
 
     endpoint: str = ""
@@ -71,6 +74,8 @@ class Provider:
     session_token: Reference | None = None
     ca: Reference | None = None
     encryption: tuple[tuple[str, str], ...] = ()
+    create_bucket: bool = False
+    object_locking: bool = False
 
     @property
     def url(self) -> str:
@@ -236,9 +241,14 @@ def _check_one(said: Any, where: str) -> None:
         if name in _REFERENCES or name == "encryption":
             _check_texts(value, f"{where}.{name}", name)
             continue
+        if name == _CREATE:
+            _check_new(value, f"{where}.{name}")
+            continue
         kind = {**_SETTINGS, **_MATCHED}.get(name)
         if kind is None:
-            known = ", ".join([*_SETTINGS, *_MATCHED, *_REFERENCES, "encryption", "credentials"])
+            known = ", ".join(
+                [*_SETTINGS, *_MATCHED, *_REFERENCES, _CREATE, "encryption", "credentials"]
+            )
             raise ProvidersError(f"{CONFIG_MAP}: {where}.{name}: there are {known}")
         _check(value, f"{where}.{name}", kind, f"a {kind.__name__}")
     credentials = said.get("credentials")
@@ -257,6 +267,14 @@ def _check_texts(said: Any, where: str, name: str) -> None:
         if field not in accepted:
             raise ProvidersError(f"{CONFIG_MAP}: {where}.{field}: there are {', '.join(accepted)}")
         _check(said.get(field), f"{where}.{field}", str, "a text")
+
+
+def _check_new(said: Any, where: str) -> None:
+    _check(said, where, dict, "an object")
+    for field, value in said.items():
+        if field != _LOCKING:
+            raise ProvidersError(f"{CONFIG_MAP}: {where}.{field}: there is {_LOCKING}")
+        _check(value, f"{where}.{field}", bool, "a bool")
 
 
 def _check(value: Any, where: str, kind: type, wanted: str) -> None:
@@ -286,6 +304,8 @@ def _with(provider: Provider, said: Mapping[str, Any]) -> Provider:
         "retries": said.get("maxRetries"),
         "ca": _reference(said.get("ca")),
         "encryption": tuple(said["encryption"].items()) if "encryption" in said else None,
+        "create_bucket": True if _CREATE in said else None,
+        "object_locking": said[_CREATE].get(_LOCKING) if _CREATE in said else None,
     }
     return replace(
         provider,

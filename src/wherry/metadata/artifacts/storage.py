@@ -27,6 +27,9 @@ NEEDED: Final = {
     "https": "aiohttp",
 }
 """The package that fsspec needs for a scheme; the others need none."""
+_S3: Final = ("s3", "minio")
+_NO_CONSTRAINT: Final = ("us-east-1", "aws-global")
+"""Regions in which a bucket is made that names none."""
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
 _MOST_FILES: Final = 1_000_000
@@ -87,6 +90,7 @@ class Storage:
         self._ambient = ambient
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, Provider], Any] = {}
+        self._made: set[tuple[Provider, str]] = set()
 
     def exists(self, uri: str) -> bool:
         """Return whether there is a file, or a folder with something in it.
@@ -118,7 +122,7 @@ class Storage:
         if not path.exists():
             raise MissingError(f"{path}: there is no such file or folder")
         with _told(uri):
-            system, target = self._at(uri)
+            system, target = self._at_new(uri)
             local = {each: each.stat().st_size for each in _local_files(path)}
             if uris.is_direct(uri):
                 _copy(path, Path(target))
@@ -171,7 +175,7 @@ class Storage:
             StorageError: it could not be written.
         """
         with _told(uri):
-            system, path = self._at(uri)
+            system, path = self._at_new(uri)
             if not uris.is_direct(uri):
                 system.pipe_file(path, content)
                 return
@@ -235,6 +239,21 @@ class Storage:
         provider = self._providers.of(uri)
         return self._system(parsed.scheme, provider), f"{parsed.place}/{parsed.path}".rstrip("/")
 
+    def _at_new(self, uri: str) -> tuple[Any, str]:
+        """Return what `_at` does for what is to be written; its bucket is made where that is wanted."""
+        system, path = self._at(uri)
+        parsed = uris.parse(uri)
+        if parsed.scheme not in _S3:
+            return system, path
+        provider = self._providers.of(uri)
+        with self._lock:
+            wanted = provider.create_bucket and (provider, parsed.place) not in self._made
+        if wanted:
+            _make_bucket(system, parsed.place, provider)
+            with self._lock:
+                self._made.add((provider, parsed.place))
+        return system, path
+
     def _system(self, scheme: str, provider: Provider) -> Any:
         with self._lock:
             known = self._opened.get((scheme, provider))
@@ -250,7 +269,7 @@ class Storage:
             return _google_options(token, ambient=self._ambient) | (
                 {"endpoint_url": provider.url} if provider.url else {}
             )
-        if scheme not in ("s3", "minio"):
+        if scheme not in _S3:
             return {}
         anonymous = {} if self._ambient or provider.secret else {"anon": True}
         options = _s3_options(provider, self._keys) | anonymous
@@ -266,6 +285,18 @@ class Storage:
             file.write(text)
         weakref.finalize(self, Path(file.name).unlink, missing_ok=True)
         return file.name
+
+
+def inner_name(name: str, folder: str) -> str:
+    """Return what a file of a store is called within a folder.
+
+    Raises:
+        StorageError: it leads out of that: stores take any name.
+    """
+    inner = name.removeprefix(folder).lstrip("/")
+    if ".." in inner.split("/"):
+        raise StorageError(f"{name[:200]!r} goes up (..): it cannot be a file in a folder")
+    return inner
 
 
 @contextlib.contextmanager
@@ -356,9 +387,47 @@ def _s3_options(provider: Provider, keys: Keys) -> dict[str, Any]:
     return options
 
 
+def _make_bucket(system: Any, bucket: str, provider: Provider) -> None:
+    """Make a bucket of S3 where there is none; what is asked for each object is its default then."""
+    # Asked first: where a bucket is made anew that is one's own, Amazon's oldest region resets its rights.
+    try:
+        system.call_s3("head_bucket", Bucket=bucket)
+    except FileNotFoundError:
+        is_hidden = False
+    except PermissionError:
+        is_hidden = True
+    else:
+        return
+    asked: dict[str, Any] = {"Bucket": bucket}
+    if provider.object_locking:
+        asked["ObjectLockEnabledForBucket"] = True
+    region = system.s3.meta.region_name
+    if region not in _NO_CONSTRAINT:
+        asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
+    try:
+        system.call_s3("create_bucket", **asked)
+        if provider.encryption:
+            rule = {"ApplyServerSideEncryptionByDefault": _default_encryption(provider)}
+            told = {"Rules": [rule]}
+            system.call_s3(
+                "put_bucket_encryption", Bucket=bucket, ServerSideEncryptionConfiguration=told
+            )
+    except FileExistsError:
+        return  # somebody else was faster
+    except OSError as error:
+        # Whoever may neither look nor make may still be allowed to write to it.
+        if not (is_hidden and isinstance(error, PermissionError)):
+            raise StorageError(f"bucket {bucket} cannot be made: {_reason(error)}") from error
+
+
+def _default_encryption(provider: Provider) -> dict[str, str]:
+    names = {"ServerSideEncryption": "SSEAlgorithm", "SSEKMSKeyId": "KMSMasterKeyID"}
+    return {names[name]: value for name, value in provider.encryption if name in names}
+
+
 def _parts(uri: str, size: int) -> dict[str, int]:
     """Return in what parts a file of a size is moved, where that can be said."""
-    if uris.parse(uri).scheme not in ("s3", "minio"):
+    if uris.parse(uri).scheme not in _S3:
         return {}
     part = max(_PART_BYTES, -(-size // _MOST_PARTS))
     return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
@@ -378,7 +447,7 @@ def _download(
             system.get_file(source, str(draft), **parts)
             got = {source: draft}
         else:
-            got = {name: draft / name.removeprefix(source).lstrip("/") for name in files}
+            got = {name: draft / inner_name(name, source) for name in files}
             for folder in {target.parent for target in got.values()}:
                 folder.mkdir(parents=True, exist_ok=True)
             batch = _at_once(max(files.values(), default=0))

@@ -62,9 +62,10 @@ def parse(text: str) -> Uri:
     if not place:
         wanted = {"pvc": "claim", "http": "host", "https": "host"}.get(scheme, "bucket")
         raise UriError(f"{text[:200]!r} names no {wanted}: want {scheme}://{wanted.upper()}/path")
-    if any(part == ".." for part in path.split("/")):
+    if place in {".", ".."} or ".." in path.split("/"):
         raise UriError(f"{text[:200]!r} goes up (..); want the path itself")
-    return Uri(scheme, place, path, query or "")
+    # Of stores a slash may begin a name; a claim has no path that begins at the root.
+    return Uri(scheme, place, path.lstrip("/") if scheme == "pvc" else path, query or "")
 
 
 def _file(text: str) -> Uri:
@@ -141,7 +142,8 @@ def _mounted(text: str, type_: str) -> str:
     folder = _FOLDERS.get(uri.scheme)
     if folder is None:
         raise UriError(f"{text[:200]!r} has no path in a step; it is read by its URI")
-    return posixpath.join(folder, uri.place, uri.path)
+    # Not joined: what begins with a slash would be a path of its own.
+    return f"{folder}/{uri.place}/{uri.path}"
 
 
 def is_below(text: str, other: str) -> bool:

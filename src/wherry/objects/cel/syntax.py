@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wherry.objects import tokens
+
 MAX_LENGTH: Final = 16 * 1024
 """How long an expression may be, in characters; the API allows 2 KiB to 5 KiB in most places."""
 _MAX_DEPTH: Final = 50
@@ -129,13 +131,6 @@ _LEVELS: Final = (
 _MAX_INT: Final = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
 def parse(text: str) -> Node:
     """Return the tree of an expression.
 
@@ -145,21 +140,6 @@ def parse(text: str) -> Node:
     if len(text) > MAX_LENGTH:
         raise CelSyntaxError(f"expression has {len(text)} characters; at most {MAX_LENGTH} may be")
     return _Parser(text).whole()
-
-
-def _tokens(text: str) -> list[_Token]:
-    found, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise CelSyntaxError(
-                _error(text, at, f"Syntax error: token recognition error at: {text[at]!r}")
-            )
-        if match.lastgroup != "space":
-            found.append(_Token(str(match.lastgroup), match[0], at))
-        at = match.end()
-    found.append(_Token("end", "<EOF>", at))
-    return found
 
 
 def _error(text: str, at: int, message: str) -> str:
@@ -194,12 +174,11 @@ def _unescaped(body: str, *, binary: bool) -> str | bytes:
     return b"".join([*parts, body[at:].encode()])
 
 
-class _Parser:
+class _Parser(tokens.Reader):
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _tokens(text)
-        self._at = 0
-        self._depth = 0
+        found = tokens.read(text, _TOKEN, self._unknown)
+        super().__init__(found, most_depth=_MAX_DEPTH, words="name")
         self._opening = {
             "(": self._parenthesis,
             "[": self._list,
@@ -210,118 +189,99 @@ class _Parser:
 
     def whole(self) -> Node:
         node = self._expression()
-        if self._token.kind != "end":
-            raise self._unexpected()
+        if self.token.kind != tokens.END:
+            raise self.unexpected()
         return node
 
-    @property
-    def _token(self) -> _Token:
-        return self._tokens[self._at]
+    def _unknown(self, at: int) -> CelSyntaxError:
+        message = f"Syntax error: token recognition error at: {self._text[at]!r}"
+        return CelSyntaxError(_error(self._text, at, message))
 
-    def _unexpected(self) -> CelSyntaxError:
-        token = self._token
-        message = f"Syntax error: unexpected {token.text!r}"
-        return CelSyntaxError(_error(self._text, token.at, message))
+    def unexpected(self, hint: str = "") -> CelSyntaxError:
+        message = f"Syntax error: unexpected {self.token.text or '<EOF>'!r}"
+        return CelSyntaxError(_error(self._text, self.token.at, message))
 
-    def _take(self, *marks: str) -> str:
-        """Consume one of these marks and return it; an empty text where none is next."""
-        token = self._token
-        if token.text in marks and token.kind in {"mark", "name"}:
-            self._at += 1
-            return token.text
-        return ""
-
-    def _expect(self, mark: str) -> None:
-        if not self._take(mark):
-            raise self._unexpected()
+    def too_deep(self, most: int) -> CelSyntaxError:
+        return CelSyntaxError(f"expression nests deeper than {most} levels")
 
     def _expression(self) -> Node:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise CelSyntaxError(f"expression nests deeper than {_MAX_DEPTH} levels")
+        self.deeper()
         condition = self._binary(0)
-        if self._take("?"):
+        if self.take("?"):
             then = self._binary(0)
-            self._expect(":")
+            self.want(":")
             otherwise = self._expression()
             condition = Call("_?_:_", (condition, then, otherwise))
-        self._depth -= 1
+        self.higher()
         return condition
 
     def _binary(self, level: int) -> Node:
         if level == len(_LEVELS):
             return self._unary()
         left = self._binary(level + 1)
-        while mark := self._take(*_LEVELS[level]):
+        while mark := self.take(*_LEVELS[level]):
             left = Call(f"_{mark}_", (left, self._binary(level + 1)))
         return left
 
     def _unary(self) -> Node:
-        mark = self._take("!", "-")
+        mark = self.take("!", "-")
         if not mark:
             return self._member()
-        token = self._token
+        token = self.token
         if mark == "-" and token.kind in {"int", "float"} and not token.text.endswith(("u", "U")):
-            self._at += 1
+            self.next()
             return self._suffixes(Literal(_number(f"-{token.text}")))
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise CelSyntaxError(f"expression nests deeper than {_MAX_DEPTH} levels")
+        self.deeper()
         operand = self._unary()
-        self._depth -= 1
+        self.higher()
         return Call(f"{mark}_", (operand,))
 
     def _member(self) -> Node:
         return self._suffixes(self._primary())
 
     def _suffixes(self, node: Node) -> Node:
-        while mark := self._take(".", ".?", "[", "[?"):
+        while mark := self.take(".", ".?", "[", "[?"):
             if mark in {"[", "[?"}:
                 index = self._expression()
-                self._expect("]")
+                self.want("]")
                 node = Call("_[_]" if mark == "[" else "_[?_]", (node, index))
                 continue
-            token = self._token
+            token = self.token
             if token.kind not in {"name", "quoted"}:
-                raise self._unexpected()
-            self._at += 1
+                raise self.unexpected()
+            self.next()
             field = token.text.strip("`")
-            if mark == "." and token.kind == "name" and self._take("("):
+            if mark == "." and token.kind == "name" and self.take("("):
                 node = Call(field, self._arguments(")"), node)
             elif token.text == "in":
                 raise CelSyntaxError(_error(self._text, token.at, "reserved identifier: in"))
             else:
                 node = Select(node, field, optional=mark == ".?")
         name = dotted(node)
-        return self._suffixes(self._struct(name)) if name and self._take("{") else node
+        return self._suffixes(self._struct(name)) if name and self.take("{") else node
 
     def _struct(self, name: str) -> Node:
         items: list[tuple[str, Node, bool]] = []
-        while not self._take("}"):
-            if items:
-                self._expect(",")
-                if self._take("}"):
-                    break
-            maybe = bool(self._take("?"))
-            token = self._token
+        for _ in self.items("}"):
+            maybe = bool(self.take("?"))
+            token = self.token
             if token.kind not in {"name", "quoted"}:
-                raise self._unexpected()
-            self._at += 1
-            self._expect(":")
+                raise self.unexpected()
+            self.next()
+            self.want(":")
             items.append((token.text.strip("`"), self._expression(), maybe))
         return StructOf(name, tuple(items))
 
     def _arguments(self, end: str) -> tuple[Node, ...]:
         found: list[Node] = []
-        while not self._take(end):
+        while not self.take(end):
             if found:
-                self._expect(",")
+                self.want(",")
             found.append(self._expression())
         return tuple(found)
 
     def _primary(self) -> Node:
-        token = self._token
-        self._at += 1
+        token = self.next()
         if token.kind in {"int", "float"}:
             return Literal(_number(token.text))
         if token.kind == "text":
@@ -331,27 +291,27 @@ class _Parser:
         opened = self._opening.get(token.text) if token.kind == "mark" else None
         if opened is not None:
             return opened()
-        self._at -= 1
-        raise self._unexpected()
+        self.at -= 1
+        raise self.unexpected()
 
     def _parenthesis(self) -> Node:
         inside = self._expression()
-        self._expect(")")
+        self.want(")")
         return inside
 
     def _rooted(self) -> Node:
         # `.name` is a name that no container comes before; there are no containers here.
-        if self._token.kind != "name":
-            raise self._unexpected()
+        if self.token.kind != "name":
+            raise self.unexpected()
         return self._primary()
 
-    def _named(self, token: _Token) -> Node:
+    def _named(self, token: tokens.Token) -> Node:
         if token.text in _CONSTANTS:
             return Literal(_CONSTANTS[token.text])
         if token.text in _RESERVED:
             message = f"reserved identifier: {token.text}"
             raise CelSyntaxError(_error(self._text, token.at, message))
-        if self._take("("):
+        if self.take("("):
             return Call(token.text, self._arguments(")"))
         return Name(token.text)
 
@@ -360,25 +320,17 @@ class _Parser:
 
     def _list(self, *first: tuple[Node, bool]) -> Node:
         items = list(first)
-        while not self._take("]"):
-            if items:
-                self._expect(",")
-                if self._take("]"):
-                    break
-            maybe = bool(self._take("?"))
+        for _ in self.items("]", begun=bool(first)):
+            maybe = bool(self.take("?"))
             items.append((self._expression(), maybe))
         return ListOf(tuple(items))
 
     def _map(self) -> Node:
         items: list[tuple[Node, Node, bool]] = []
-        while not self._take("}"):
-            if items:
-                self._expect(",")
-                if self._take("}"):
-                    break
-            maybe = bool(self._take("?"))
+        for _ in self.items("}"):
+            maybe = bool(self.take("?"))
             key = self._expression()
-            self._expect(":")
+            self.want(":")
             items.append((key, self._expression(), maybe))
         return MapOf(tuple(items))
 

@@ -6,10 +6,10 @@ from typing import Final
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines.api import object_lists, showing, wire
-from wherry.pipelines.api.object_lists import Row, TaggedKeys
+from wherry.pipelines.api.object_lists import Row
 from wherry.pipelines.definitions import kinds, naming
 from wherry.pipelines.definitions.store import documents_of
-from wherry.pipelines.history.query import Key, Value
+from wherry.pipelines.history.query import Key, OpenKeys, Value
 
 _COMMON: Final = {
     "name": Key("name"),
@@ -17,11 +17,13 @@ _COMMON: Final = {
     "description": Key("description", sorts=False),
     "created_at": Key("created_at", is_time=True),
 }
-PIPELINE_KEYS: Final = TaggedKeys(
-    {"pipeline_id": Key("id"), "id": Key("id"), "namespace": Key("namespace"), **_COMMON}
+PIPELINE_KEYS: Final = OpenKeys(
+    {"pipeline_id": Key("id"), "id": Key("id"), "namespace": Key("namespace"), **_COMMON},
+    object_lists.tagged,
 )
-VERSION_KEYS: Final = TaggedKeys(
-    {"pipeline_version_id": Key("id"), "id": Key("id"), "code_source_url": Key("url"), **_COMMON}
+VERSION_KEYS: Final = OpenKeys(
+    {"pipeline_version_id": Key("id"), "id": Key("id"), "code_source_url": Key("url"), **_COMMON},
+    object_lists.tagged,
 )
 
 

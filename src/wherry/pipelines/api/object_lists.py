@@ -5,7 +5,7 @@ What a list is asked for is the same as of those that databases answer (`history
 
 import hashlib
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,26 +27,11 @@ _COMPARED: Final[Mapping[Operation, Callable[[Any, Any], bool]]] = {
 }
 
 
-class TaggedKeys(Mapping[str, Key]):
-    """Keys, and besides them one for each tag: ``tags.team``."""
-
-    def __init__(self, keys: Mapping[str, Key]) -> None:
-        """Take the keys that are no tags."""
-        self._keys = keys
-
-    def __getitem__(self, name: str) -> Key:
-        """Return a key."""
-        if name.startswith(TAGS) and len(name) > len(TAGS):
-            return Key(name, sorts=False, is_exact=True)
-        return self._keys[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys that are no tags."""
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        """Return how many keys are no tags."""
-        return len(self._keys)
+def tagged(name: str) -> Key | None:
+    """Return the key of a tag, ``tags.team``; None: the name is of something else."""
+    if name.startswith(TAGS) and len(name) > len(TAGS):
+        return Key(name, sorts=False, is_exact=True)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf import empty_pb2, json_format
 
+from wherry.controller.serving import relayed
 from wherry.objects import message_classes
 from wherry.pipelines.api import (
     messages,
@@ -44,7 +45,6 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 _THREADS: Final = 8
 _MOST_CALLS: Final = 256
 """At once, with those that wait for a thread; more are told to come again."""
-_END_SECONDS: Final = 2.0
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -132,20 +132,8 @@ def _called(
 
 def main() -> int:
     """Serve until told to end."""
-
-    def told(what: dict[str, str]) -> None:
-        sys.stdout.write(json.dumps(what) + "\n")
-        sys.stdout.flush()
-
-    try:
-        server = serve(os.environ["WHERRY_PIPELINES_API"], sys.argv[1])
-    except RuntimeError as error:
-        told({"failed": str(error)})
-        return 1
-    told({"serving": sys.argv[1]})
-    sys.stdin.buffer.read()
-    server.stop(_END_SECONDS).wait()
-    return 0
+    url = os.environ["WHERRY_PIPELINES_API"]
+    return relayed.serve(lambda address, _: serve(url, address), (RuntimeError,))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,7 @@ def run(given: Object, metrics: Sequence[Metric] = ()) -> Object:
     }
 
 
-def run_detail(
-    given: Object, metrics: Sequence[Metric] = (), workflow: Object | None = None
-) -> Object:
+def run_detail(given: Object, metrics: Sequence[Metric], workflow: Object | None = None) -> Object:
     """Return a run of v1beta1 with what it runs; see `run`.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Final
 
 from wherry.client.client import Client
 from wherry.controller.surroundings import Surroundings
-from wherry.metadata.artifacts import defaults, providers, uris
+from wherry.metadata.artifacts import configured, defaults, uris
 from wherry.metadata.artifacts.providers import Providers, ProvidersError
 from wherry.metadata.artifacts.storage import NEEDED
 from wherry.metadata.records import Artifact
@@ -238,9 +238,14 @@ class Contents:
         """
         if self._local or not url:
             return
-        parts = urllib.parse.urlsplit(url)
-        host = (parts.hostname or "").lower()
-        asked = (host, f"{host}:{parts.port}")
+        try:
+            parts = urllib.parse.urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError as error:
+            raise errors.BadRequestError(
+                f"artifacts are not read here from {url[:200]!r}: {error}; want host or host:port"
+            ) from error
+        asked = (host, f"{host}:{port}")
         if not any(fnmatch.fnmatchcase(each, known) for each in asked for known in self._endpoints):
             raise errors.BadRequestError(
                 f"artifacts are not read here from {host}: the option {OPTION} does not name it"
@@ -259,11 +264,7 @@ class Contents:
 
     async def config(self, namespace: str) -> Mapping[str, str]:
         """Return what a namespace says of stores."""
-        try:
-            found = await self._client.get(core.CONFIG_MAPS, providers.CONFIG_MAP, namespace)
-        except errors.NotFoundError:
-            return {}
-        return found.get("data") or {}
+        return await configured.config(self._client, namespace)
 
     async def _keys(self, name: str, wanted: tuple[str, ...], namespace: str) -> dict[str, str]:
         try:

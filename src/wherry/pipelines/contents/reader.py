@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from wherry.metadata.artifacts import uris
+from wherry.metadata.artifacts import storage, uris
 from wherry.metadata.artifacts.providers import Providers, ProvidersError
 from wherry.metadata.artifacts.storage import MissingError, Storage, StorageError
 from wherry.pipelines.contents import folders
@@ -42,7 +42,8 @@ class _Stored:
             raise MissingError(f"{self._uri}: there is nothing")
         if len(found) > _MOST_FILES:
             raise StorageError(f"{self._uri}: it has more than {_MOST_FILES} files")
-        self._files = found
+        # Read before the first byte is sent, when it can still be told that one leads out of the folder.
+        self._files = [(uri, storage.inner_name(uri, self._bare), size) for uri, size in found]
         self.is_folder = [name for name, _ in found] != [self._bare]
         self.size = sum(size for _, size in found)
         if self.is_folder:
@@ -64,8 +65,8 @@ class _Stored:
 
     def pack(self, archive: tarfile.TarFile) -> None:
         """Put the files of a folder into an archive."""
-        for uri, size in self._files:
-            info = tarfile.TarInfo(uri.removeprefix(self._bare).lstrip("/"))
+        for uri, name, size in self._files:
+            info = tarfile.TarInfo(name)
             info.size, info.mode = size, _FILE_MODE
             archive.addfile(info, _Pieces(self._pieces(uri, size)))
 

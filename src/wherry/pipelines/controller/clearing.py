@@ -14,7 +14,6 @@ from wherry.objects import kinds as core
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds
 from wherry.pipelines.controller.engine import Engine
-from wherry.pipelines.graph.model import State
 
 _BATCH: Final = 64
 _GRACE_SECONDS: Final = 30
@@ -106,4 +105,4 @@ def _harvested(pod: Object, engine: Engine) -> bool:
     if row is None:
         return False
     number = int(notes.get(kinds.ATTEMPT_ANNOTATION) or 0)
-    return row.attempt > number or row.state != State.RUNNING
+    return row.attempt > number or not engine.holds(row)

@@ -76,6 +76,10 @@ class Engine:
         """Tell whether a step that runs is to be ended."""
         return bool(self.cancelled)
 
+    def holds(self, row: Execution) -> bool:
+        """Tell whether something is still to be learnt of the pod of a row."""
+        return row.state == State.RUNNING
+
     def number(self, start: Start) -> int:
         """Return the number of an attempt among all; the walk counts those of its own time."""
         row = self.rows.get(start.path)

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from wherry.client.client import Client
 from wherry.controller import apply
-from wherry.metadata.artifacts import providers, uris
+from wherry.metadata.artifacts import configured, providers, uris
 from wherry.metadata.artifacts.providers import Providers, ProvidersError
 from wherry.metadata.records import Execution, Values
-from wherry.objects import errors, metadata
 from wherry.objects import kinds as core
+from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import naming
 from wherry.pipelines.definition import Pipeline
@@ -106,7 +106,7 @@ class Roots:
         Raises:
             RootError: there is none that can be used.
         """
-        config = await self._config(namespace)
+        config = await configured.config(self._client, namespace)
         try:
             wanted = wanted or Providers(config).default_root
             if wanted:
@@ -172,7 +172,7 @@ class Roots:
             ForeignOwnerError: something else has its name.
             ApiError: the API refused it.
         """
-        if not self.here and pods.any_launched(pipeline, here=False):
+        if not self.here and pods.any_launched(pipeline):
             made = runtime_volume.config_map(run)
             await apply.create_if_absent(self._client, None, core.CONFIG_MAPS, made)
 
@@ -218,7 +218,7 @@ class Roots:
         Raises:
             ApiError: what the namespace says of stores cannot be asked for.
         """
-        return Root(uri, await self._config(namespace))
+        return Root(uri, await configured.config(self._client, namespace))
 
     async def remove(self, namespace: str, remove: Sequence[str], keep: Sequence[str]) -> None:
         """Remove what a run has left in the folder of this machine that is its namespace's.
@@ -267,13 +267,6 @@ class Roots:
                     break  # its end is missing
                 return found
         raise OutputError(f"container {container} has not told what the step gave")
-
-    async def _config(self, namespace: str) -> Mapping[str, str]:
-        try:
-            found = await self._client.get(core.CONFIG_MAPS, providers.CONFIG_MAP, namespace)
-        except errors.NotFoundError:
-            return {}
-        return found.get("data") or {}
 
     def own(self, namespace: str) -> Path:
         """Return the folder of this machine that is a namespace's."""

@@ -63,7 +63,7 @@ class Runner(Generic[Known]):
             starter: Begins steps.
             harvester: Reads what they have left.
             finalizer: Holds pods until their rows are written.
-            failed: Reason of the event of a step that failed.
+            failed: Reason of the event of a step that failed; empty: somebody else tells people.
         """
         self._client = manager.client
         self._clock = manager.clock
@@ -115,7 +115,7 @@ class Runner(Generic[Known]):
             return
         for row in await self._stored(rows):
             engine.take(row)
-            if State(row.state).bad and row.started:
+            if self._failed and State(row.state).bad and row.started:
                 message = f"{row.path}, attempt {row.attempt}: {row.error}"
                 await self._recorder.event(run, "Warning", self._failed, message)
 

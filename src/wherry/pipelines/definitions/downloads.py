@@ -85,7 +85,7 @@ class Downloads:
             raise errors.BadRequestError("want a URL without '..'")
         if not self._is_named(url):
             known = any(fnmatch.fnmatchcase(host.lower(), each.lower()) for each in self._hosts)
-            if place.scheme != _HTTPS or port != 443 or not known:
+            if place.scheme != _HTTPS or port != 443 or not known or _is_private(host):
                 raise errors.BadRequestError(
                     f"{url[:200]!r} may not be asked; want https:// and one of "
                     f"{', '.join(self._hosts)}"
@@ -115,6 +115,15 @@ class Downloads:
                         f"{str(place)[:200]!r} is larger than {MOST_BYTES} bytes"
                     )
             return bytes(held)
+
+
+def _is_private(host: str) -> bool:
+    """Return whether a host is an address that not everybody may reach: no resolver is asked about one."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        # Short forms such as 127.1, which are connected to as they are.
+        return host.replace(".", "").isdigit()
 
 
 class PublicResolver(AbstractResolver):

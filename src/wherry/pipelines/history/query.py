@@ -7,7 +7,7 @@ the order itself changes in between may be met in both places, or in none.)
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -50,38 +50,53 @@ class Key:
     is_exact: bool = False
 
 
-class MeasuredKeys(Mapping[str, Key]):
-    """Keys, and besides them one for each metric: ``metric:accuracy``."""
+class OpenKeys(Mapping[str, Key]):
+    """Keys, and besides them those of names that nobody can list ahead, such as metrics and tags."""
 
-    def __init__(self, keys: Mapping[str, Key]) -> None:
-        """Take the keys that are no metrics."""
+    def __init__(self, keys: Mapping[str, Key], more: Callable[[str], Key | None]) -> None:
+        """Take the keys that are known.
+
+        Args:
+            keys: These.
+            more: Returns the key of another name; None: that is none.
+        """
         self._keys = keys
+        self._more = more
 
     def __getitem__(self, name: str) -> Key:
         """Return a key."""
-        if _METRIC.fullmatch(name):
-            return Key("measured", measured=name.removeprefix(METRIC))
-        return self._keys[name]
+        return self._more(name) or self._keys[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys that are no metrics."""
+        """Iterate over the keys that are known."""
         return iter(self._keys)
 
     def __len__(self) -> int:
-        """Return how many keys are no metrics."""
+        """Return how many keys are known."""
         return len(self._keys)
 
 
 _METRIC: Final = re.compile(METRIC + r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
-_CREATED: Final = Key("created_at", is_time=True)
-_RUN_KEYS: Final[Mapping[str, Key]] = {
-    "run_id": Key("run_id"),
-    "id": Key("run_id"),
+
+
+def _measured(name: str) -> Key | None:
+    """Return the key of a metric: ``metric:accuracy``."""
+    if not _METRIC.fullmatch(name):
+        return None
+    return Key("measured", measured=name.removeprefix(METRIC))
+
+
+_COMMON: Final = {
     "display_name": Key("display_name"),
     "name": Key("display_name"),
     "description": Key("description", sorts=False),
     "namespace": Key("namespace"),
-    "created_at": _CREATED,
+    "created_at": Key("created_at", is_time=True),
+}
+_RUN_KEYS: Final[Mapping[str, Key]] = {
+    "run_id": Key("run_id"),
+    "id": Key("run_id"),
+    **_COMMON,
     "scheduled_at": Key("scheduled_at", is_time=True),
     "finished_at": Key("finished_at", is_time=True),
     "storage_state": Key("storage_state"),
@@ -92,16 +107,12 @@ _RUN_KEYS: Final[Mapping[str, Key]] = {
     "pipeline_id": Key("pipeline_id"),
     "pipeline_version_id": Key("pipeline_version_id"),
 }
-RUN_KEYS: Final = MeasuredKeys(_RUN_KEYS)
+RUN_KEYS: Final = OpenKeys(_RUN_KEYS, _measured)
 """What runs are filtered and sorted by, as clients call it."""
 EXPERIMENT_KEYS: Final[Mapping[str, Key]] = {
     "experiment_id": Key("experiment_id"),
     "id": Key("experiment_id"),
-    "display_name": Key("display_name"),
-    "name": Key("display_name"),
-    "description": Key("description", sorts=False),
-    "namespace": Key("namespace"),
-    "created_at": _CREATED,
+    **_COMMON,
     "last_run_created_at": Key("last_run_created_at", is_time=True),
     "storage_state": Key("storage_state"),
 }

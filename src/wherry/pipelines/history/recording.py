@@ -1,6 +1,7 @@
 """A run's object as the history keeps it, and an object for a run whose own is gone. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from wherry.objects import metadata
@@ -17,78 +18,66 @@ _LONGEST_ACCOUNT: Final = 253
 
 def seen(run: Object) -> Run:
     """Return what an object says of its run."""
-    return _workflow(run) if workflow_runs.is_workflow(run) else _pipeline_run(run)
-
-
-def _pipeline_run(run: Object) -> Run:
-    spec: Mapping[str, Any] = run["spec"]
-    told: Mapping[str, Any] = run.get("status") or {}
     labels, notes = metadata.labels(run), metadata.annotations(run)
     created = milliseconds(run["metadata"].get("creationTimestamp"))
-    pipeline: Mapping[str, Any] = spec.get("pipelineSpec") or {}
-    name = metadata.name(run)
-    goes_on = _state(run) not in kinds.FINAL_STATES
-    return Run(
+    told: Mapping[str, Any] = run.get("status") or {}
+    common = Run(
         run_id=naming.run_id(run),
         namespace=metadata.namespace(run),
-        name=name,
-        display_name=str(spec.get("displayName") or name),
+        name=metadata.name(run),
         description=notes.get(kinds.DESCRIPTION_ANNOTATION, ""),
-        state=_state(run),
         error=str(told.get("message") or ""),
         experiment_id=labels.get(kinds.EXPERIMENT_LABEL, ""),
         recurring_run_id=labels.get(kinds.RECURRING_RUN_LABEL, ""),
         pipeline_id=labels.get(kinds.PIPELINE_LABEL, ""),
         pipeline_version_id=labels.get(kinds.PIPELINE_VERSION_LABEL, ""),
-        # Where no webhook has looked at it, it may be any.
-        pipeline_name=str((pipeline.get("pipelineInfo") or {}).get("name") or "")[:_LONGEST_NAME],
-        pipeline_root=str(told.get("pipelineRoot") or ""),
-        service_account=str(spec.get("serviceAccountName") or ""),
         created_at=created,
         scheduled_at=milliseconds(notes.get(kinds.SCHEDULED_ANNOTATION)) or created,
-        finished_at=0 if goes_on else milliseconds(told.get("completionTime")),
-        runtime_config=spec.get("runtimeConfig") or {},
-        outputs=told.get("outputs") or {},
-        settings={key: value for key, value in spec.items() if key not in _OWN_FIELDS},
         labels=labels,
         annotations=notes,
         object_uid=metadata.uid(run),
         resource_version=metadata.resource_version(run),
+    )
+    if workflow_runs.is_workflow(run):
+        return _workflow(common, run, told)
+    return _pipeline_run(common, run, told)
+
+
+def _pipeline_run(common: Run, run: Object, told: Mapping[str, Any]) -> Run:
+    spec: Mapping[str, Any] = run["spec"]
+    pipeline: Mapping[str, Any] = spec.get("pipelineSpec") or {}
+    state = _state(run)
+    return replace(
+        common,
+        display_name=str(spec.get("displayName") or common.name),
+        state=state,
+        # Where no webhook has looked at it, it may be any.
+        pipeline_name=str((pipeline.get("pipelineInfo") or {}).get("name") or "")[:_LONGEST_NAME],
+        pipeline_root=str(told.get("pipelineRoot") or ""),
+        service_account=str(spec.get("serviceAccountName") or ""),
+        finished_at=milliseconds(told.get("completionTime")) if state in kinds.FINAL_STATES else 0,
+        runtime_config=spec.get("runtimeConfig") or {},
+        outputs=told.get("outputs") or {},
+        settings={key: value for key, value in spec.items() if key not in _OWN_FIELDS},
         retries=int(told.get("retries") or 0),
         pipeline_spec=pipeline,
         platform_spec=spec.get("platformSpec") or {},
     )
 
 
-def _workflow(run: Object) -> Run:
-    told: Mapping[str, Any] = run.get("status") or {}
-    labels, notes = metadata.labels(run), metadata.annotations(run)
-    created = milliseconds(run["metadata"].get("creationTimestamp"))
-    name, state = metadata.name(run), workflow_runs.state(run)
-    return Run(
-        run_id=naming.run_id(run),
-        namespace=metadata.namespace(run),
-        name=name,
-        display_name=(notes.get(kinds.RUN_NAME_ANNOTATION) or name)[:_LONGEST_NAME],
-        description=notes.get(kinds.DESCRIPTION_ANNOTATION, ""),
+def _workflow(common: Run, run: Object, told: Mapping[str, Any]) -> Run:
+    state = workflow_runs.state(run)
+    named = common.annotations.get(kinds.RUN_NAME_ANNOTATION) or common.name
+    return replace(
+        common,
+        display_name=named[:_LONGEST_NAME],
         state=state,
-        error=str(told.get("message") or ""),
-        experiment_id=labels.get(kinds.EXPERIMENT_LABEL, ""),
-        recurring_run_id=labels.get(kinds.RECURRING_RUN_LABEL, ""),
-        pipeline_id=labels.get(kinds.PIPELINE_LABEL, ""),
-        pipeline_version_id=labels.get(kinds.PIPELINE_VERSION_LABEL, ""),
         # Its tasks and their folders are under this name.
-        pipeline_name=name,
+        pipeline_name=common.name,
         service_account=str(run["spec"].get("serviceAccountName") or "")[:_LONGEST_ACCOUNT],
-        created_at=created,
-        scheduled_at=milliseconds(notes.get(kinds.SCHEDULED_ANNOTATION)) or created,
         finished_at=milliseconds(told.get("finishedAt")) if state in kinds.FINAL_STATES else 0,
         runtime_config={"parameters": _given(run)},
         settings=WORKFLOW_SETTINGS,
-        labels=labels,
-        annotations=notes,
-        object_uid=metadata.uid(run),
-        resource_version=metadata.resource_version(run),
         pipeline_spec=workflow_runs.manifest(run),
     )
 

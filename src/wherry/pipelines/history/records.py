@@ -69,7 +69,7 @@ class Run:
         name: Of its object.
         display_name: What people call it.
         description: For people.
-        storage_state: `AVAILABLE` or `ARCHIVED`; set by `History.set_storage_state` alone.
+        storage_state: `AVAILABLE` or `ARCHIVED`; set by what archives runs and experiments alone.
         state: Of the words of `wherry.pipelines.kinds`.
         states: All that it has become, oldest first; the history adds what is new.
         error: Why it failed, or what it waits for.

@@ -100,11 +100,11 @@ def _run(draft: Draft, order: Order, context: placeholders.Context, *, here: boo
             container.setdefault("env", []).append(variable)
 
 
-def any_launched(pipeline: Pipeline, *, here: bool) -> bool:
-    """Return whether a step of a pipeline is started by Wherry's runtime."""
+def any_launched(pipeline: Pipeline) -> bool:
+    """Return whether a step of a pipeline is started by Wherry's runtime, where nobody makes environments."""
     labelled = [name for name, each in pipeline.components.items() if each.executor_label]
     containers = [pipeline.step(name).executor.container for name in labelled]
-    return any(each is not None and _launch(each, here=here) is not None for each in containers)
+    return any(each is not None and _launch(each, here=False) is not None for each in containers)
 
 
 def _launch(container: Container, *, here: bool) -> commands.Launch | None:

@@ -80,7 +80,6 @@ class Content:
         template: What it runs, as found, with all its tags; None: it was never found.
         where: Where names in this template are looked up.
         locations: Input artifacts that no step made: their locations, by name.
-        when: Its condition, filled in, where it did not hold.
     """
 
     template: Template | None

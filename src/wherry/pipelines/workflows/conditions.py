@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wherry.objects import tokens
 from wherry.pipelines.workflows.expr import patterns
 from wherry.pipelines.workflows.expr.errors import ExprError
 from wherry.pipelines.workflows.messages import Task
@@ -39,12 +40,6 @@ class ConditionError(ValueError):
     """A condition cannot be read, or is neither true nor false; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-
-
 def holds(when: str) -> bool:
     """Tell whether a ``when`` holds; an empty one does.
 
@@ -58,7 +53,9 @@ def holds(when: str) -> bool:
         return True
     try:
         found = _Reader(when).whole()
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
+        if isinstance(error, ConditionError):
+            raise
         raise ConditionError(f"when {_cut(when)!r}: {error}") from error
     if not isinstance(found, bool):
         raise ConditionError(f"when {_cut(when)!r} is neither true nor false but {found!r}")
@@ -69,63 +66,28 @@ def _cut(text: str) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _tokens(text: str) -> list[_Token]:
-    if len(text) > MOST_CHARACTERS:
-        raise ConditionError(f"has {len(text)} characters; at most {MOST_CHARACTERS} may be")
-    found, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise ConditionError(
-                f"{_cut(text)!r} cannot be read at {text[at : at + 20]!r}; put texts in quotes"
-            )
-        if match.lastgroup != "space":
-            found.append(_Token(str(match.lastgroup), match[0]))
-        at = match.end()
-    found.append(_Token("end", ""))
-    return found
-
-
-class _Tokens:
+class _Tokens(tokens.Reader):
     """The tokens of a text, from which one after the other is taken."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self._tokens = _tokens(text)
-        self._at = 0
-        self._depth = 0
+        if len(text) > MOST_CHARACTERS:
+            raise ConditionError(f"has {len(text)} characters; at most {MOST_CHARACTERS} may be")
+        self._text = text
+        found = tokens.read(text, _TOKEN, self._unknown)
+        super().__init__(found, most_depth=_MOST_DEPTH, words="word")
 
-    @property
-    def token(self) -> _Token:
-        return self._tokens[self._at]
-
-    def next(self) -> _Token:
-        token = self.token
-        self._at += 1
-        return token
-
-    def take(self, *marks: str) -> str:
-        token = self.token
-        if token.kind in {"mark", "word"} and token.text in marks:
-            self._at += 1
-            return token.text
-        return ""
-
-    def want(self, mark: str) -> None:
-        if not self.take(mark):
-            raise self.unexpected(f"; {mark!r} is missing")
+    def _unknown(self, at: int) -> ConditionError:
+        there = self._text[at : at + 20]
+        return ConditionError(
+            f"{_cut(self._text)!r} cannot be read at {there!r}; put texts in quotes"
+        )
 
     def unexpected(self, hint: str = "") -> ConditionError:
         what = repr(self.token.text[:40]) if self.token.text else "the end"
-        return ConditionError(f"{_cut(self.text)!r} cannot be read: {what} is unexpected{hint}")
+        return ConditionError(f"{_cut(self._text)!r} cannot be read: {what} is unexpected{hint}")
 
-    def deeper(self) -> None:
-        self._depth += 1
-        if self._depth > _MOST_DEPTH:
-            raise ConditionError(f"{_cut(self.text)!r} nests deeper than {_MOST_DEPTH} levels")
-
-    def higher(self) -> None:
-        self._depth -= 1
+    def too_deep(self, most: int) -> ConditionError:
+        return ConditionError(f"{_cut(self._text)!r} nests deeper than {most} levels")
 
 
 _LEVELS: Final = (
@@ -144,7 +106,7 @@ class _Reader(_Tokens):
 
     def whole(self) -> Any:
         found = self._choice()
-        if self.token.kind != "end":
+        if self.token.kind != tokens.END:
             raise self.unexpected("; put texts of several words in quotes")
         return found
 
@@ -184,7 +146,7 @@ class _Reader(_Tokens):
         if self.take("("):
             return self._parenthesis()
         token = self.token
-        if token.kind in {"end", "mark"}:
+        if token.kind in {tokens.END, tokens.MARK}:
             raise self.unexpected("; is a value empty? put it in quotes")
         self.next()
         return _VALUES[token.kind](token.text)
@@ -383,7 +345,7 @@ class _DependsReader(_Tokens):
 
     def whole(self) -> tuple[Mapping[str, frozenset[str]], _Test]:
         found = self._any()
-        if self.token.kind != "end":
+        if self.token.kind != tokens.END:
             raise self.unexpected("; join tasks by && and ||")
         return {name: frozenset(each) for name, each in self._results.items()}, found
 

@@ -11,80 +11,67 @@ from wherry.pipelines.workflows import kinds
 _ADMISSION: Final = "wherry.pipelines.workflows.admission"
 
 
-def _version(
-    schema: Object, resource: Resource, description: str, columns: tuple[Column, ...] = ()
-) -> tuple[Version, ...]:
-    return (
-        Version(
-            name=kinds.V1ALPHA1,
-            schema=schema,
-            subresources=resource.subresources,
-            columns=columns,
-            description=description,
-        ),
+def _kind(
+    resource: Resource,
+    schema: Object,
+    description: str,
+    *,
+    columns: tuple[Column, ...] = (),
+    validate: str = "",
+    warnings: str = "",
+) -> Kind:
+    """Return a kind of one version; `validate` and `warnings` are functions of `admission`, empty: none."""
+    version = Version(
+        name=kinds.V1ALPHA1,
+        schema=schema,
+        subresources=resource.subresources,
+        columns=columns,
+        description=description,
+    )
+    return Kind(
+        resource=resource,
+        versions=(version,),
+        validate=Late(_ADMISSION, validate) if validate else None,
+        warnings=Late(_ADMISSION, warnings) if warnings else None,
     )
 
 
 KINDS: Final = (
-    Kind(
-        resource=kinds.WORKFLOWS,
-        versions=_version(
-            kinds.SPEC_AND_STATUS,
-            kinds.WORKFLOWS,
-            "Steps, in an order or a graph, that are run once.",
-            kinds.WORKFLOW_COLUMNS,
-        ),
-        validate=Late(_ADMISSION, "validate"),
-        warnings=Late(_ADMISSION, "warnings"),
+    _kind(
+        kinds.WORKFLOWS,
+        kinds.SPEC_AND_STATUS,
+        "Steps, in an order or a graph, that are run once.",
+        columns=kinds.WORKFLOW_COLUMNS,
+        validate="validate",
+        warnings="warnings",
     ),
-    Kind(
-        resource=kinds.WORKFLOW_TEMPLATES,
-        versions=_version(
-            kinds.SPEC, kinds.WORKFLOW_TEMPLATES, "Templates that workflows of a namespace may use."
-        ),
-        validate=Late(_ADMISSION, "template"),
-        warnings=Late(_ADMISSION, "warnings"),
+    _kind(
+        kinds.WORKFLOW_TEMPLATES,
+        kinds.SPEC,
+        "Templates that workflows of a namespace may use.",
+        validate="template",
+        warnings="warnings",
     ),
-    Kind(
-        resource=kinds.CLUSTER_WORKFLOW_TEMPLATES,
-        versions=_version(
-            kinds.SPEC, kinds.CLUSTER_WORKFLOW_TEMPLATES, "Templates that all workflows may use."
-        ),
-        validate=Late(_ADMISSION, "template"),
-        warnings=Late(_ADMISSION, "warnings"),
+    _kind(
+        kinds.CLUSTER_WORKFLOW_TEMPLATES,
+        kinds.SPEC,
+        "Templates that all workflows may use.",
+        validate="template",
+        warnings="warnings",
     ),
-    Kind(
-        resource=kinds.CRON_WORKFLOWS,
-        versions=_version(
-            kinds.SPEC_AND_STATUS, kinds.CRON_WORKFLOWS, "Workflows at times of day."
-        ),
-        validate=Late(_ADMISSION, "cron_workflow"),
-        warnings=Late(_ADMISSION, "cron_warnings"),
+    _kind(
+        kinds.CRON_WORKFLOWS,
+        kinds.SPEC_AND_STATUS,
+        "Workflows at times of day.",
+        validate="cron_workflow",
+        warnings="cron_warnings",
     ),
-    Kind(
-        resource=kinds.TASK_RESULTS,
-        versions=_version(
-            kinds.RESULT, kinds.TASK_RESULTS, "What became of a node, as clients may read it."
-        ),
+    _kind(kinds.TASK_RESULTS, kinds.RESULT, "What became of a node, as clients may read it."),
+    _kind(kinds.TASK_SETS, kinds.SPEC_AND_STATUS, "Tasks of an agent; nothing here makes any."),
+    _kind(
+        kinds.ARTIFACT_GC_TASKS,
+        kinds.SPEC_AND_STATUS,
+        "Artifacts that are to be deleted; nothing here makes any.",
     ),
-    Kind(
-        resource=kinds.TASK_SETS,
-        versions=_version(
-            kinds.SPEC_AND_STATUS, kinds.TASK_SETS, "Tasks of an agent; nothing here makes any."
-        ),
-    ),
-    Kind(
-        resource=kinds.ARTIFACT_GC_TASKS,
-        versions=_version(
-            kinds.SPEC_AND_STATUS,
-            kinds.ARTIFACT_GC_TASKS,
-            "Artifacts that are to be deleted; nothing here makes any.",
-        ),
-    ),
-    Kind(
-        resource=kinds.EVENT_BINDINGS,
-        versions=_version(
-            kinds.SPEC, kinds.EVENT_BINDINGS, "Events on which workflows are submitted."
-        ),
-    ),
+    _kind(kinds.EVENT_BINDINGS, kinds.SPEC, "Events on which workflows are submitted."),
 )

@@ -203,11 +203,11 @@ class WorkflowLanguage(Language):
             return sums.of_root(scope)
         if kind is Kind.WRAP:
             return self._unwrapped(scope)
-        bad = (
-            sums.of_dag(scope, self._child_id)
-            if kind is Kind.DAG
-            else sums.of_steps(scope, self._child_id)
-        )
+        row = self._looking.row(scope.path)
+        # What was well before a daemon of it was lost stays so.
+        losses = row is None or row.state != State.SUCCEEDED
+        what = sums.of_dag if kind is Kind.DAG else sums.of_steps
+        bad = what(scope, self._child_id, losses=losses)
         return bad or Sum(State.SUCCEEDED, self.outputs(scope))
 
     def closed_loop(self, loop: Spot, node: Node) -> Sum:
@@ -390,9 +390,14 @@ class WorkflowLanguage(Language):
         depends = called.depends
         if depends is None or not called.needs:
             return None
-        if depends.evaluate(lambda name, result: sums.has(place.spots[name], result)):
-            return None
-        return State.OMITTED, "omitted: depends condition not met"
+        lost = any(sums.is_lost(place.spots[need]) for need in called.needs)
+        row = self._looking.row(f"{place.path}/{called.name}") if lost else None
+        if row is not None and row.state != State.PENDING:
+            # What was decided before a daemon was lost stays so.
+            is_done = row.state != State.OMITTED
+        else:
+            is_done = depends.evaluate(lambda name, result: sums.has(place.spots[name], result))
+        return None if is_done else (State.OMITTED, "omitted: depends condition not met")
 
     def _unneeded(self, called: Call, place: Place) -> tuple[State, str] | None:
         if called.role is Role.EXIT:

@@ -3,6 +3,8 @@
 from wherry.metadata.records import Artifact, Values
 from wherry.objects.requests import Object
 from wherry.pipelines.graph.spots import Spot
+from wherry.pipelines.workflows.artifacts import locations
+from wherry.pipelines.workflows.artifacts.repository import Repository
 from wherry.pipelines.workflows.calls import Content
 from wherry.pipelines.workflows.reading import any_text
 from wherry.pipelines.workflows.scopes import EXIT_CODE, RESULT
@@ -14,13 +16,17 @@ def trim(node: Object) -> None:
         del node[key]
 
 
-def inputs(spot: Spot, known: Content | None) -> Object:
+def inputs(spot: Spot, known: Content | None, repository: Repository) -> Object:
     """Return what a node was given."""
     if known is None or known.template is None:
         return {}
     paths = {each.name: each.path for each in known.template.inputs.artifacts}
     artifacts = [
-        {"name": name, **({"path": path} if path else {}), **_located(spot, known, name)}
+        {
+            "name": name,
+            **({"path": path} if path else {}),
+            **_located(spot, known, name, repository),
+        }
         for name, path in paths.items()
     ]
     parameters = [
@@ -33,9 +39,9 @@ def inputs(spot: Spot, known: Content | None) -> Object:
     }
 
 
-def _located(spot: Spot, known: Content, name: str) -> Object:
+def _located(spot: Spot, known: Content, name: str, repository: Repository) -> Object:
     made = spot.inputs.artifacts.get(name)
-    return location(made[0]) if made else dict(known.locations.get(name) or {})
+    return shown(made[0], repository) if made else dict(known.locations.get(name) or {})
 
 
 def location(artifact: Artifact) -> Object:
@@ -44,11 +50,16 @@ def location(artifact: Artifact) -> Object:
     return dict(told) if isinstance(told, dict) else {}
 
 
-def outputs(given: Values, known: Content | None) -> Object:
+def shown(artifact: Artifact, repository: Repository) -> Object:
+    """Return where an artifact is, as the status of its Workflow tells it."""
+    return locations.brief(location(artifact), repository)
+
+
+def outputs(given: Values, known: Content | None, repository: Repository) -> Object:
     """Return what a node has given."""
     made: Object = {
         "parameters": _parameters(given, known),
-        "artifacts": _artifacts(given, known),
+        "artifacts": _artifacts(given, known, repository),
     }
     for key, name in (("result", RESULT), ("exitCode", EXIT_CODE)):
         if name in given.parameters:
@@ -71,14 +82,14 @@ def _parameters(given: Values, known: Content | None) -> list[Object]:
     ]
 
 
-def _artifacts(given: Values, known: Content | None) -> list[Object]:
+def _artifacts(given: Values, known: Content | None, repository: Repository) -> list[Object]:
     template = known.template if known is not None else None
     paths = {each.name: each.path for each in template.outputs.artifacts} if template else {}
     return [
         {
             "name": name,
             **({"path": paths[name]} if paths.get(name) else {}),
-            **location(made[0]),
+            **shown(made[0], repository),
         }
         for name, made in given.artifacts.items()
     ]

@@ -49,31 +49,28 @@ def read(kind: type[Message], value: Any, where: str, *, unknown: bool = True) -
     return Read(message, reader.causes, reader.unknown)
 
 
-def read_spec(value: Any, where: str = "spec") -> WorkflowSpec:
+def read_spec(value: Any) -> WorkflowSpec:
     """Make a workflow's spec of a dictionary; fields that are not known are passed over.
 
     Raises:
         SpecError: Something is of the wrong type.
     """
-    return _wanted(read(WorkflowSpec, value, where, unknown=False))
+    return read_part(WorkflowSpec, value, "spec")
 
 
 def read_template(value: Any, where: str = "template") -> Template:
     """Make a template of a dictionary, as `read_spec` does; also of one whose variables have been filled in."""
-    return _wanted(read(Template, value, where, unknown=False))
+    return read_part(Template, value, where)
 
 
-def read_cron_spec(value: Any, where: str = "spec") -> CronWorkflowSpec:
+def read_cron_spec(value: Any) -> CronWorkflowSpec:
     """Make a schedule's spec of a dictionary, as `read_spec` does."""
-    return _wanted(read(CronWorkflowSpec, value, where, unknown=False))
+    return read_part(CronWorkflowSpec, value, "spec")
 
 
 def read_part(kind: type[Message], value: Any, where: str) -> Message:
     """Make any other message of a dictionary, as `read_spec` does."""
-    return _wanted(read(kind, value, where, unknown=False))
-
-
-def _wanted(found: Read[Message]) -> Message:
+    found = read(kind, value, where, unknown=False)
     if found.causes:
         raise SpecError(found.causes)
     return found.message

@@ -71,6 +71,7 @@ def head(workflow: Object, now: datetime.datetime) -> list[tuple[str, str]]:
         ("Started:", _moment(told.get("startedAt"), now)),
         ("Finished:", _moment(told.get("finishedAt"), now)),
         ("Duration:", duration(told, now)),
+        ("EstimatedDuration:", _estimate(told)),
         ("Progress:", told.get("progress")),
     ]
     found = [(name, _line(value)) for name, value in rows if value]
@@ -95,6 +96,11 @@ def duration(told: Mapping[str, Any], now: datetime.datetime) -> str:
     seconds = max(0.0, (end - metadata.parse_time(began)).total_seconds())
     # Of nodes only whole seconds are known.
     return f"{seconds:.0f}s" if seconds < 60 else words.duration(seconds)
+
+
+def _estimate(told: Mapping[str, Any]) -> str:
+    seconds = told.get("estimatedDuration")
+    return words.duration(seconds) if isinstance(seconds, int) and seconds > 0 else ""
 
 
 def _moment(text: str | None, now: datetime.datetime) -> str:

@@ -5,7 +5,7 @@ Source: argo-workflows after 4.1.2, ``executeStepGroup`` in ``workflow/controlle
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from wherry.metadata.records import Values
@@ -29,6 +29,8 @@ _FAIL_FAST: Final = "template has failed or errored children and failFast enable
 
 DAEMONED: Final = "@daemoned"
 """Output of a step that goes on until what it is part of has ended: it counts as ended."""
+LOST: Final = "@lost"
+"""Output of such a step that has ended too early, for good: what has become of it."""
 
 Id = Callable[[Spot], str]
 
@@ -47,8 +49,14 @@ class Named(Protocol):
         """Return what is known of a step besides."""
 
 
-def of_steps(place: Place, child_id: Id) -> Sum | None:
-    """Return what has become of steps, or of a group of them, that have not ended well; None: they have."""
+def of_steps(place: Place, child_id: Id, *, losses: bool) -> Sum | None:
+    """Return what has become of steps, or of a group of them, that have not ended well; None: they have.
+
+    Args:
+        place: The steps.
+        child_id: Returns the id of a node.
+        losses: Whether daemons that have ended too early count as what they have become.
+    """
     for spot in place.spots.values():
         if calls.kind(place) is Kind.STEPS:
             if spot.state in _BAD:
@@ -57,29 +65,32 @@ def of_steps(place: Place, child_id: Id) -> Sum | None:
         for each in _turns(spot):
             if each.state is State.CANCELED:
                 return Sum(State.FAILED, error=each.error)
-            if each.state.bad and not _continues(spot, each.state):
+            state = state_of(each) if losses else each.state
+            if state.bad and not _continues(spot, state):
                 return Sum(State.FAILED, error=_words(place, each, child_id))
         if spot.state.bad and spot.turns is None and not _continues(spot, spot.state):
             return Sum(spot.state, error=spot.error)
     return None
 
 
-def of_dag(place: Place, child_id: Id) -> Sum | None:
-    """Return what has become of a DAG that has not ended well; None: it has."""
+def of_dag(place: Place, child_id: Id, *, losses: bool) -> Sum | None:
+    """Return what has become of a DAG that has not ended well, as `of_steps`; None: it has."""
     body = calls.body(place)
     for spot in place.spots.values():
         if spot.state is State.CANCELED:
             return Sum(State.FAILED, error=spot.error)
+    around = place.spots.items()
+    states = {name: state_of(spot) if losses else spot.state for name, spot in around}
     branches: dict[str, State] = {}
     for name in body.targets:
-        state = _branch(place, name, branches)
+        state = _branch(place, name, states, branches)
         if state.bad and not _continues(place.spots[name], state):
-            return Sum(state, error=_told(place, child_id))
+            return Sum(state, error=_told(place, states, child_id))
     return None
 
 
-def _told(place: Place, child_id: Id) -> str:
-    bad = [spot for spot in place.spots.values() if spot.state.bad]
+def _told(place: Place, states: Mapping[str, State], child_id: Id) -> str:
+    bad = [place.spots[name] for name, state in states.items() if state.bad]
     return _words(place, bad[0], child_id) if bad else ""
 
 
@@ -87,12 +98,12 @@ def _words(place: Place, bad: Spot, child_id: Id) -> str:
     return _FAIL_FAST if too_late(place) is not None else f"child '{child_id(bad)}' failed"
 
 
-def _branch(place: Place, name: str, known: dict[str, State]) -> State:
+def _branch(place: Place, name: str, states: Mapping[str, State], known: dict[str, State]) -> State:
     """Return what has become of a branch of a DAG; what was left out is as what was before it."""
     waiting = [name]
     while waiting:
         each = waiting[-1]
-        state = place.spots[each].state
+        state = states[each]
         needs = place.graph.nodes[each].needs
         unknown = [need for need in needs if need not in known] if state not in _ENDED else []
         if unknown:
@@ -170,16 +181,28 @@ def _failure(run: Named, spot: Spot) -> dict[str, Any]:
     }
 
 
+def is_lost(spot: Spot) -> bool:
+    """Tell whether a node is a daemon that has ended too early."""
+    return LOST in calls.core(spot).outputs.parameters
+
+
+def state_of(spot: Spot) -> State:
+    """Return what has become of a node, also of a daemon that has ended too early."""
+    lost = calls.core(spot).outputs.parameters.get(LOST)
+    return spot.state if lost is None else State(lost)
+
+
 def has(spot: Spot, result: str) -> bool:
     """Tell whether a task has a result, such as ``Succeeded``, that others depend on."""
+    state = state_of(spot)
     if result == conditions.DAEMONED:
-        return DAEMONED in spot.outputs.parameters
+        return DAEMONED in spot.outputs.parameters and not state.bad
     turns = spot.turns if spot.turns and not spot.retried else []
     if result == conditions.ANY_SUCCEEDED:
         return any(turn.state is State.SUCCEEDED for turn in turns)
     if result == conditions.ALL_FAILED:
         return bool(turns) and all(turn.state is State.FAILED for turn in turns)
-    return _as_failed(spot.state) is _RESULTS[result]
+    return _as_failed(state) is _RESULTS[result]
 
 
 def too_late(place: Place) -> tuple[State, str] | None:

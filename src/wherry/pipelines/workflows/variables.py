@@ -100,18 +100,6 @@ def nested(scope: Variables) -> dict[str, Any]:
     return found
 
 
-def evaluate(source: str, scope: Variables) -> Any:
-    """Return the value of an expression over variables.
-
-    Raises:
-        MissingError: It has none.
-    """
-    try:
-        return program.evaluate(source, environment(source, scope))
-    except ExprError as error:
-        raise MissingError(f"{values.shown(source)} cannot be evaluated: {error}") from error
-
-
 def environment(source: str, scope: Variables) -> dict[str, Any]:
     """Return variables as an expression sees them: those that it names, where these are no groups of others.
 

@@ -5,35 +5,20 @@ What happens is told by lines of JSON on standard output, the first when it serv
 standard input does: with whoever has started it.
 """
 
-import json
 import os
 import sys
-import threading
 
+from wherry.controller.serving import relayed
 from wherry.metadata.errors import DatabaseError
 from wherry.tuning.api import serving
-
-_END_SECONDS = 2.0
 
 
 def main() -> int:
     """Serve until told to end."""
-    lock = threading.Lock()
-
-    def told(what: dict[str, str]) -> None:
-        with lock:
-            sys.stdout.write(json.dumps(what) + "\n")
-            sys.stdout.flush()
-
-    try:
-        server = serving.serve(os.environ["WHERRY_TUNING_DATABASE"], sys.argv[1], told)
-    except (DatabaseError, RuntimeError) as error:
-        told({"failed": str(error)})
-        return 1
-    told({"serving": sys.argv[1]})
-    sys.stdin.buffer.read()
-    server.stop(_END_SECONDS).wait()
-    return 0
+    where = os.environ["WHERRY_TUNING_DATABASE"]
+    return relayed.serve(
+        lambda address, told: serving.serve(where, address, told), (DatabaseError, RuntimeError)
+    )
 
 
 if __name__ == "__main__":

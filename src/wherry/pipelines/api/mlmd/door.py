@@ -20,7 +20,7 @@ from wherry.pipelines.api.identity import Identity
 from wherry.pipelines.api.mlmd import frames
 from wherry.pipelines.api.mlmd.frames import Answer
 
-PATH: Final = "/ml_metadata.MetadataStoreService/{method}"
+PATH: Final = f"/{frames.SERVICE}/{{method}}"
 _RESOURCE: Final = "runs"
 """Rights to it are rights to what runs leave behind."""
 _READ: Final = "get"

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from wherry.objects import errors
 
+SERVICE: Final = "ml_metadata.MetadataStoreService"
+"""Whose calls these are; the beginning of their paths."""
 BINARY: Final = "application/grpc-web+proto"
 TEXT: Final = "application/grpc-web-text+proto"
 _BINARIES: Final = ("application/grpc-web", BINARY)

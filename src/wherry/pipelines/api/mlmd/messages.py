@@ -12,7 +12,6 @@ from wherry.objects import message_tables
 from wherry.objects.message_tables import Field
 
 PACKAGE: Final = "ml_metadata"
-SERVICE: Final = f"{PACKAGE}.MetadataStoreService"
 JSON_OBJECT: Final = "JsonObject"
 """Is ``google.protobuf.Struct``."""
 PROPERTY: Final = "Property"

@@ -11,7 +11,7 @@ from wherry.pipelines.api.mlmd import frames
 from wherry.pipelines.api.mlmd.frames import Answer
 from wherry.pipelines.api.transcoding import RestCall
 
-_PREFIX: Final = "/ml_metadata.MetadataStoreService/"
+_PREFIX: Final = f"/{frames.SERVICE}/"
 _UNAVAILABLE: Final = grpc.StatusCode.UNAVAILABLE.value[0]
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 

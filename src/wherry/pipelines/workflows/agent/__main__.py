@@ -16,6 +16,7 @@ _ERRANDS: Final = {
     "resource": "resources",
     "http": "requesting",
     "data": "listing",
+    "progress": "following",
 }
 _FOLDER: Final = "wherry.pipelines.workflows.agent"
 

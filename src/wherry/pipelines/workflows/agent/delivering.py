@@ -11,7 +11,7 @@ from wherry.metadata.artifacts import providers
 from wherry.metadata.artifacts.storage import Storage, StorageError
 from wherry.metadata.artifacts.uris import UriError
 from wherry.pipelines.staging import agent
-from wherry.pipelines.workflows.agent import archives
+from wherry.pipelines.workflows.agent import archives, web
 from wherry.pipelines.workflows.agent.failing import AgentError
 
 _STAGE_PARTS: Final = 4
@@ -66,5 +66,13 @@ def _store(storage: Storage, output: _Part) -> bool:
             archives.zipped(path.resolve(), packed, output["as"])
         else:
             packed = path
-        agent.again(functools.partial(storage.put, packed, output["uri"]))
+        if "http" not in output:
+            agent.again(functools.partial(storage.put, packed, output["uri"]))
+            return True
+        if packed.is_dir():
+            raise AgentError(
+                f"{output['name']}: {output['as']} is a folder, and HTTP takes files: "
+                "archive has to say tar or zip, and not none"
+            )
+        agent.again(functools.partial(web.put, output["uri"], output["http"], packed))
     return True

@@ -1,28 +1,20 @@
 """Inputs are brought to where the step looks for them: from stores, the web, git, or as they are given."""
 
-import base64
 import functools
-import http.client
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from wherry.metadata.artifacts import providers
 from wherry.metadata.artifacts.storage import MissingError, Storage, StorageError
 from wherry.metadata.artifacts.uris import UriError
 from wherry.pipelines.staging import agent
-from wherry.pipelines.workflows.agent import archives, cloning, modes
+from wherry.pipelines.workflows.agent import archives, cloning, modes, web
 from wherry.pipelines.workflows.agent.failing import AgentError
-from wherry.pipelines.workflows.agent.redirecting import Redirections
-
-_SECONDS: Final = 60
-_NOT_FOUND: Final = 404
 
 _Part = Mapping[str, Any]
 
@@ -69,39 +61,16 @@ def _get(storage: Storage, errand: _Part, target: Path) -> None:
         target.write_text(errand["raw"], encoding="utf-8")
     elif "git" in errand:
         cloning.clone(errand["git"], target)
-    elif "http" in errand:
-        _download(errand["uri"], errand["http"], target)
     else:
+        had: Callable[[], object]
+        if "http" in errand:
+            had = functools.partial(web.get, errand["uri"], errand["http"], target)
+        else:
+            had = functools.partial(storage.get, errand["uri"], target)
         try:
-            agent.again(functools.partial(storage.get, errand["uri"], target))
+            agent.again(had)
         except MissingError as error:
             raise _AbsentError(str(error)) from error
-
-
-def _download(url: str, told: _Part, target: Path) -> None:
-    request = urllib.request.Request(url, headers=dict(told["headers"]))  # noqa: S310 - checked before
-    if "usernameSecret" in told or "passwordSecret" in told:
-        pair = f"{_secret(told, 'usernameSecret')}:{_secret(told, 'passwordSecret')}"
-        request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
-    try:
-        with (
-            urllib.request.build_opener(Redirections).open(request, timeout=_SECONDS) as answer,
-            target.open("wb") as file,
-        ):
-            shutil.copyfileobj(answer, file)
-            missing = answer.length
-    except urllib.error.HTTPError as error:
-        if error.code == _NOT_FOUND:
-            raise _AbsentError(f"{url}: there is nothing") from error
-        raise AgentError(f"{url}: HTTP {error.code} {error.reason}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise AgentError(f"{url}: {error}") from error
-    if missing:
-        raise AgentError(f"{url}: the answer ended {missing} bytes too early")
-
-
-def _secret(told: _Part, name: str) -> str:
-    return os.environ.get(told.get(name, ""), "")
 
 
 def _unpack(draft: Path, target: Path, errand: _Part) -> bool:

@@ -1,13 +1,14 @@
 """Redirections of the web are followed; what is meant for one host is not told to the next.
 
-Source: Go's ``net/http`` (shouldCopyHeaderOnRedirect), by which upstream asks.
+Source: Go's ``net/http`` (shouldCopyHeaderOnRedirect), by which upstream asks. Beyond it, nothing that was
+meant for a secured connection is told over one that is not.
 """
 
 import urllib.parse
 import urllib.request
 from typing import Any, Final
 
-_OF_HOST: Final = ("Authorization", "Cookie")
+_OF_HOST: Final = ("Authorization", "Cookie", "Proxy-authorization")
 
 
 class Redirections(urllib.request.HTTPRedirectHandler):
@@ -18,11 +19,18 @@ class Redirections(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """Return the request that is made in place of another one."""
         made = super().redirect_request(req, *answer)
-        if made is not None and _host(made) != _host(req):
+        return None if made is None else self.without_credentials(req, made)
+
+    def without_credentials(
+        self, req: urllib.request.Request, made: urllib.request.Request
+    ) -> urllib.request.Request:
+        """Return a request without what only the one before it may be told."""
+        if host(made) != host(req) or (req.type, made.type) == ("https", "http"):
             for name in _OF_HOST:
                 made.remove_header(name)
         return made
 
 
-def _host(request: urllib.request.Request) -> str | None:
+def host(request: urllib.request.Request) -> str | None:
+    """Return the name of the host that is asked."""
     return urllib.parse.urlsplit(request.full_url).hostname

@@ -10,7 +10,7 @@ from wherry.objects.selectors import LabelSelector
 from wherry.pipelines.workflows import kinds
 
 MOST_LOOKED_AT: Final = 20_000
-"""So many rows are looked at for one page; a selector that fits none of them finds nothing."""
+"""So many rows are looked at for one page, unless fewer are to be; a selector that fits none of them finds nothing."""
 
 
 class Head(NamedTuple):
@@ -36,6 +36,7 @@ class Wanted:
         fits: What they have to be like; None: whatever they are.
         labels: What their labels have to fit; None: whatever they are.
         limit: How many at most.
+        most: So many rows are looked at.
         before: Only those that come after this place of a list, as `Found.more` said; None: from the first.
     """
 
@@ -43,6 +44,7 @@ class Wanted:
     fits: Callable[[Head], bool] | None = None
     labels: LabelSelector | None = None
     limit: int = 100
+    most: int = MOST_LOOKED_AT
     before: tuple[int, int] | None = None
 
 

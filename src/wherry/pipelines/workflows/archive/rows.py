@@ -9,7 +9,6 @@ from sqlalchemy import Connection, tuple_
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines.workflows.archive.records import (
-    MOST_LOOKED_AT,
     Found,
     Head,
     Wanted,
@@ -94,7 +93,7 @@ def _looked_at(connection: Connection, wanted: Wanted) -> Iterator[Any]:
     if wanted.namespace:
         columns = columns.where(table.c.namespace == wanted.namespace)
     columns = columns.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(_AT_ONCE)
-    while seen < MOST_LOOKED_AT:
+    while seen < wanted.most:
         place = tuple_(table.c.created_at, table.c.id)
         part = columns if before is None else columns.where(place < before)
         rows = connection.execute(part).all()

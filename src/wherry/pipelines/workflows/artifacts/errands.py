@@ -30,6 +30,12 @@ _GIT: Final = (
 )
 _GIT_SECRETS: Final = ("usernameSecret", "passwordSecret", "sshPrivateKeySecret")
 _BASIC: Final = ("usernameSecret", "passwordSecret")
+_WHOLE: Final = {
+    "oauth2": ("clientIDSecret", "clientSecretSecret", "tokenURLSecret"),
+    "clientCert": ("clientCertSecret", "clientKeySecret"),
+}
+"""What each way to say who asks needs all of."""
+_GRANT, _SCOPE = "grant_type", "scope"
 _PLAIN: Final = ("mode", "recurseMode", "optional", "subPath", "archive")
 _LONGEST: Final = 100 * 1024
 
@@ -40,8 +46,14 @@ class Secrets:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str] = {}
 
-    def variable(self, reference: Mapping[str, Any]) -> str:
-        """Return the name of the variable with what a reference leads to."""
+    def variable(self, reference: Mapping[str, Any], where: str = "a Secret") -> str:
+        """Return the name of the variable with what a reference leads to.
+
+        Raises:
+            StepError: it leads to nothing.
+        """
+        if not (reference.get("name") and reference.get("key")):
+            raise StepError(f"{where} is {dict(reference)}; want name and key of a Secret")
         key = (str(reference["name"]), str(reference["key"]))
         return self._known.setdefault(key, f"WHERRY_SECRET_{len(self._known)}")
 
@@ -83,29 +95,41 @@ def source(location: Mapping[str, Any], where: str, secrets: Secrets) -> Object:
     if kind == "git":
         told = location["git"]
         made = {name: told[name] for name in _GIT if told.get(name) is not None}
-        made |= {name: secrets.variable(told[name]) for name in _GIT_SECRETS if told.get(name)}
+        made |= {
+            name: secrets.variable(told[name], f"{where}.git.{name}")
+            for name in _GIT_SECRETS
+            if told.get(name)
+        }
         return {"git": made}
     if kind == "http":
         return {"uri": locations.uri(location, where), "http": _http(location, where, secrets)}
     return {"uri": locations.uri(location, where)}
 
 
-def delivery(parameters: Sequence[Output], targets: Iterable[Target]) -> Object:
-    """Return the errand of bringing outputs away."""
+def delivery(parameters: Sequence[Output], targets: Iterable[Target], secrets: Secrets) -> Object:
+    """Return the errand of bringing outputs away.
+
+    Raises:
+        StepError: one cannot be brought to where it should be.
+    """
     return {
         "parameters": {each.said["name"]: f"{STAGE}/{each.place}" for each in parameters},
-        "outputs": [
-            {
-                "name": each.name,
-                "path": f"{STAGE}/{each.output.place}",
-                "as": PurePosixPath(each.output.path).name,
-                "uri": each.uri,
-                "archive": each.archive,
-                "level": each.level,
-            }
-            for each in targets
-        ],
+        "outputs": [_output(each, secrets) for each in targets],
     }
+
+
+def _output(target: Target, secrets: Secrets) -> Object:
+    made: Object = {
+        "name": target.name,
+        "path": f"{STAGE}/{target.output.place}",
+        "as": PurePosixPath(target.output.path).name,
+        "uri": target.uri,
+        "archive": target.archive,
+        "level": target.level,
+    }
+    if locations.HTTP in target.location:
+        made["http"] = _http(target.location, f"outputs.artifacts.{target.name}", secrets)
+    return made
 
 
 def needed(errands: Iterable[Object]) -> list[str]:
@@ -118,9 +142,43 @@ def _http(location: Mapping[str, Any], where: str, secrets: Secrets) -> Object:
     headers = [[str(each["name"]), str(each["value"])] for each in told.get("headers") or ()]
     made: Object = {"headers": headers}
     auth: Mapping[str, Any] = told.get("auth") or {}
-    unknown = [name for name, value in auth.items() if value and name != "basicAuth"]
+    known = ("basicAuth", *_WHOLE)
+    unknown = [name for name, value in auth.items() if value and name not in known]
     if unknown:
-        raise StepError(f"{where}.http.auth.{unknown[0]} is not supported; there is basicAuth")
+        raise StepError(
+            f"{where}.http.auth.{unknown[0]} is not known; there are {', '.join(known)}"
+        )
     basic: Mapping[str, Any] = auth.get("basicAuth") or {}
-    made |= {name: secrets.variable(basic[name]) for name in _BASIC if basic.get(name)}
+    here = f"{where}.http.auth"
+    for name in _BASIC:
+        if basic.get(name):
+            made[name] = secrets.variable(basic[name], f"{here}.basicAuth.{name}")
+    # Clients of upstream write ways that say nothing as empty objects.
+    for way, needed in _WHOLE.items():
+        said: Mapping[str, Any] = auth.get(way) or {}
+        if said:
+            made[way] = {
+                name: secrets.variable(said.get(name) or {}, f"{here}.{way}.{name}")
+                for name in needed
+            }
+    if "oauth2" in made:
+        made["oauth2"]["form"] = _form(auth["oauth2"], f"{here}.oauth2")
     return made
+
+
+def _form(said: Mapping[str, Any], where: str) -> list[list[str]]:
+    """Return what is sent for a token beside who asks.
+
+    Raises:
+        StepError: it is said twice.
+    """
+    scopes = [str(each) for each in said.get("scopes") or ()]
+    more = [
+        [str(each.get("key") or ""), str(each.get("value") or "")]
+        for each in said.get("endpointParams") or ()
+    ]
+    named = {name for name, _ in more}
+    if scopes and _SCOPE in named:
+        raise StepError(f"{where}.endpointParams: {_SCOPE} is said by scopes")
+    usual = [] if _GRANT in named else [[_GRANT, "client_credentials"]]
+    return [*usual, *([[_SCOPE, " ".join(scopes)]] if scopes else []), *more]

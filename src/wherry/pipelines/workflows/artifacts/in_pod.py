@@ -105,7 +105,8 @@ def carry_away(draft: Draft, layout: Layout, agent: Hire) -> None:
         return
     away, made = layout.away, layout.plan
     parameters = () if layout.direct else made.parameters
-    told = errands.delivery(parameters, away)
+    secrets = Secrets()
+    told = errands.delivery(parameters, away, secrets)
     needed = errands.needed(told["outputs"])
     reached = stores.providers(layout.order.repository.root, [each.location for each in away])
     container = agent().container(
@@ -115,7 +116,7 @@ def carry_away(draft: Draft, layout: Layout, agent: Hire) -> None:
         staged.packages(needed) if needed else (),
         module=MODULE,
     )
-    container["env"] += [staged.plan(told), *reached.variables(needed)]
+    container["env"] += [staged.plan(told), *reached.variables(needed), *secrets.variables]
     container["volumeMounts"] += _seen(draft, made, users=False)
     container["volumeMounts"] += staged.mount_claims(draft, [each.uri for each in away])
     staged.keep_beside(draft, container)

@@ -4,6 +4,7 @@ Source: argoproj/argo-workflows v4, ``pkg/apis/workflow/v1alpha1/workflow_types.
 """
 
 import posixpath
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,8 +16,12 @@ from wherry.pipelines.workflows.artifacts.repository import Repository
 
 Location = Mapping[str, Any]
 STORES: Final = ("s3", "gcs")
+"""Kinds that have buckets and keys."""
+HTTP: Final = "http"
+WRITTEN: Final = (*STORES, HTTP)
 """Kinds that can be written to."""
-KINDS: Final = (*STORES, "http", "git", "raw")
+KINDS: Final = (*WRITTEN, "git", "raw")
+_WEB: Final = ("http://", "https://")
 REFUSED: Final = ("oss", "azure", "hdfs", "artifactory", "plugin")
 """Kinds that are known and not done."""
 _KEYED: Final = (*STORES, *REFUSED)
@@ -96,8 +101,10 @@ def uri(location: Location, where: str) -> str:
     found = kind(location, where)
     if location.get("uri"):
         text = str(location["uri"])
-    elif found == "http":
-        text = str(location["http"].get("url") or "")
+    elif found == HTTP:
+        text = str(location[HTTP].get("url") or "")
+        if not text.startswith(_WEB):
+            raise StepError(f"{where}.http.url {text[:200]!r}: want http:// or https://")
     elif found in STORES:
         text = f"{_SCHEMES[found]}://{location[found]['bucket']}/{key_of(location, where)}"
     else:
@@ -124,6 +131,26 @@ def folder(location: Location, where: str) -> str:
 def of(made: Artifact) -> Location:
     """Return where the artifact of a step is."""
     return only(made.metadata.get(FIELD) or {}) or {"uri": made.uri}
+
+
+def brief(location: Location, repository: Repository) -> dict[str, Any]:
+    """Return a location as statuses tell it: of what is in the repository nothing but the key."""
+    for found, store in repository.store.items():
+        own = location.get(found)
+        if (
+            isinstance(own, Mapping)
+            and own.get("key")
+            and {**own, "key": ""} == {**store, "key": ""}
+        ):
+            return {**location, found: {"key": own["key"]}}
+    return {**location}
+
+
+def below_url(location: Location, file: str) -> dict[str, Any]:
+    """Return an http location at a file below its path."""
+    parts = urllib.parse.urlsplit(str(location[HTTP].get("url") or ""))
+    path = posixpath.join(parts.path or "/", urllib.parse.quote(file))
+    return {HTTP: {**location[HTTP], "url": parts._replace(path=path).geturl()}}
 
 
 def at_key(location: Location, key: str) -> dict[str, Any]:

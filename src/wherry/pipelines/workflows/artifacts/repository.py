@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from wherry.pipelines.controller.roots import Root
 
+STATUS: Final = "artifactRepositoryRef"
+"""Field of a Workflow's status: which repository it has."""
 DEFAULT_KEY: Final = "{{workflow.name}}/{{pod.name}}"
 """Upstream's, where the repository has no ``keyFormat``."""
 
@@ -19,9 +21,11 @@ class Repository:
         store: Which store, in upstream's form (``{"s3": {"bucket": …}}``); empty: the root.
         key_format: Where below it a pod's artifacts are; may have tags.
         archive_logs: Whether what pods say is an artifact, whatever workflows want.
+        told: Which it is, as the Workflow's status says it (`STATUS`).
     """
 
     root: Root
     store: Mapping[str, Any] = field(default_factory=dict)
     key_format: str = DEFAULT_KEY
     archive_logs: bool = False
+    told: Mapping[str, Any] = field(default_factory=lambda: {"default": True})

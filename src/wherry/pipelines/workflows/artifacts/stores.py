@@ -120,7 +120,11 @@ def _override(kind: str, store: Mapping[str, Any]) -> Object:
     if store.get("caSecret"):
         made["ca"] = _reference(store["caSecret"])
     encryption = _encryption(store.get("encryptionOptions") or {})
-    return {**made, "encryption": encryption} if encryption else made
+    if encryption:
+        made["encryption"] = encryption
+    if store.get("createBucketIfNotPresent") is not None:
+        made["createBucket"] = _new_bucket(store["createBucketIfNotPresent"])
+    return made
 
 
 def _reference(secret: Mapping[str, Any]) -> Object:
@@ -148,6 +152,14 @@ def _encryption(told: Mapping[str, Any]) -> Object:
         # The library sends it as it stands, and the API wants it in base64.
         made["SSEKMSEncryptionContext"] = base64.b64encode(json.dumps(found).encode()).decode()
     return made
+
+
+def _new_bucket(told: Any) -> Object:
+    where = "s3.createBucketIfNotPresent"
+    locking = told.get("objectLocking", False) if isinstance(told, dict) else None
+    if not isinstance(locking, bool):
+        raise StepError(f"{where} is {told!r}; want an object, perhaps with objectLocking: true")
+    return {"objectLocking": locking}
 
 
 def _of_account(secret: Mapping[str, Any]) -> Object:

@@ -67,14 +67,19 @@ def _target(order: Order, output: Output) -> Target:
     said, root = output.said, order.repository.root
     where = f"outputs.artifacts.{said['name']}"
     archive, level = _archive(said.get("archive") or {}, where)
-    given = {**(order.template.get("archiveLocation") or {}), **locations.only(said)}
+    own = bool(locations.kind(said, where))
+    usual = {} if own else order.template.get("archiveLocation") or {}
+    given = {**usual, **locations.only(said)}
     kind = locations.kind(given, where)
-    if kind and kind not in locations.STORES:
-        raise StepError(f"{where}.{kind}: outputs go to {' or '.join(locations.STORES)}")
+    if kind and kind not in locations.WRITTEN:
+        raise StepError(f"{where}.{kind}: outputs go to {', '.join(locations.WRITTEN)}")
     if kind or order.repository.store:
-        own = bool(locations.kind(said, where))
         file = output.file or f"{said['name']}{_ENDINGS[archive]}"
-        location = _in_store(order, given, file, where, own=own)
+        location: Location
+        if kind == locations.HTTP:
+            location = locations.only(given) if own else locations.below_url(given, file)
+        else:
+            location = _in_store(order, given, file, where, own=own)
         uri = locations.uri(location, where)
         if uris.is_of_node(uri):
             return Target(output=output, uri=uri, location={}, archive=NONE, level=None)

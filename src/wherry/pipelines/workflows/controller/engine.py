@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -17,9 +18,12 @@ from wherry.pipelines.workflows import calls, names, scopes, variables
 from wherry.pipelines.workflows.artifacts.order import Order
 from wherry.pipelines.workflows.artifacts.repository import Repository
 from wherry.pipelines.workflows.calls import Role
+from wherry.pipelines.workflows.controller.estimating import Estimates
 from wherry.pipelines.workflows.language import WorkflowLanguage
 from wherry.pipelines.workflows.messages import Shutdown, Template
+from wherry.pipelines.workflows.progress import Progress
 from wherry.pipelines.workflows.scopes import EXIT_CODE
+from wherry.pipelines.workflows.sums import LOST
 
 ATTEMPTS: Final = "attempts"
 """Property of a row: what is kept of the attempts before the latest."""
@@ -36,12 +40,17 @@ WAITS: Final = "waits"
 """Property of a row: what it waits for."""
 DAEMON: Final = "daemon"
 """Property of a row: its pod goes on until what it is part of has ended."""
+AGAIN: Final = "again"
+"""Property of the row of a daemon that has failed and is tried again: when its next pod is made, in milliseconds.
+It stays until that is ready."""
 UNTIL: Final = "until"
 """Property of the row of a step that only waits: until when, in milliseconds; 0: until it is told."""
 SUPPLIED: Final = "supplied"
 """Property of the row of a step that only waits: outputs that somebody has given already."""
 IP: Final = "ip"
 HOST: Final = "host"
+PROGRESS: Final = "progress"
+"""Property of a row: how far the step had come, where it has said so."""
 MEMO: Final = "memo"
 """Property of a row: what is told of a kept result."""
 _LATER: Final = frozenset({
@@ -104,6 +113,13 @@ class WorkflowEngine(Engine):
         shutdown: How it is being ended; None: it is not, or its time is up.
         waits: Why it does not begin; empty: it does.
         earlier: Steps of another run, by path, whose results are taken where they would begin.
+        daemons: Rows of steps that count as ended while their pods go on, by path.
+        progress: How far steps that run say that they are, by the names of their pods.
+        asks_at: When they are asked again, by the monotonic clock; None: none of them says it.
+        estimates: How long it and its nodes may take.
+        phases: What its nodes were told to be, by id, to those who follow its events.
+        events: How many events of nodes there were, by their type.
+        remade: Paths of those whose next pod was made and is not ready.
         measured: Templates that want to be measured, by the ids of their nodes.
     """
 
@@ -118,6 +134,13 @@ class WorkflowEngine(Engine):
         self.shutdown: Shutdown | None = None
         self.waits = ""
         self.earlier: Mapping[str, Execution] = {}
+        self.daemons: dict[str, Execution] = {}
+        self.progress: dict[str, Progress] = {}
+        self.asks_at: float | None = None
+        self.estimates = Estimates()
+        self.phases: dict[str, str] = {}
+        self.events: Counter[str] = Counter()
+        self.remade: set[str] = set()
         self.measured: dict[str, Template] = {}
         self._asked: dict[int, tuple[Template, bool]] = {}
         self._guards: set[str] = set()
@@ -131,6 +154,13 @@ class WorkflowEngine(Engine):
                 self.language.exported[key] = row.outputs.artifacts[name][0]
         if row.name == Role.GUARD.name and row.properties.get(MEMO):
             self._guards.add(row.path)
+        if row.properties.get(DAEMON):
+            self.daemons[row.path] = row
+        else:
+            self.daemons.pop(row.path, None)
+        self.remade.discard(row.path)
+        if row.state != State.RUNNING:
+            self.progress.pop(row.pod, None)
         super().take(row)
 
     def end(self, why: str, shutdown: Shutdown | None) -> None:
@@ -153,6 +183,17 @@ class WorkflowEngine(Engine):
         spot = self.walk.spot(row.path)
         spared = self.shutdown is not Shutdown.TERMINATE and spot is not None and spot.exiting
         return not spared
+
+    def holds(self, row: Execution) -> bool:
+        """Tell whether something is still to be learnt of the pod of a row."""
+        if super().holds(row):
+            return True
+        return row.path in self.daemons and not is_lost(row) and not self.is_over(row.path)
+
+    def is_over(self, path: str) -> bool:
+        """Tell whether the steps or the DAG around a step have ended, and its daemons with them."""
+        place = calls.boundary(self.spot(path).place)
+        return (self.walk.root if place is None else place.spot).state.final
 
     def begun(
         self,
@@ -268,10 +309,16 @@ def is_result(row: Execution) -> bool:
     return bool(done) and row.name != Role.GUARD.name
 
 
+def is_lost(row: Execution) -> bool:
+    """Tell whether the pod of a daemon has ended too early, and is not made again."""
+    return LOST in row.outputs.parameters
+
+
 def _attempts(row: Execution) -> list[Object]:
     """Return the main points of all attempts of a step that have ended."""
     before: list[Object] = list(row.properties.get(ATTEMPTS) or [])
-    if not row.started or not State(row.state).final:
+    goes_on = row.properties.get(DAEMON) and not is_lost(row)
+    if not row.started or not State(row.state).final or goes_on:
         return before
     last: Object = {
         "pod": row.pod,
@@ -281,7 +328,7 @@ def _attempts(row: Execution) -> list[Object]:
         "started": row.started,
         "ended": row.ended,
     }
-    for key in (IP, HOST):
+    for key in (IP, HOST, PROGRESS):
         if row.properties.get(key):
             last[key] = row.properties[key]
     if EXIT_CODE in row.outputs.parameters:

@@ -26,9 +26,11 @@ from wherry.pipelines.workflows.controller.engine import (
     HOST,
     IP,
     MEMO,
+    PROGRESS,
     WorkflowEngine,
 )
 from wherry.pipelines.workflows.controller.memory import Memory
+from wherry.pipelines.workflows.controller.progressing import Progressing
 from wherry.pipelines.workflows.scopes import EXIT_CODE, RESULT
 from wherry.pipelines.workflows.steps.outputs import NodeOutputs
 from wherry.pipelines.workflows.steps.working import Steps
@@ -56,6 +58,7 @@ class Harvester:
         self._memory = memory
         self._clock = clock
         self._keeper = LogKeeper(client, logs)
+        self._progressing = Progressing(client, clock)
 
     async def harvest(
         self, engine: WorkflowEngine, run: Object, pods: Mapping[str, Object]
@@ -69,15 +72,22 @@ class Harvester:
         rows = await asyncio.gather(*(self._row(engine, run, row, pod) for row, pod in found))
         return [row for row in rows if row is not None]
 
+    async def keep_log(self, engine: WorkflowEngine, row: Execution, pod: Object) -> None:
+        """Keep what a step has said whose pod has ended."""
+        await self._keeper.keep(engine.uid, row, pod)
+
     async def _row(
         self, engine: WorkflowEngine, run: Object, row: Execution, pod: Object
     ) -> Execution | None:
         end = ending.of(pod)
         if end is None:
             return self._daemoned(engine, row, pod)
-        await self._keeper.keep(engine.uid, row, pod)
+        await self.keep_log(engine, row, pod)
         now = self._clock.now()
-        more = {**_where(pod), **_containers(engine, row, pod)}
+        more = {**where(pod), **_containers(engine, row, pod)}
+        far = await self._progressing.last(pod)
+        if far is not None:
+            more[PROGRESS] = str(far)
         row = dataclasses.replace(row, properties={**row.properties, **more})
         try:
             order = engine.order(run, row.path, row.attempt, None)
@@ -101,7 +111,7 @@ class Harvester:
         assert end is not None, f"{row.pod} has not ended"
         if not end.succeeded:
             message = engine.cancelled if engine.is_ended(row) else end.message
-            return ended(row, _bad(pod), now, outputs=given, error=message)
+            return ended(row, bad(pod), now, outputs=given, error=message)
         row = _exporting(engine, row, given)
         if row.properties.get(MEMO):
             await self._memory.keep(run, row, given, now)
@@ -113,13 +123,14 @@ class Harvester:
         ready = conditions.is_true(pod, "Ready")
         if known is None or known.template is None or not known.template.daemon or not ready:
             return None
-        properties = {**row.properties, **_where(pod), DAEMON: True}
+        properties = {**row.properties, **where(pod), DAEMON: True}
         row = dataclasses.replace(row, properties=properties)
         given = Values({DAEMONED: True})
         return ended(row, State.SUCCEEDED, self._clock.now(), outputs=given)
 
 
-def _where(pod: Object) -> dict[str, str]:
+def where(pod: Object) -> dict[str, str]:
+    """Return where a pod is, as properties of its row."""
     status = pod.get("status") or {}
     found = {IP: status.get("podIP"), HOST: (pod.get("spec") or {}).get("nodeName")}
     return {key: str(value) for key, value in found.items() if value}
@@ -131,7 +142,7 @@ def _containers(engine: WorkflowEngine, row: Execution, pod: Object) -> Object:
     return {container_nodes.CONTAINERS: container_nodes.ended(pod)} if of_set else {}
 
 
-def _bad(pod: Object) -> State:
+def bad(pod: Object) -> State:
     """Return whether a step has failed, or something around it: evicted, deleted, never started."""
     code = any(
         ((each.get("state") or {}).get("terminated") or {}).get("exitCode")

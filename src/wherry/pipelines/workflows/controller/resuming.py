@@ -10,7 +10,7 @@ from wherry.pipelines.graph import again
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.workflows import kinds, operations, reading
 from wherry.pipelines.workflows.controller.beginning import Beginner
-from wherry.pipelines.workflows.controller.engine import NODE
+from wherry.pipelines.workflows.controller.engine import NODE, is_lost
 
 
 class Resumer:
@@ -74,7 +74,7 @@ class Resumer:
             language,
             Values(),
             map(engines.attempt, started),
-            chosen=[row.path for row in rows if row.properties.get(NODE) in wanted],
+            chosen=[row.path for row in rows if row.properties.get(NODE) in wanted or is_lost(row)],
         )
         return [
             engines.again(row)

@@ -41,7 +41,8 @@ from wherry.pipelines.workflows.messages import Template
 from wherry.pipelines.workflows.steps.working import Steps
 
 _REFUSALS: Final = (StepError, UnresolvedError, UriError, RootError, ValueError)
-_STARTED: Final = (errors.InvalidError, errors.BadRequestError, ForeignOwnerError)
+REFUSALS: Final = (*_REFUSALS, errors.InvalidError, errors.BadRequestError, ForeignOwnerError)
+"""Why a pod is never made."""
 
 
 class Starter:
@@ -107,12 +108,12 @@ class Starter:
                 return await self._awaited(engine, run, row)
             if not row.pod:
                 return self._suspended(engine, run, row)
-            await self._make(engine, run, row)
+            await self.make(engine, run, row)
         except errors.ForbiddenError as error:
             # A quota, perhaps: there may be room later.
             engine.troubles[row.path] = error.message
             return None
-        except (*_REFUSALS, *_STARTED) as error:
+        except REFUSALS as error:
             return self._refused(row, error)
         engine.troubles.pop(row.path, None)
         return None
@@ -135,7 +136,14 @@ class Starter:
         engine.pods[row.path] = self._steps.pod(order)
         return dataclasses.replace(row, pod=order.pod)
 
-    async def _make(self, engine: WorkflowEngine, run: Object, row: Execution) -> None:
+    async def make(self, engine: WorkflowEngine, run: Object, row: Execution) -> None:
+        """Make the pod of a step; one that is there already stays.
+
+        Raises:
+            Exception: One of `REFUSALS`: it cannot be made.
+            ForbiddenError: There is no room for it; there may be later.
+            ApiError: The API does not take it.
+        """
         order = engine.order(
             run, row.path, row.attempt, telling.seconds_left(engine, run, self._clock.now())
         )

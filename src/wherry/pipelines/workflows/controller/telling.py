@@ -9,8 +9,9 @@ from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.workflows import calls, durations, kinds, node_values, nodes, scopes
+from wherry.pipelines.workflows.artifacts import repository
 from wherry.pipelines.workflows.controller import tree
-from wherry.pipelines.workflows.controller.engine import UNTIL, WAITS, WorkflowEngine
+from wherry.pipelines.workflows.controller.engine import AGAIN, UNTIL, WAITS, WorkflowEngine
 from wherry.pipelines.workflows.reading import any_text
 
 PENDING: Final = "Pending"
@@ -21,7 +22,7 @@ _LEAST_SECONDS: Final = 0.01
 LOCK_SECONDS: Final = 2.0
 """Who waits for a lock is woken when it is given back; a limit that has changed is seen after this."""
 _KEPT: Final = (
-    "persistentVolumeClaims", "artifactRepositoryRef", "offloadNodeStatusVersion", "estimatedDuration",
+    "persistentVolumeClaims", "artifactRepositoryRef", "offloadNodeStatusVersion",
     "storedWorkflowTemplateSpec",
 )  # fmt: skip
 
@@ -34,11 +35,13 @@ class Seen:
         phase: As upstream calls it.
         message: Why it waits, or has failed.
         more: What else its status says: nodes, progress …
+        nodes: These nodes by id.
     """
 
     phase: str
     message: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
+    nodes: Mapping[str, Object] = field(default_factory=dict)
 
 
 def phase(workflow: Object) -> str:
@@ -75,9 +78,11 @@ def of(engine: WorkflowEngine, pods: Mapping[str, Object], locks: Object) -> See
         "outputs": _outputs(engine),
         "storedTemplates": engine.language.templates.stored,
         "synchronization": locks,
+        repository.STATUS: dict(engine.repository.told),
         "running": bool(engine.running),
+        "estimate": engine.estimates.whole,
     }
-    return Seen(phase=told, message=message, more=more)
+    return Seen(phase=told, message=message, more=more, nodes=found)
 
 
 def status(workflow: Object, seen: Seen, now: datetime.datetime) -> Object:
@@ -85,11 +90,13 @@ def status(workflow: Object, seen: Seen, now: datetime.datetime) -> Object:
     before: Object = workflow.get("status") or {}
     moment = metadata.format_time(now)
     more = dict(seen.more)
-    running = more.pop("running", False)
+    running, estimate = more.pop("running", False), more.pop("estimate", 0)
     ended = seen.phase in FINAL
     made: Object = {
         **{key: before.get(key) for key in _KEPT},
         **more,
+        # What was said when it began stays.
+        "estimatedDuration": before.get("estimatedDuration") or estimate or None,
         "phase": seen.phase,
         "message": seen.message,
         "startedAt": before.get("startedAt") or moment,
@@ -138,7 +145,7 @@ def _outputs(engine: WorkflowEngine) -> Object:
         if kind == "parameters":
             parameters.append({"name": name, "value": any_text(value)})
         else:
-            artifacts.append({"name": name, **node_values.location(value)})
+            artifacts.append({"name": name, **node_values.shown(value, engine.repository)})
     made = {"parameters": parameters, "artifacts": artifacts}
     return {key: each for key, each in made.items() if each}
 
@@ -173,6 +180,16 @@ def waits(engine: WorkflowEngine, run: Object, now: datetime.datetime) -> Iterat
         due = timeout(engine, row.path)
         if due is not None:
             yield max(_LEAST_SECONDS, due - at)
+    for again in () if run["spec"].get("suspend") else _daemons(engine):
+        yield max(_LEAST_SECONDS, again / 1000 - at)
+
+
+def _daemons(engine: WorkflowEngine) -> Iterator[int]:
+    """Yield when daemons are made again, in milliseconds since the epoch."""
+    for row in engine.daemons.values():
+        again = row.properties.get(AGAIN)
+        if again is not None and row.path not in engine.remade and not engine.is_ended(row):
+            yield int(again)
 
 
 def timeout(engine: WorkflowEngine, path: str) -> float | None:

@@ -6,7 +6,7 @@ Source: argo-workflows after 4.1.2, ``NodeStatus`` in ``pkg/apis/workflow/v1alph
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,22 +14,27 @@ from wherry.metadata.records import Execution
 from wherry.objects.requests import Object
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.graph.spots import Spot
-from wherry.pipelines.workflows import calls, names, node_values, scopes
+from wherry.pipelines.workflows import calls, names, node_values, progress, scopes
 from wherry.pipelines.workflows.bodies import BODY, GUARD, MAIN
 from wherry.pipelines.workflows.calls import Content, Kind, Role
-from wherry.pipelines.workflows.controller import container_nodes
+from wherry.pipelines.workflows.controller import container_nodes, progressing
 from wherry.pipelines.workflows.controller.engine import (
+    AGAIN,
     ATTEMPTS,
     DAEMON,
     HOST,
     IP,
     MEMO,
     ORIGINAL,
+    PROGRESS,
     SUPPLIED,
     WAITS,
     WorkflowEngine,
+    is_lost,
     time_of,
 )
+from wherry.pipelines.workflows.progress import Progress
+from wherry.pipelines.workflows.sums import LOST
 
 _GROUP: Final = re.compile(r"^\[\d+\]\.")
 _HIDDEN: Final = frozenset({State.PENDING, State.CANCELED})
@@ -95,7 +100,17 @@ def of(engine: WorkflowEngine, pods: Mapping[str, Object]) -> tuple[dict[str, Ob
     if root.inside is None:
         return {}, Ends()
     parts = [tree.add(spot, Around("", engine.name)) for spot in root.inside.spots.values()]
+    if engine.estimates.nodes:
+        _estimate(tree.nodes.values(), engine)
     return tree.nodes, joined(parts)
+
+
+def _estimate(nodes: Iterable[Object], engine: WorkflowEngine) -> None:
+    """Add how long nodes may take."""
+    for node in nodes:
+        seconds = engine.estimates.nodes.get(node["name"].removeprefix(engine.name))
+        if seconds:
+            node["estimatedDuration"] = seconds
 
 
 class _Tree:
@@ -103,6 +118,7 @@ class _Tree:
         self.nodes: dict[str, Object] = {}
         self._engine = engine
         self._language = engine.language
+        self._repository = engine.repository
         self._pods = pods
 
     def add(self, spot: Spot, around: Around) -> Ends:
@@ -254,7 +270,7 @@ class _Tree:
             return Ends((node["id"],), (node["id"],))
         assert row is not None, f"{spot.path} has no row"
         if not self._language.is_retried(spot):
-            ends = _ends(row)
+            ends = self._ends(row)
             node = self._node(spot, self._type(known), around, ends)
             self._as_step(node, row)
             ends = self._containers(spot, node, row, ends)
@@ -264,8 +280,12 @@ class _Tree:
     def _attempts(self, spot: Spot, row: Execution, around: Around) -> Ends:
         """Add a step that is tried again: a node for it, and one for each attempt."""
         before: list[Object] = list(row.properties.get(ATTEMPTS) or ())
-        ends = _ends(row)
-        ends = dataclasses.replace(ends, total=ends.total + len(before))
+        own, past = self._ends(row), [_progress(each.get(PROGRESS)) for each in before]
+        ends = dataclasses.replace(
+            own,
+            done=own.done + sum(each.done for each in past),
+            total=own.total + sum(each.total for each in past),
+        )
         whole = self._node(spot, "Retry", around, ends)
         whole["children"] = []
         known = calls.content(spot)
@@ -277,13 +297,16 @@ class _Tree:
             whole["children"].append(one["id"])
         last = self._attempt(spot, names.attempt(name, row.attempt), around)
         last["type"] = self._type(known)
-        self._as_step(last, row)
+        self._measure(last, own)
         last["startedAt"] = time_of(row.started)
         whole["startedAt"] = time_of(int(before[0]["started"]) if before else row.started)
         if row.ended:
             last["finishedAt"] = time_of(row.ended)
             last["phase"] = scopes.phase(State(row.state))
+        self._as_step(last, row)
         last["message"] = row.error or last.get("message")
+        if row.properties.get(DAEMON):
+            self._as_daemon(whole, row)
         whole["children"].append(last["id"])
         ends = self._containers(spot, last, row, ends)
         node_values.trim(last)
@@ -293,12 +316,26 @@ class _Tree:
         node = self._base(spot, name, self._type(calls.content(spot)), around)
         node["nodeFlag"] = {"retried": True}
         node["phase"] = scopes.phase(spot.state)
-        node["outputs"] = node_values.outputs(spot.outputs, calls.content(spot))
+        node["outputs"] = self._outputs(spot)
         node_values.trim(node)
         self.nodes[node["id"]] = node
         return node
 
     # Their parts.
+
+    def _ends(self, row: Execution) -> Ends:
+        """Return how far a step is, and for how long its pod ran."""
+        seconds = (row.ended - row.started) // 1000 if row.ended and row.pod else 0
+        pod, told = self._pods.get(row.pod), progress.read(row.properties.get(PROGRESS))
+        told = told or self._engine.progress.get(row.pod) or progressing.annotated(pod)
+        done, total = told or progress.BEGUN
+        goes_on = row.path in self._engine.daemons and (is_lost(row) or self._engine.holds(row))
+        if row.ended and not State(row.state).bad and not goes_on:
+            done = total
+        return Ends((), (), done, total, max(0, seconds))
+
+    def _outputs(self, spot: Spot) -> Object:
+        return node_values.outputs(spot.outputs, calls.content(spot), self._repository)
 
     def _as_step(self, node: Object, row: Execution) -> None:
         pod = self._pods.get(row.pod)
@@ -316,12 +353,23 @@ class _Tree:
             node["podIP"] = row.properties[IP]
         if row.properties.get(HOST):
             node["hostNodeName"] = row.properties[HOST]
-        if row.properties.get(DAEMON) and row.pod in self._pods:
-            node["daemoned"], node["phase"] = True, "Running"
-            node.pop("finishedAt", None)
+        if row.properties.get(DAEMON):
+            self._as_daemon(node, row)
+            if AGAIN in row.properties and "daemoned" in node:
+                del node["daemoned"]
+                ready = pod is not None and (pod.get("status") or {}).get("phase") == "Running"
+                node["phase"] = "Running" if ready else "Pending"
         if node["type"] == "Suspend" and not State(row.state).final:
             self._awaited(node, row)
         node.update(_noted(row))
+
+    def _as_daemon(self, node: Object, row: Execution) -> None:
+        """Say that a step goes on that counts as ended, or what has become of it before its time."""
+        if is_lost(row):
+            node["phase"] = scopes.phase(State(row.outputs.parameters[LOST]))
+        elif self._engine.holds(row):
+            node["daemoned"], node["phase"] = True, "Running"
+            node.pop("finishedAt", None)
 
     def _containers(self, spot: Spot, node: Object, row: Execution, ends: Ends) -> Ends:
         """Add the nodes of the containers of a set; return the ends with them."""
@@ -357,8 +405,8 @@ class _Tree:
             node["startedAt"] = time_of(row.started or row.created)
             if row.ended and spot.state.final:
                 node["finishedAt"] = time_of(row.ended)
-        node["inputs"] = node_values.inputs(spot, calls.content(spot))
-        node["outputs"] = node_values.outputs(spot.outputs, calls.content(spot))
+        node["inputs"] = node_values.inputs(spot, calls.content(spot), self._repository)
+        node["outputs"] = self._outputs(spot)
         called = calls.call(spot)
         if called is not None and called.role in {Role.HOOK, Role.EXIT}:
             node["nodeFlag"] = {"hooked": True}
@@ -426,10 +474,8 @@ def duration(seconds: int) -> Object:
     return {"cpu": seconds // 10, "memory": seconds}
 
 
-def _ends(row: Execution) -> Ends:
-    seconds = (row.ended - row.started) // 1000 if row.ended and row.pod else 0
-    done = row.ended and not State(row.state).bad
-    return Ends((), (), 1 if done else 0, 1, max(0, seconds))
+def _progress(told: object) -> Progress:
+    return progress.read(told) or progress.BEGUN
 
 
 def _noted(row: Execution | None) -> Object:
@@ -444,6 +490,7 @@ def _past(attempt: Object) -> Object:
         "startedAt": time_of(int(attempt["started"])),
         "finishedAt": time_of(int(attempt["ended"])),
         "outputs": {"exitCode": attempt["exitCode"]} if attempt.get("exitCode") else {},
+        "progress": str(_progress(attempt.get(PROGRESS))),
         "podIP": attempt.get(IP),
         "hostNodeName": attempt.get(HOST),
     }

@@ -26,16 +26,20 @@ from wherry.pipelines.graph.language import UnresolvedError
 from wherry.pipelines.graph.model import State
 from wherry.pipelines.ir.documents import PipelineError
 from wherry.pipelines.steps.draft import StepError
-from wherry.pipelines.workflows import calls, kinds, operations
+from wherry.pipelines.workflows import kinds, nodes, operations
 from wherry.pipelines.workflows.archive.store import Archive
 from wherry.pipelines.workflows.controller import beginning, leaving, locks, room, telling
 from wherry.pipelines.workflows.controller.beginning import Beginner
-from wherry.pipelines.workflows.controller.engine import DAEMON, WorkflowEngine, is_result
+from wherry.pipelines.workflows.controller.daemons import Daemons
+from wherry.pipelines.workflows.controller.engine import WorkflowEngine, is_result
+from wherry.pipelines.workflows.controller.estimating import Estimator
 from wherry.pipelines.workflows.controller.harvesting import Harvester
 from wherry.pipelines.workflows.controller.locks import Locks
 from wherry.pipelines.workflows.controller.measures import Measures
 from wherry.pipelines.workflows.controller.measuring import Measurer
 from wherry.pipelines.workflows.controller.memory import Memory
+from wherry.pipelines.workflows.controller.node_events import NodeEvents
+from wherry.pipelines.workflows.controller.progressing import Progressing
 from wherry.pipelines.workflows.controller.removing import Remover
 from wherry.pipelines.workflows.controller.resuming import Resumer
 from wherry.pipelines.workflows.controller.room import Room
@@ -102,15 +106,21 @@ class WorkflowReconciler:
         self._room = Room(manager.client, self._own, wake)
         self._memory = memory = Memory(manager.client)
         clock = manager.clock
+        starter = Starter(manager.client, steps, locks=self._locks, memory=memory, clock=clock)
+        harvester = Harvester(manager.client, steps, logs=kept.logs, memory=memory, clock=clock)
+        self._progressing = Progressing(manager.client, clock)
+        self._daemons = Daemons(self._pods, starter, harvester, clock)
         self._runner = Runner(
             manager=manager,
             store=kept.tasks,
             recorder=self._recorder,
-            starter=Starter(manager.client, steps, locks=self._locks, memory=memory, clock=clock),
-            harvester=Harvester(manager.client, steps, logs=kept.logs, memory=memory, clock=clock),
+            starter=starter,
+            harvester=harvester,
             finalizer=kinds.POD_FINALIZER,
-            failed="WorkflowNodeFailed",
+            failed="",
         )
+        self._estimator = Estimator(self._workflows, archive)
+        self._node_events = NodeEvents(self._recorder)
         self._resumer = Resumer(manager, kept.tasks, self._beginner)
         self._engines: dict[Request, WorkflowEngine] = {}
         self._archived: dict[str, int] = {}
@@ -220,8 +230,11 @@ class WorkflowReconciler:
         self._watch_limits(engine, workflow)
         await self._watch_timeouts(engine, workflow, pods)
         held = bool(workflow["spec"].get("suspend")) and not engine.cancelled
+        if not held:
+            await self._runner.save(engine, workflow, await self._daemons.look(engine, workflow))
         await self._runner.step(engine, workflow, pods, held=held)
         await self._let_go(engine, workflow)
+        await self._progressing.look(engine, pods)
         return await self._tell(engine, workflow, pods)
 
     async def _engine(self, request: Request, workflow: Object) -> WorkflowEngine:
@@ -234,6 +247,9 @@ class WorkflowReconciler:
         for row in await self._store.of_run(engine.uid):
             engine.take(row)
         engine.earlier = await self._earlier(workflow)
+        engine.estimates = await self._estimator.of(workflow)
+        told = nodes.stored(workflow)
+        engine.phases = {key: str(each.get("phase") or "") for key, each in told.items()}
         if not engine.rows:
             await self._tell_begin(engine, workflow)
         await self._beginner.claims(engine, workflow)
@@ -328,13 +344,10 @@ class WorkflowReconciler:
             row = engine.rows.get(path)
             if row is None or not locks.holds(row, engine.rows):
                 self._locks.release(engine.uid, path)
-        for row in engine.rows.values():
-            if not row.properties.get(DAEMON):
-                continue
-            place = calls.boundary(engine.spot(row.path).place)
-            over = engine.walk.root if place is None else place.spot
+        for row in engine.daemons.values():
             pod = self._pods.get(metadata.namespace(workflow), row.pod)
-            if over.state.final and pod is not None and not metadata.is_deleting(pod):
+            going = pod is not None and not metadata.is_deleting(pod)
+            if pod is not None and going and engine.is_over(row.path):
                 await clearing.end(self._client, pod)
         await self._memory.keep_ended(engine, workflow, self._clock.now())
         await leaving.after_pods(self._client, engine, self._pods, workflow)
@@ -345,6 +358,8 @@ class WorkflowReconciler:
         waits = [*telling.waits(engine, workflow, self._clock.now())]
         if engine.troubles:
             waits.append(_REFUSED_SECONDS)
+        if engine.asks_at is not None:
+            waits.append(max(0.0, engine.asks_at - self._clock.monotonic()))
         pause = max(STATUS_SECONDS, len(engine.rows) * _SECONDS_A_NODE)
         due = engine.written + pause - self._clock.monotonic()
         if due > 0 and telling.phase_of(engine) == telling.phase(workflow):
@@ -352,6 +367,7 @@ class WorkflowReconciler:
         else:
             told = self._locks.of(engine.uid, engine.name, locks.node_id(engine))
             seen = telling.of(engine, pods, told)
+            await self._node_events.look(engine, workflow, seen.nodes)
             await self._write(workflow, seen, engine)
             await self._measurer.look(engine, workflow, seen)
             engine.written = self._clock.monotonic()

@@ -1,9 +1,10 @@
 """From the text of an expression to its tokens."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
+from wherry.objects.tokens import MARK, Token, read
 from wherry.pipelines.workflows.expr.errors import ExprError
 
 MAX_LENGTH: Final = 16 * 1024
@@ -31,15 +32,6 @@ _WORD_MARKS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A word, a value or a mark; ``at`` is where it begins."""
-
-    kind: str
-    text: str
-    at: int
-
-
 def tokens(text: str) -> list[Token]:
     """Return the tokens of a text, and one for its end.
 
@@ -48,19 +40,14 @@ def tokens(text: str) -> list[Token]:
     """
     if len(text) > MAX_LENGTH:
         raise ExprError(f"the expression has {len(text)} characters; at most {MAX_LENGTH} may be")
-    found, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise ExprError(f"unrecognized character {text[at]!r} at {at + 1} of {cut(text)!r}")
-        kind = str(match.lastgroup)
-        if kind == "name" and match[0] in _WORD_MARKS:
-            kind = "mark"
-        if kind != "space":
-            found.append(Token(kind, match[0], at))
-        at = match.end()
-    found.append(Token("end", "", at))
-    return found
+
+    def unknown(at: int) -> ExprError:
+        return ExprError(f"unrecognized character {text[at]!r} at {at + 1} of {cut(text)!r}")
+
+    return [
+        replace(each, kind=MARK) if each.kind == "name" and each.text in _WORD_MARKS else each
+        for each in read(text, _TOKEN, unknown)
+    ]
 
 
 def cut(text: str) -> str:

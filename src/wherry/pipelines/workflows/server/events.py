@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from wherry.objects import errors, metadata
+from wherry.objects import callers, errors, metadata
 from wherry.objects.requests import Object
 from wherry.pipelines.workflows import kinds, submitting
 from wherry.pipelines.workflows.expr import program
@@ -15,6 +15,7 @@ from wherry.pipelines.workflows.server import listing
 from wherry.pipelines.workflows.server.calls import Answer, Call, Handler
 
 BINDING_LABEL: Final = "workflows.argoproj.io/workflow-event-binding"
+_PROOF: Final = callers.PROOF.lower()
 _LOG = logging.getLogger("wherry.pipelines.workflows.server")
 
 
@@ -53,11 +54,15 @@ async def receive(call: Call) -> Answer:
 
 
 def _seen(call: Call) -> Object:
-    """Return what expressions of bindings see of an event: headers only those that begin with ``x-``."""
+    """Return what expressions of bindings see of an event.
+
+    Headers only those that begin with ``x-``, and not those of a front: who knows its proof may call as anybody.
+    """
     headers: dict[str, list[str]] = {}
     for key, value in call.request.headers.items():
-        if key.lower().startswith("x-") and not key.lower().startswith("x-remote-"):
-            headers.setdefault(key.lower(), []).append(value)
+        name = key.lower()
+        if name.startswith("x-") and name != _PROOF and not name.startswith("x-remote-"):
+            headers.setdefault(name, []).append(value)
     return {
         "namespace": call.namespace,
         "discriminator": call.named.get("discriminator", ""),

@@ -1,6 +1,7 @@
 """Artifacts that a Workflow leaves and that are to go: when it has ended, or when it is deleted.
 
-Those in a folder of the node go at once. For those in stores a pod is made, which has the keys.
+Those in a folder of the node go at once. For those in stores a pod is made, which has the keys. What was
+put to a server by HTTP stays, and that is told.
 
 Source: argoproj/argo-workflows v4, ``workflow/controller/artifact_gc.go``.
 """
@@ -37,6 +38,7 @@ _MOST_TOLD: Final = 100_000
 MOST_AT_ONCE: Final = 500
 """Artifacts that one pod removes."""
 _PODS_AT_ONCE: Final = 2
+_LONGEST: Final = 1000
 
 
 class CollectionError(Exception):
@@ -138,7 +140,8 @@ class Collector:
             await self._roots.remove(metadata.namespace(workflow), here, sorted(keep))
         except (OSError, ValueError) as error:
             raise CollectionError(str(error)) from error
-        away = [each for each in gone if not uris.is_of_node(each.uri)]
+        web = [each for each in gone if _is_of_web(each)]
+        away = [each for each in gone if not (uris.is_of_node(each.uri) or _is_of_web(each))]
         left = [each for each in _batches(workflow, away) if each.pod not in progress.done]
         ended: list[Object] = []
         for batch in left[:_PODS_AT_ONCE]:
@@ -153,7 +156,12 @@ class Collector:
             await progress.note([metadata.name(each) for each in ended])
         for pod in ended:
             await apply.delete_if_present(self._client, core.PODS, pod)
-        return len(ended) == len(left)
+        is_done = len(ended) == len(left)
+        if is_done and web:
+            # Once, when there is nothing else to do.
+            names = ", ".join(f"{each.name} at {each.uri.partition('?')[0]}" for each in web)
+            await progress.trouble(f"HTTP knows no way to delete artifacts: {names}"[:_LONGEST])
+        return is_done
 
     async def _pod_of(
         self, workflow: Object, spec: Object, repository: Repository, batch: Batch
@@ -196,6 +204,10 @@ class Collector:
             },
             "spec": patching.patched(draft.spec, [asked.get("podSpecPatch") or ""]),
         }
+
+
+def _is_of_web(artifact: Artifact) -> bool:
+    return locations.HTTP in (artifact.metadata.get(locations.FIELD) or {})
 
 
 def _batches(workflow: Object, away: Iterable[Artifact]) -> list[Batch]:

@@ -1,6 +1,5 @@
 """From a node that is to run to its pod."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,14 +15,10 @@ from wherry.pipelines.workflows.artifacts import in_pod
 from wherry.pipelines.workflows.artifacts import layout as layouts
 from wherry.pipelines.workflows.artifacts.in_pod import Hire
 from wherry.pipelines.workflows.artifacts.order import Order
-from wherry.pipelines.workflows.steps import agents, containers, patching, settings
+from wherry.pipelines.workflows.steps import agents, containers, patching, reporting, settings
 
 _LONGEST_ARGUMENT: Final = 128 * 1024 - 1
 """What Linux takes, with the zero at its end."""
-_PROGRESS: Final = "ARGO_PROGRESS_FILE"
-"""Names the file that steps write how far they are into; they fail where they cannot."""
-_PROGRESS_VOLUME: Final = "wherry-progress"
-_PROGRESS_PATH: Final = "/var/run/argo"
 
 
 def make(order: Order, agent: Hire, folder: Path | None) -> Object:
@@ -63,10 +58,8 @@ def _fill(draft: Draft, order: Order, agent: Hire, folder: Path | None) -> None:
             "ARGO_WORKFLOW_NAME": metadata.name(order.workflow),
         }
         _tell(container, told)
-    if _PROGRESS in json.dumps(order.template):
-        place = {"name": _PROGRESS_VOLUME, "mountPath": _PROGRESS_PATH}
-        draft.own_volume({"name": _PROGRESS_VOLUME, "emptyDir": {}}, place)
-        _tell(draft.container, {_PROGRESS: f"{_PROGRESS_PATH}/progress"})
+    if reporting.wanted(order):
+        reporting.add(draft, agent)
 
 
 def _tell(container: Object, told: Mapping[str, str]) -> None:
