@@ -100,14 +100,17 @@ def test_what_is_missing_is_told(calls, bucket, tmp_path):
 def test_no_file_of_a_folder_is_put_outside_of_it(calls, bucket, tmp_path):
     """Stores take any name, also one that goes up."""
     results = calls(
-        ["plant", bucket, "root/a", "x"],
-        ["plant", bucket, "root/../../outside", "x"],
-        ["list", f"{bucket}/root"],
-        ["get", f"{bucket}/root", str(tmp_path / "deep" / "back")],
-        ["delete", f"{bucket}/root"],
-        ["exists", f"{bucket}/root"],
+        ["plant", bucket, "folder/a", "x"],
+        ["plant", bucket, "folder/../../outside", "x"],
+        ["list", f"{bucket}/folder"],
+        ["get", f"{bucket}/folder", str(tmp_path / "deep" / "back")],
+        ["delete", f"{bucket}/folder"],
+        ["exists", f"{bucket}/folder"],
     )
-    assert [name for name, _ in results[2]] == [f"{bucket}/root/../../outside", f"{bucket}/root/a"]
+    assert [name for name, _ in results[2]] == [
+        f"{bucket}/folder/../../outside",
+        f"{bucket}/folder/a",
+    ]
     assert "goes up" in results[3]["error"][1]
     assert not [each for each in tmp_path.rglob("*") if each.is_file()]
     assert results[4:] == [None, False]
@@ -115,10 +118,10 @@ def test_no_file_of_a_folder_is_put_outside_of_it(calls, bucket, tmp_path):
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
 def test_no_archive_of_a_folder_has_a_file_outside_of_it(calls, bucket):
-    calls(["plant", bucket, "root/a", "x"], ["plant", bucket, "root/../../outside", "x"])
+    calls(["plant", bucket, "folder/a", "x"], ["plant", bucket, "folder/../../outside", "x"])
     told = json.loads(calls.variables["WHERRY_ARTIFACT_STORES"])
     keys = {"access": object_stores.ACCESS_KEY, "secret": object_stores.SECRET_KEY}
-    asked = {"uri": f"{bucket}/root", **told, "keys": {"keys": keys}}
+    asked = {"uri": f"{bucket}/folder", **told, "keys": {"keys": keys}}
     done = subprocess.run(
         [str(calls.python), "-m", "wherry.pipelines.contents.reader"],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(wherry.__file__).parents[1])},
