@@ -30,6 +30,7 @@ _PROGRAMS = {
 """By name: requirements, what is imported beforehand, what a trial does before it prints its value."""
 _COUNTS = {"sklearn": 20}
 """How many trials a search has, where each takes most of a second: 60 for the others."""
+_ONE_THREAD = f"bare processes, {_PARALLEL} at once, OMP_NUM_THREADS=1"
 _TUNERS = ["ray[tune]==2.60.0", "optuna==5.0.0"]
 
 
@@ -66,6 +67,11 @@ def _program(plane: ControlPlane, name: str, *, rounds: int, count: int) -> list
         "bare": lambda _: trials.bare(python, program, trials=count, parallel=_PARALLEL),
         "cold": lambda number: search("cold", number),
     }
+    if preload:
+        # What trials are told here, and what a user who knows of it would say.
+        ways[_ONE_THREAD] = lambda _: trials.bare(
+            python, program, trials=count, parallel=_PARALLEL, OMP_NUM_THREADS="1"
+        )
     if name == "python" and os.environ.get("WHERRY_BENCH_TUNERS"):
         ways |= _tuners(plane, count)
     runs: dict[str, list[Run]] = {way: [] for way in ways}

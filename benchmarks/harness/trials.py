@@ -180,15 +180,24 @@ def _has_ended(wanted: dict[str, Any], status: dict[str, Any]) -> bool:
     return "Succeeded" in ended and status.get("trialsSucceeded") == count
 
 
-def bare(python: str, program: str, *, trials: int, parallel: int) -> Run:
-    """Run as many bare processes, each with a value drawn at random, and read what they print."""
+def bare(python: str, program: str, *, trials: int, parallel: int, **variables: str) -> Run:
+    """Run as many bare processes, each with a value drawn at random, and read what they print.
+
+    Args:
+        python: Their interpreter.
+        program: What each does first.
+        trials: How many.
+        parallel: How many at once.
+        **variables: Of their environment, beside the usual ones.
+    """
+    environment = {**processes.environment(), **variables}
     draw, called = random.Random(1), time.monotonic()
     first: list[float] = []
 
     def one(x: float) -> float:
         code = f"{program}\nx = {x}\n{_VALUE}"
         done = subprocess.run(
-            [python, "-c", code], env=processes.environment(), check=True, capture_output=True
+            [python, "-c", code], env=environment, check=True, capture_output=True
         )
         found = float(done.stdout.partition(b"=")[2])
         first.append(time.monotonic() - called)

@@ -80,8 +80,11 @@ async def test_the_primary_pod_has_all_that_it_needs(world):
 
 
 async def test_other_pods_of_a_trial_are_labelled(world):
-    await world.create(TRIALS, trial())
+    told = trial()
+    told["metadata"]["annotations"] = {metadata.PARALLELISM: "5"}
+    await world.create(TRIALS, told)
     made = await world.create(kinds.PODS, _of(role="launcher"))
+    assert metadata.annotations(made)[metadata.PARALLELISM] == "5"
     assert metadata.labels(made)[TRIAL_LABEL] == "t"
     assert "initContainers" not in made["spec"]
 

@@ -190,3 +190,43 @@ def test_how_work_has_ended_is_found_by_expression(status, condition, wanted):
     }
     found = workloads.verdict({"spec": spec}, {"status": status})
     assert (found and (found.succeeded, found.message)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({}, None),
+        ({"parallelTrialCount": 1}, None),
+        ({"parallelTrialCount": 4}, "4"),
+        ({"parallelTrialCount": 4, "maxTrialCount": 3}, "3"),
+        ({"parallelTrialCount": 4, "maxTrialCount": 1}, None),
+    ],
+)
+def test_pods_are_told_how_many_trials_run_at_once(counts, told):
+    containers = [{"name": "main", "image": "i"}]
+    run = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+    experiment = _experiment(run)
+    experiment["spec"] |= counts
+    trial = trials.trial(experiment, _PROPOSAL, None)
+    trial["metadata"]["uid"] = "t"
+    made = workloads.made_ready(trial, trial["spec"]["runSpec"])
+    assert metadata.annotations(made["spec"]["template"]).get(metadata.PARALLELISM) == told
+
+
+def test_a_template_may_say_itself_how_many_pods_run_at_once():
+    template = {
+        "metadata": {"annotations": {metadata.PARALLELISM: "7"}},
+        "spec": {"containers": [{"name": "main", "image": "i"}]},
+    }
+    experiment = _experiment(
+        {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template}}
+    )
+    experiment["spec"]["parallelTrialCount"] = 2
+    trial = trials.trial(experiment, _PROPOSAL, None)
+    trial["metadata"]["uid"] = "t"
+    made = workloads.made_ready(trial, trial["spec"]["runSpec"])
+    assert metadata.annotations(made["spec"]["template"])[metadata.PARALLELISM] == "7"

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from wherry.kubelet import devices, expansion, wrapping
+from wherry.kubelet import devices, expansion, processors, wrapping
 from wherry.kubelet.launcher.types import Mount
 from wherry.kubelet.oci import accounts, capabilities, gpus, groups
 from wherry.kubelet.oci.accounts import Account
@@ -51,7 +51,12 @@ def make(
         IdentityError: the pod forbids the user as whom it would run.
     """
     spec, security = container.spec, _security(container)
-    environment = {**variables(image), "HOSTNAME": container.hostname, **container.environment}
+    environment = {
+        **processors.variables(container),
+        **variables(image),
+        "HOSTNAME": container.hostname,
+        **container.environment,
+    }
     limits = (spec.get("resources") or {}).get("limits") or {}
     privileged = bool(security.get("privileged"))
     of_pod = container.pod.get("spec") or {}

@@ -1,12 +1,11 @@
 """What the downward API tells a container about its pod. Pure."""
 
 import decimal
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wherry.kubelet import specs
+from wherry.kubelet import processors, specs
 from wherry.objects import metadata, quantities
 from wherry.objects.requests import Object
 
@@ -105,5 +104,5 @@ def _amount(resources: Object, kind: str, name: str, around: Surroundings) -> de
     if text is None and kind == "limits":
         text = around.allocatable.get(name)
         if text is None and name == "cpu":
-            text = str(os.cpu_count() or 1)
+            text = str(processors.count())
     return quantities.parse(str(text or "0"))

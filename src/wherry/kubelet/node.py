@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wherry.client.client import Client
 from wherry.controller.clock import Clock
-from wherry.kubelet import devices
+from wherry.kubelet import devices, processors
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import conditions, errors, kinds, metadata
 
@@ -48,7 +48,7 @@ def capacity(settings: KubeletSettings, *, gpus: int = 0) -> dict[str, str]:
     """Return what the machine has: cpu, memory, ephemeral-storage, pods, and GPUs where there are any."""
     pages, page_size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     result = {
-        "cpu": str(_cpus()),
+        "cpu": str(processors.count()),
         "memory": f"{pages * page_size // 1024}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(settings.data).total // 1024}Ki",
         "pods": str(settings.max_pods),
@@ -56,10 +56,6 @@ def capacity(settings: KubeletSettings, *, gpus: int = 0) -> dict[str, str]:
     if gpus:
         result[devices.RESOURCE] = str(gpus)
     return result
-
-
-def _cpus() -> int:
-    return os.cpu_count() or 1
 
 
 class NodeAgent:

@@ -10,6 +10,10 @@ LOG_ALIASES: Final = "wherry.dev/log-aliases"
 """Annotation of pods: ``name=container,…``; a log asked for by such a name is the container's. For
 clients that know a container from elsewhere which is not needed here."""
 
+PARALLELISM: Final = "wherry.dev/parallelism"
+"""Annotation of pods: how many pods like this one are meant to run at once, 1 or more. Our node then
+tells their programs to start no more threads than fall to each."""
+
 
 class NamespacedName(NamedTuple):
     """Where an object lives; the namespace is empty for cluster-scoped kinds."""

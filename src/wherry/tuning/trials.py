@@ -75,8 +75,16 @@ def _metadata(experiment: Object, proposal: _Part) -> Object:
         "finalizers": [FINALIZER],
     }
     told = checkpoints.annotations(experiment)
+    if (beside := _side_by_side(experiment["spec"])) > 1:
+        told[metadata.PARALLELISM] = str(beside)
     if proposal.get("resumes"):
         told[kinds.RESUMES] = proposal["resumes"]
     if told:
         made["annotations"] = told
     return made
+
+
+def _side_by_side(spec: _Part) -> int:
+    """Return how many trials of an experiment run at once."""
+    counts = (spec.get(field) for field in ("parallelTrialCount", "maxTrialCount"))
+    return min((int(each) for each in counts if each), default=1)

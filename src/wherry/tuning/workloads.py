@@ -187,12 +187,15 @@ def made_ready(trial: Object, run: Object) -> Object:
 
 
 def label(trial: Object, obj: Object) -> None:
-    """Give what a trial runs its labels, in place."""
+    """Give what a trial runs, or one of its pods, what it bears from its trial, in place."""
     # Labels that people give an experiment go along, so that they find all that belongs to it.
     inherited = {k: v for k, v in metadata.labels(trial).items() if k != kinds.INDEX_LABEL}
     fields = obj.setdefault("metadata", {})
     own = fields.get("labels") or {}
     fields["labels"] = {**own, **inherited, kinds.TRIAL_LABEL: metadata.name(trial)}
+    if beside := metadata.annotations(trial).get(metadata.PARALLELISM):
+        # Trials share the processors; who knows better has said so in the template.
+        fields["annotations"] = {metadata.PARALLELISM: beside, **(fields.get("annotations") or {})}
 
 
 def tell(trial: Object, pod: Object) -> None:

@@ -57,6 +57,15 @@ def test_what_runs(entrypoint: str, cmd: str, command: str, args: str, expected:
     assert found.args == tuple(expected)
 
 
+@pytest.mark.parametrize(("env", "threads"), [((), "1"), (("OMP_NUM_THREADS=6",), "6")])
+def test_a_limit_tells_how_many_threads_unless_the_image_does(
+    env: tuple[str, ...], threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    spec = {"resources": {"limits": {"cpu": "1"}}}
+    assert box(spec, env=env).env["OMP_NUM_THREADS"] == threads
+
+
 def test_nothing_to_run() -> None:
     with pytest.raises(boxes.BoxError, match="no command specified"):
         box(cmd=())

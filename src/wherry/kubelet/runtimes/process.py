@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import PurePath, PurePosixPath
 
-from wherry.kubelet import expansion, wrapping
+from wherry.kubelet import expansion, processors, wrapping
 from wherry.kubelet.environments import builder, choosing, interpreters, recipe, requirements
 from wherry.kubelet.launcher import choice as warm_choice
 from wherry.kubelet.launcher.client import Launcher
@@ -266,7 +266,8 @@ def process_spec(container: ContainerStart, settings: KubeletSettings) -> Proces
     inherited = {
         name: os.environ[name] for name in settings.inherit_variables if name in os.environ
     }
-    base = {**inherited, "HOME": str(container.home), "HOSTNAME": container.hostname}
+    own = {"HOME": str(container.home), "HOSTNAME": container.hostname}
+    base = {**inherited, **processors.variables(container), **own}
     environment = {**base, **image.environment, **container.environment}
     limits = (spec.get("resources") or {}).get("limits") or {}
     memory = quantities.bytes_(limits["memory"]) if "memory" in limits else None
