@@ -280,3 +280,12 @@ def test_the_code_is_handed_settings_with_or_without_its_pod() -> None:
     assert "env" not in draft.container
     assert draft.task_config["env"][0]["name"] == "V"
     assert draft.task_config["nodeSelector"] == draft.spec["nodeSelector"] == {"zone": "a"}
+
+
+def test_arguments_are_as_long_as_linux_takes() -> None:
+    draft = Draft({})
+    draft.container |= {"command": ["sh", "-c"], "args": ["é" * 65535 + "x"]}
+    draft.check_arguments()
+    draft.container["args"] = ["é" * 65536]
+    with pytest.raises(StepError, match="container main: an argument has 131072 bytes"):
+        draft.check_arguments()

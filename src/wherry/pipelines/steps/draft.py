@@ -27,6 +27,8 @@ FETCH: Final = "wherry-fetch"
 DELIVER: Final = "wherry-deliver"
 """The one that brings outputs away, likewise."""
 
+_LONGEST_ARGUMENT: Final = 128 * 1024 - 1
+"""What Linux takes, with the zero at its end."""
 _VOLUME_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -108,6 +110,21 @@ class Draft:
                 f"{', '.join(sorted(names))}"
             )
         present.append(container)
+
+    def check_arguments(self) -> None:
+        """See that commands can be executed.
+
+        Raises:
+            StepError: an argument is longer than Linux takes.
+        """
+        for container in self.spec["containers"]:
+            for text in (*(container.get("command") or ()), *(container.get("args") or ())):
+                length = len(str(text).encode())
+                if length > _LONGEST_ARGUMENT:
+                    raise StepError(
+                        f"container {container['name']}: an argument has {length} bytes, and Linux "
+                        f"takes {_LONGEST_ARGUMENT}: pass large values as artifacts"
+                    )
 
     def _on_pod(self, field: str) -> bool:
         return self._passthroughs.get(field, True)

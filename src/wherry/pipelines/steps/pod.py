@@ -23,8 +23,6 @@ _POD_FACTS: Final = (
     ("KFP_POD_UID", "metadata.uid"),
     ("NAMESPACE", "metadata.namespace"),
 )
-_LONGEST_ARGUMENT: Final = 128 * 1024 - 1
-"""What Linux takes, with the zero at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def make(order: Order, places: Places, *, here: bool) -> Made:
     _run(draft, order, context, here=here)
     _mount_workspace(draft, order, told)
     places.prepare(draft, order, told)
-    _check_arguments(draft.container)
+    draft.check_arguments()
     return Made(finished(draft, order), told)
 
 
@@ -167,15 +165,6 @@ def needs_workspace(order: Order, told: Object) -> bool:
         for listed in order.inputs.artifacts.values()
         for artifact in listed
     )
-
-
-def _check_arguments(container: Object) -> None:
-    for text in (*container["command"], *(container.get("args") or ())):
-        if len(text.encode()) > _LONGEST_ARGUMENT:
-            raise StepError(
-                f"an argument of its command has {len(text.encode())} bytes, and Linux takes "
-                f"{_LONGEST_ARGUMENT}: pass large values as artifacts"
-            )
 
 
 def finished(draft: Draft, order: Order) -> Object:

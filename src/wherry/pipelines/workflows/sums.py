@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from wherry.metadata.records import Values
 from wherry.pipelines.graph.model import State, Sum
 from wherry.pipelines.graph.spots import Place, Spot
-from wherry.pipelines.workflows import calls, conditions, names, scopes
+from wherry.pipelines.workflows import calls, conditions, scopes
 from wherry.pipelines.workflows.bodies import EXITING, MAIN
 from wherry.pipelines.workflows.calls import Kind
 
@@ -231,8 +231,3 @@ def _continues(spot: Spot, state: State) -> bool:
 
 def _as_failed(state: State) -> State:
     return State.FAILED if state is State.CANCELED else state
-
-
-def id_of(run: Named, spot: Spot) -> str:
-    """Return the id of a node."""
-    return names.node_id(run.name, run.node_name(spot))

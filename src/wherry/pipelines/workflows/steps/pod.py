@@ -2,23 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from wherry.objects import kinds as core
 from wherry.objects import metadata
 from wherry.objects.requests import Object
 from wherry.pipelines import kinds as pipeline_kinds
 from wherry.pipelines import naming, workflow_runs
-from wherry.pipelines.steps.draft import Draft, StepError
+from wherry.pipelines.steps.draft import Draft
 from wherry.pipelines.workflows import kinds
 from wherry.pipelines.workflows.artifacts import in_pod
 from wherry.pipelines.workflows.artifacts import layout as layouts
 from wherry.pipelines.workflows.artifacts.in_pod import Hire
 from wherry.pipelines.workflows.artifacts.order import Order
 from wherry.pipelines.workflows.steps import agents, containers, patching, reporting, settings
-
-_LONGEST_ARGUMENT: Final = 128 * 1024 - 1
-"""What Linux takes, with the zero at its end."""
 
 
 def make(order: Order, agent: Hire, folder: Path | None) -> Object:
@@ -40,7 +36,7 @@ def make(order: Order, agent: Hire, folder: Path | None) -> Object:
     settings.apply(draft, order)
     patches = (order.spec.get("podSpecPatch") or "", order.template.get("podSpecPatch") or "")
     draft.spec = patching.patched(draft.spec, patches)
-    _check_arguments(draft.spec)
+    draft.check_arguments()
     return _finished(draft, order)
 
 
@@ -67,16 +63,6 @@ def _tell(container: Object, told: Mapping[str, str]) -> None:
     names = {each["name"] for each in container.get("env") or ()}
     added = [{"name": name, "value": value} for name, value in told.items() if name not in names]
     container["env"] = [*(container.get("env") or ()), *added]
-
-
-def _check_arguments(spec: Object) -> None:
-    for container in spec["containers"]:
-        for text in (*(container.get("command") or ()), *(container.get("args") or ())):
-            if len(str(text).encode()) > _LONGEST_ARGUMENT:
-                raise StepError(
-                    f"container {container['name']}: an argument has {len(str(text).encode())} "
-                    f"bytes, and Linux takes {_LONGEST_ARGUMENT}: pass large values as artifacts"
-                )
 
 
 def _finished(draft: Draft, order: Order) -> Object:
