@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wherry.builtin import (
@@ -141,6 +141,7 @@ def test_a_rollout_stays_within_its_bounds(
 
 
 @given(st.integers(0, 30), st.integers(0, 5), st.lists(st.integers(0, 12), min_size=1, max_size=4))
+@example(1, 1, [1, 1, 1, 1])  # rounding leaves more than the largest has
 def test_proportional_scaling_adds_up(wanted: int, surge: int, sizes: list[int]) -> None:
     sets = [replica_set(f"s{n}", size, size) for n, size in enumerate(sizes)]
     found = rollout.proportional(deployment(wanted, surge, 1), sets)
@@ -224,6 +225,31 @@ def test_every_pod_is_counted_once_whatever_dies_in_between(
 def _copy(pod: Any) -> Any:
     fields = {**pod["metadata"], "finalizers": list(pod["metadata"]["finalizers"])}
     return {**pod, "metadata": fields, "status": dict(pod["status"])}
+
+
+_RUNS = {"uncountedTerminatedPods": {}, "terminating": 0, "startTime": "t0", "active": 2}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spec", "waits"),
+    [
+        (None, _RUNS | {"ready": 0}, {}, True),
+        (_RUNS | {"ready": 0}, _RUNS | {"ready": 1}, {}, True),
+        (_RUNS | {"ready": 1}, _RUNS | {"ready": 1}, {}, False),
+        (_RUNS, _RUNS | {"active": 1, "succeeded": 1}, {}, False),
+        (_RUNS, _RUNS | {"active": 1, "terminating": 1}, {}, False),
+        (_RUNS, _RUNS | {"uncountedTerminatedPods": {"failed": ["u"]}}, {}, False),
+        (_RUNS, _RUNS | {"conditions": [{"type": "FailureTarget"}]}, {}, False),
+        ({}, {"uncountedTerminatedPods": {}, "terminating": 0, "ready": 0}, {}, False),
+        (None, _RUNS, {"activeDeadlineSeconds": 9}, False),
+        (_RUNS, _RUNS | {"ready": 1}, {"activeDeadlineSeconds": 9}, True),
+    ],
+)
+def test_what_passes_may_wait_to_be_written(
+    before: Any, after: Any, spec: Any, waits: bool
+) -> None:
+    job = {"spec": spec, "status": before}
+    assert job_decisions.may_wait(job, after) is waits
 
 
 def test_backoff_grows_with_failures_in_a_row_and_starts_anew_after_a_success() -> None:

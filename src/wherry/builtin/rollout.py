@@ -167,7 +167,8 @@ def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
 
     Each grows or shrinks in proportion to its share of what was allowed when its size was set, so that
     a rollout that is under way (or paused, or stuck) keeps its balance, also where only some of the sets
-    have got their new size. What rounding leaves goes to the largest.
+    have got their new size. What rounding leaves goes to the largest, or
+    from it, and from the next where it has not enough.
 
     Returns:
         Name of the set → pods it is to have.
@@ -185,9 +186,10 @@ def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
         share = max(min(share, left), 0) if change > 0 else min(max(share, left), 0)
         sizes[metadata.name(one)] = count(one) + share
         left -= share
-    if left and by_size:
-        largest = metadata.name(by_size[0])
-        sizes[largest] = max(0, sizes[largest] + left)
+    for name in sizes:
+        rest = max(left, -sizes[name])
+        sizes[name] += rest
+        left -= rest
     return sizes
 
 
