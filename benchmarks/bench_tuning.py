@@ -159,7 +159,11 @@ def _until_warm(plane: ControlPlane, name: str) -> None:
     _, preload, program = _PROGRAMS[name]
     for number in range(50):
         wanted = trials.experiment(
-            f"{name}-until-{number}", program, f"{_environment(name)}:1", trials=2, parallel=1
+            f"{name}-until-{number}",
+            program,
+            f"{_environment(name)}:1",
+            trials=_PARALLEL,
+            parallel=_PARALLEL,
         )
         trials.run(plane, wanted)
         if environments.is_warm(plane, [*preload]):

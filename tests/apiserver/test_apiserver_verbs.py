@@ -159,6 +159,20 @@ async def test_status_and_spec_are_written_apart(api: Any) -> None:
     assert status["metadata"]["generation"] == 2
 
 
+async def test_a_status_may_come_without_the_rest_of_its_object(api: Any) -> None:
+    made = await make_deployment(api)
+    body = {name: made[name] for name in ("apiVersion", "kind", "metadata")}
+    body["status"] = {"replicas": 9}
+    body["metadata"].pop("managedFields")
+    after = await send_to(api, "update", "d", kinds.DEPLOYMENTS, subresource="status", body=body)
+    assert after["spec"] == made["spec"]
+    assert after["status"]["replicas"] == 9
+    assert after["metadata"]["generation"] == 1
+    owners = {each.get("subresource", ""): each for each in after["metadata"]["managedFields"]}
+    assert set(owners) == {"", "status"}
+    assert owners["status"]["fieldsV1"] == {"f:status": {"f:replicas": {}}}
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [({"paused": 1}, "paused"), ({"replicas": "2"}, "replicas"), ({"replicas": -1}, "replicas")],

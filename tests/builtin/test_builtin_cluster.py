@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from wherry.builtin import scheduler, volume_binding
+from wherry.builtin.garbage_collector import GarbageCollector
+from wherry.client.client import Client
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request
 from wherry.objects import conditions, errors, kinds, metadata
+from wherry.objects import requests as api_requests
+from wherry.objects.requests import Transport
 from wherry.objects.resources import Resource
 
 CRON_TABS = Resource(
@@ -369,6 +373,47 @@ async def test_what_lost_its_owner_while_nobody_looked_goes(bare: Any) -> None:
     await bare.delete(kinds.CONFIG_MAPS, "owner")
     await bare.start()
     await bare.until_gone(kinds.CONFIG_MAPS, "child")
+
+
+class Unreadable:
+    """The API, of which the objects of one resource cannot be had."""
+
+    def __init__(self, transport: Transport, resource: Resource) -> None:
+        self._transport, self._resource = transport, resource
+
+    async def send(self, request: api_requests.Request) -> Any:
+        self._refuse(request)
+        return await self._transport.send(request)
+
+    def watch(self, request: api_requests.Request) -> Any:
+        self._refuse(request)
+        return self._transport.watch(request)
+
+    def chunks(self, request: api_requests.Request) -> Any:
+        return self._transport.chunks(request)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    def _refuse(self, request: api_requests.Request) -> None:
+        if request.resource == self._resource:
+            raise errors.ServiceUnavailableError("nobody converts them")
+
+
+async def test_a_kind_that_cannot_be_read_keeps_no_other_from_being_collected(bare: Any) -> None:
+    owner = await config(bare, "owner")
+    await config(bare, "child", owner)
+    manager = Manager(Client(Unreadable(bare.client.transport, kinds.PODS)), stop_seconds=2)
+    manager.cache(kinds.PODS)
+    manager.cache(kinds.CONFIG_MAPS)
+    manager.beside("garbage-collector", GarbageCollector(manager).run)
+    running = asyncio.ensure_future(manager.run())
+    try:
+        await bare.delete(kinds.CONFIG_MAPS, "owner")
+        await bare.until_gone(kinds.CONFIG_MAPS, "child")
+    finally:
+        await manager.stop()
+        await running
 
 
 async def test_roles_are_aggregated(world: Any) -> None:

@@ -26,6 +26,14 @@ async def test_a_job_runs_to_its_end(world: Any, make: Any) -> None:
     await world.until(released, "pods are let go")
 
 
+async def test_a_job_says_when_it_began_whenever_that_is_written(world: Any, make: Any) -> None:
+    await world.create(kinds.JOBS, make.job("began", "run", completions=2, parallelism=2))
+    job = await world.until_status(kinds.JOBS, "began", active=2, ready=2)
+    made = min(pod["metadata"]["creationTimestamp"] for pod in await pods_of(world, "began"))
+    # All of them in whole seconds, RFC 3339.
+    assert job["metadata"]["creationTimestamp"] <= job["status"]["startTime"] <= made
+
+
 async def test_indexes_run_once_each(world: Any, make: Any) -> None:
     spec = {"completions": 7, "parallelism": 3, "completionMode": "Indexed"}
     await world.create(kinds.JOBS, make.job("indexed", **spec))

@@ -100,6 +100,29 @@ async def test_children_and_watched_objects_are_mapped(
         assert cache.list("other") == []
 
 
+async def test_what_matters_to_nobody_is_no_request(client: Client, eventually: Eventually) -> None:
+    def with_data(obj: Object) -> list[Request]:
+        return [Request("ns", obj["metadata"]["name"])] if obj.get("data") else []
+
+    def grows(before: Object, after: Object) -> bool:
+        return len(after.get("data") or {}) > len(before.get("data") or {})
+
+    watch = Watch(kinds.SECRETS, lambda obj: [Request("of", obj["metadata"]["name"])], grows)
+    doing, manager = Doing(), Manager(client)
+    manager.add(controller(doing, requests=with_data, watches=(watch,)))
+    async with running(manager):
+        await client.create(kinds.CONFIG_MAPS, config_map("without"))
+        await client.create(kinds.CONFIG_MAPS, config_map("with", a="b"))
+        await eventually(lambda: doing.seen == [Request("ns", "with")])
+        made = await client.create(kinds.SECRETS, secret("s") | {"data": {"a": "Yg=="}})
+        await eventually(lambda: doing.seen[1:] == [Request("of", "s")])
+        made = await client.update(kinds.SECRETS, made | {"data": {"a": "Yw=="}})
+        await client.update(kinds.SECRETS, made | {"data": {"a": "Yw==", "b": ""}})
+        await eventually(lambda: doing.seen[2:] == [Request("of", "s")])
+        await client.delete(kinds.SECRETS, "s", "ns")
+        await eventually(lambda: doing.seen[3:] == [Request("of", "s")])
+
+
 async def test_what_controllers_use_is_closed_after_them(
     api: Any, client: Client, eventually: Eventually
 ) -> None:

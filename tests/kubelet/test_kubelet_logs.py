@@ -5,7 +5,7 @@ import pytest
 
 from wherry.apiserver.pod_streams import LogOptions
 from wherry.controller.cache import Cache
-from wherry.kubelet import layout, log_files, logs
+from wherry.kubelet import follower, layout, log_files, logs
 from wherry.kubelet.settings import KubeletSettings
 from wherry.objects import errors, kinds
 from wherry.objects.requests import Object
@@ -104,6 +104,20 @@ async def test_refusals(found: Logs, tmp_path: Path) -> None:
         with pytest.raises(error):
             async for _ in pods.logs("team", name, container, LogOptions()):
                 pass
+
+
+async def test_following_ends_with_the_container_not_with_the_next_look(found: Logs) -> None:
+    path, running = found.write(line(1, "begin")), True
+
+    async def pause(_: float) -> None:
+        nonlocal running
+        with path.open("ab") as log:
+            log.write(line(2, "end"))
+        running = False
+
+    snapshot = log_files.Snapshot(path)
+    followed = follower.follow(path, snapshot, running=lambda: running, pause=pause)
+    assert [record.text async for record in followed] == [b"end\n"]
 
 
 async def test_following_goes_through_rotation_to_the_end(found: Logs) -> None:

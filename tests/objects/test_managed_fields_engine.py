@@ -567,3 +567,22 @@ def test_kubectl_may_take_what_it_had_by_its_annotation(world: World) -> None:
     assert world.obj["metadata"]["annotations"][annotation] == (
         '{"apiVersion":"e/v1","kind":"Thing","metadata":{"name":"t"},"spec":{"number":2}}\n'
     )
+
+
+@pytest.mark.parametrize("told", ["", "x"])
+@pytest.mark.parametrize("involved", [{}, {"name": "p"}, {"name": "p", "uid": ""}])
+@pytest.mark.parametrize("further", [{}, {"related": {"name": "q"}}, {"related": None}])
+def test_who_creates_an_event_owns_it_whatever_its_texts_say(
+    told: str, involved: Any, further: Any
+) -> None:
+    event = {"metadata": {"name": "e"}, "involvedObject": involved, "message": told, **further}
+    large = {**event, "metadata": {"name": "e", "labels": {"a": "b"}}}
+    root = openapi.schema_for("v1", "Event").root
+    write = Write("me", "", NOW, frozenset(), lambda _obj, _version: None)
+    (small,), (whole,) = (
+        [manager.fields for manager in managed_fields.create(View(obj, root, "v1"), write).values()]
+        for obj in (event, large)
+    )
+    assert whole["f:metadata"] == {"f:labels": {".": {}, "f:a": {}}}
+    assert small == {name: below for name, below in whole.items() if name != "f:metadata"}
+    assert list(small) == sorted(small)

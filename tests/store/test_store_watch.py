@@ -43,6 +43,20 @@ async def test_replay_goes_over_into_what_happens_next() -> None:
         assert watch.caught_up
 
 
+async def test_whoever_waits_can_be_given_a_look_at_the_time() -> None:
+    async with Store.in_memory() as s:
+        watch = s.watch(PODS, since=0)
+        watch.nudge()  # nobody waits: it is not kept
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        watch.nudge()
+        assert list(await waiting) == []
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        await s.create(key("a"), obj("a"))
+        assert [change.revision for change in await waiting] == [1]
+
+
 async def test_a_watch_sees_only_its_place() -> None:
     async with Store.in_memory() as s:
         one, every = s.watch(PODS, "one", since=0), s.watch(PODS, since=0)

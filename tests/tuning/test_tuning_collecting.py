@@ -1,6 +1,7 @@
 """Metrics of real pods on a real platform: what is read, stored, summed up, and when it is over."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 
@@ -31,6 +32,10 @@ class Trials:
     async def __aenter__(self) -> "Trials":
         manager = Manager(self.client, surroundings=Surroundings(home=self.home))
         self.collecting = collecting.of(manager, self._tell)
+        return self.again()
+
+    def again(self) -> "Trials":
+        """Collect, perhaps once more after an end, as a process that leads again."""
         self._running = asyncio.ensure_future(self.collecting.run())
         return self
 
@@ -42,8 +47,8 @@ class Trials:
             task.cancel()
         await asyncio.gather(*self._work, self._running, return_exceptions=True)
 
-    async def make(self, script: str, **spec) -> Object:
-        """Return a trial whose pod has been created; it is looked at from now on."""
+    async def make(self, script: str, *, look: bool = True, **spec) -> Object:
+        """Return a trial whose pod has been created; it is looked at from now on, unless told otherwise."""
         name = f"t-{uuid.uuid4().hex[:8]}"
         objective = {"type": "maximize", "objectiveMetricName": "accuracy"}
         trial = {
@@ -54,7 +59,9 @@ class Trials:
         }
         pod = builders.pod(name, script=script)
         await self.client.create(core.PODS, pod)
-        self.look_at(trial)
+        self.collecting.made(trial)
+        if look:
+            self.look_at(trial)
         return trial
 
     def look_at(self, trial: Object) -> None:
@@ -130,6 +137,20 @@ async def test_a_killed_collector_stores_nothing_twice(client, tmp_path):
     assert found.max == "0.4"
     values = [each.value for each in await _stored(tmp_path, trial)]
     assert values == ["0.1", "0.2", "0.3", "0.4"]
+
+
+async def test_who_collects_again_takes_up_what_another_has_stored(client, tmp_path):
+    async with Trials(client, tmp_path / "home") as first:
+        trial = await first.make("echo accuracy=0.1; echo accuracy=0.2", look=False)
+    async with Trials(client, tmp_path / "home") as second:
+        second.look_at(trial)
+        await second.finished(trial)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_exit(first.again())
+        first.look_at(trial)
+        state = await first.finished(trial)
+    assert [each.latest for each in state.metrics] == ["0.2"]
+    assert [each.value for each in await _stored(tmp_path, trial)] == ["0.1", "0.2"]
 
 
 async def test_a_trial_without_metrics_is_over_with_its_last_lines(trials):

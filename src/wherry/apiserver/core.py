@@ -15,7 +15,7 @@ from wherry.apiserver.admission.gate import Admission
 from wherry.apiserver.call import Call
 from wherry.apiserver.resources import ResourceMap, Served
 from wherry.apiserver.strategy import Allocator, Context
-from wherry.objects import errors, kinds
+from wherry.objects import errors, kinds, metadata
 from wherry.objects.requests import Object
 from wherry.objects.resources import Resource
 from wherry.store import (
@@ -41,7 +41,7 @@ def utc_now() -> datetime.datetime:
 
 def timestamp(moment: datetime.datetime) -> str:
     """Return a time as `metav1.Time` prints it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return metadata.format_time(moment)
 
 
 @dataclass(slots=True)

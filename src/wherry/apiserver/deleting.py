@@ -153,15 +153,15 @@ async def remove(write: writing.Write, record: Record, wanted: Options) -> One:
     """
     core, served = write.core, write.served
     # As it is stored: a deletion is about metadata alone, which is the same in all versions.
-    old, obj = record.value(), record.value()
-    _check_preconditions(served, record, old, wanted)
+    obj = record.value()
+    _check_preconditions(served, record, obj, wanted)
     waits = _mark(core, served, obj, wanted)
     if not waits:
         if not wanted.dry_run:
             await core.store_gone(served, record, obj)
             write.release(obj)
         return _gone(served, obj)
-    if wanted.dry_run or obj == old:
+    if wanted.dry_run or obj == record.value():
         return await writing.preview(served, obj)
     return await writing.answer(served, await core.store_changed(served, record, obj))
 

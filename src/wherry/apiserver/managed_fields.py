@@ -46,15 +46,16 @@ def check_options(call: Call) -> None:
     if len(name.encode()) > MAX_MANAGER_BYTES:
         text = f"Too long: may not be more than {MAX_MANAGER_BYTES} bytes"
         causes.append(Cause("fieldManager", text, "FieldValueTooLong"))
-    causes += [
-        Cause(
-            "fieldManager",
-            f'Invalid value: "{name[:MAX_MANAGER_BYTES]}": invalid character U+{ord(each):04X} '
-            f"(at position {index})",
-        )
-        for index, each in enumerate(name[:MAX_MANAGER_BYTES])
-        if not each.isprintable()
-    ]
+    if not name.isprintable():
+        causes += [
+            Cause(
+                "fieldManager",
+                f'Invalid value: "{name[:MAX_MANAGER_BYTES]}": invalid character U+{ord(each):04X} '
+                f"(at position {index})",
+            )
+            for index, each in enumerate(name[:MAX_MANAGER_BYTES])
+            if not each.isprintable()
+        ]
     if causes:
         kind = f"{request.verb.capitalize()}Options"
         raise errors.invalid(kind, "", causes, "meta.k8s.io")
@@ -169,9 +170,9 @@ def _sent(entries: Any) -> Managers | None:
 def forget_time(obj: Object, old: Object) -> None:
     """Put the stored entries back, in place, where a write changes nothing but their times."""
     mine, stored = obj["metadata"].get("managedFields"), old["metadata"].get("managedFields")
-    if mine is stored or not mine or not stored or not engine.same_but_times(mine, stored):
+    if mine is stored or not mine or not stored or _content(obj) != _content(old):
         return
-    if _content(obj) == _content(old):
+    if engine.same_but_times(mine, stored):
         obj["metadata"]["managedFields"] = stored
 
 

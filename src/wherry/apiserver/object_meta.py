@@ -47,14 +47,23 @@ _NAME_RULES: Final[Mapping[str, NameRule]] = {
 """By resource key; everything else is named by DNS subdomains."""
 
 
-def check(obj: Object, resource: Resource) -> list[Cause]:
-    """Return what is wrong with the metadata of an object that is to be created or replaced."""
-    metadata = obj["metadata"]
-    rule = _NAME_RULES.get(resource.key, names.dns_subdomain)
-    name = metadata.get("name", "")
-    causes = [
-        Cause("metadata.name", f'Invalid value: "{name}": {problem}') for problem in rule(name)
-    ]
+def check(obj: Object, resource: Resource, old: Object | None) -> list[Cause]:
+    """Return what is wrong with the metadata of an object that is to be created or replaced.
+
+    Args:
+        obj: The object.
+        resource: Of what.
+        old: What it replaces, if anything: what it says has been checked.
+    """
+    before = old["metadata"] if old is not None else {}
+    metadata = {name: value for name, value in obj["metadata"].items() if before.get(name) != value}
+    causes: list[Cause] = []
+    if old is None or "name" in metadata:
+        rule = _NAME_RULES.get(resource.key, names.dns_subdomain)
+        name = metadata.get("name", "")
+        causes += [
+            Cause("metadata.name", f'Invalid value: "{name}": {problem}') for problem in rule(name)
+        ]
     causes += check_words(metadata)
     if finalizers := metadata.get("finalizers"):
         causes += _finalizers(finalizers, qualified=_demands_qualified(resource))

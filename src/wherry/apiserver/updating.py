@@ -149,7 +149,10 @@ def _as_stored(served: Served, subresource: str | None, obj: Object, old: Object
         # Only what the request may not change: the definition may be another by now.
         kept = {"status"} if served.strategy.has_status(served.resource) else set()
         names = names & kept if subresource is None else names - {"status"}
-    return {name for name in names if _same(obj[name], old[name])}
+    same = {name for name in names if _same(obj[name], old[name])}
+    if subresource == "status":
+        same |= old.keys() - obj.keys() - _READ_ALWAYS - {"status"}  # not sent: it stays as it is
+    return same
 
 
 def _same(one: Any, other: Any) -> bool:

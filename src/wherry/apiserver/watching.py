@@ -32,8 +32,7 @@ _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 class Watch:
     """An open watch: an asynchronous iterator of batches of events.
 
-    An empty batch comes every few seconds when nothing happens, so that whoever reads can look
-    whether it is still wanted.
+    An empty batch comes every few seconds, so that whoever reads can look whether it is still wanted.
     """
 
     def __init__(
@@ -51,6 +50,7 @@ class Watch:
         self._bookmarks = bookmarks
         self._initial = initial
         self._told = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def batches(self, seconds: float) -> AsyncGenerator[Sequence[Event], None]:
         """Yield events until ``seconds`` are over, the server stops or the reader is too slow.
@@ -60,21 +60,21 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         self._told = loop.time()
+        self._tick(deadline)
         try:
             if self._initial:
                 yield self._initial
-            while (left := deadline - loop.time()) > 0:
+            while loop.time() < deadline:
                 try:
-                    async with asyncio.timeout(min(left, CHECK_SECONDS)):
-                        changes = await anext(self._subscription)
-                except TimeoutError:
-                    yield self._quiet(loop.time())
-                    continue
+                    changes = await anext(self._subscription)
                 except StopAsyncIteration:
                     return
                 except CompactedError as error:
                     yield [_error(errors.GoneError(f"too old resource version: {error}"))]
                     return
+                if not changes:
+                    yield self._quiet(loop.time())
+                    continue
                 try:
                     events = await self._events(changes)
                 except errors.ApiError as error:
@@ -89,7 +89,17 @@ class Watch:
 
     def close(self) -> None:
         """End the watch. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._subscription.close()
+
+    def _tick(self, deadline: float) -> None:
+        """Let the reader look at the time, now and then and at the deadline."""
+        self._subscription.nudge()
+        loop = asyncio.get_running_loop()
+        if (now := loop.time()) < deadline:
+            at = min(deadline, now + CHECK_SECONDS)
+            self._timer = loop.call_at(at, self._tick, deadline)
 
     def _quiet(self, now: float) -> Sequence[Event]:
         if not self._bookmarks or now - self._told < BOOKMARK_SECONDS:
@@ -115,11 +125,11 @@ class Watch:
 
     def _shown(self, changes: Sequence[Change]) -> list[Event]:
         told = list(self._chosen_events(changes))
-        raws = self.served.all_in_version(event.raw for event in told)
-        return [
-            event if raw is event.raw else dataclasses.replace(event, raw=raw)
-            for event, raw in zip(told, raws, strict=True)
-        ]
+        stored = [event.raw for event in told]
+        raws = self.served.all_in_version(stored)
+        if raws == stored:  # mostly: the version that is watched is the one that is stored
+            return told
+        return [dataclasses.replace(event, raw=raw) for event, raw in zip(told, raws, strict=True)]
 
     def _chosen_events(self, changes: Sequence[Change]) -> Iterable[Event]:
         """Yield the events of this watch, their objects as they are stored."""

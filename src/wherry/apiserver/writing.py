@@ -45,7 +45,7 @@ def shape(
     causes = schema.check(obj, apart=as_stored)
     if causes and old is not None and served.structural is not None:
         causes = ratcheting.remaining(causes, obj, old, served.structural())
-    causes = object_meta.check(obj, served.resource) + causes
+    causes = object_meta.check(obj, served.resource, old) + causes
     if old is not None:
         causes += object_meta.check_update(obj, old)
     if causes:
@@ -95,7 +95,7 @@ class Write:
 
 
 def judge(write: Write, obj: Object, old: Object | None) -> None:
-    """Check the kind's own rules, and collect warnings.
+    """Check the kind's own rules, and collect warnings, which are for who writes the object itself.
 
     Raises:
         InvalidError: One cause for each rule that is broken.
@@ -109,7 +109,8 @@ def judge(write: Write, obj: Object, old: Object | None) -> None:
         raise invalid(served, obj, causes)
     for right in served.strategy.rights(obj, old, write.context):
         _require(write, obj, right)
-    write.call.warnings += served.strategy.warnings(obj)
+    if not write.call.request.subresource:
+        write.call.warnings += served.strategy.warnings(obj)
 
 
 def _require(write: Write, obj: Object, right: Right) -> None:

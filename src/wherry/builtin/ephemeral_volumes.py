@@ -8,7 +8,7 @@ Source: `pkg/controller/volume/ephemeral` of Kubernetes.
 
 from collections.abc import Iterable
 
-from wherry.controller.controller import Controller, Watch
+from wherry.controller.controller import Controller, Watch, itself
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.objects import errors, kinds, metadata
@@ -76,6 +76,12 @@ class EphemeralVolumeReconciler:
             await self._recorder.event(pod, "Warning", "FailedBinding", text)
 
 
+def _with_claims(pod: Object) -> Iterable[Request]:
+    """Return the request for a pod that needs claims: few do."""
+    volumes = pod["spec"].get("volumes") or ()
+    return itself(pod) if any(volume.get("ephemeral") for volume in volumes) else ()
+
+
 def controller(manager: Manager) -> Controller:
     """Return the controller of generic ephemeral volumes."""
     pods = manager.cache(kinds.PODS)
@@ -101,4 +107,5 @@ def controller(manager: Manager) -> Controller:
         EphemeralVolumeReconciler(manager),
         watches=(Watch(kinds.PERSISTENT_VOLUME_CLAIMS, of_claim),),
         workers=2,
+        requests=_with_claims,
     )

@@ -24,6 +24,8 @@ from wherry.objects.resources import Resource
 _LOG = logging.getLogger("wherry.builtin.garbage_collector")
 _WORKERS = 4
 _WATCH_AGAIN_SECONDS = 1.0
+_READ_SECONDS = 5.0
+"""How long the first look at anything waits for a cache of objects, which may be owners."""
 _UNWATCHED = frozenset({kinds.EVENTS.key, kinds.LEASES.key})
 """Resources that own nothing and are owned by nothing in practice, and change all the time.
 
@@ -48,6 +50,7 @@ class GarbageCollector:
     """Watches every resource and keeps ownership true."""
 
     def __init__(self, manager: Manager) -> None:
+        self._manager = manager
         self._client: Client = manager.client
         self._clock: Clock = manager.clock
         self._recorder: Recorder = manager.recorder("garbage-collector-controller")
@@ -94,8 +97,32 @@ class GarbageCollector:
             self._resources[resource.group, resource.kind] = resource
             if key not in self._watched:
                 read = asyncio.Event()
-                task = asyncio.create_task(self._watch(resource, read), name=f"gc-watch-{key}")
+                follow = self._listen if self._manager.has_cache(resource) else self._watch
+                task = asyncio.create_task(follow(resource, read), name=f"gc-watch-{key}")
                 self._watched[key] = _Watched(task, read)
+
+    async def _listen(self, resource: Resource, read: asyncio.Event) -> None:
+        """Follow a resource in the watch that others need, too: pods are most of what changes."""
+
+        def heard(old: Object | None, new: Object | None) -> None:
+            if old is not None and (new is None or metadata.uid(new) != metadata.uid(old)):
+                self._forget(metadata.uid(old))
+            if new is not None:
+                self._see(Item.of(resource, new))
+
+        synced = self._manager.cache(resource).synced
+        self._manager.listen(resource, heard)
+        try:
+            # A kind whose objects cannot be read keeps the collector from none of the others.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_READ_SECONDS):
+                    await synced.wait()
+            read.set()
+            await synced.wait()
+            self._look_for_owners()
+            await asyncio.Event().wait()
+        finally:
+            self._manager.unlisten(resource, heard)
 
     async def _watch(self, resource: Resource, read: asyncio.Event) -> None:
         while True:
@@ -124,10 +151,13 @@ class GarbageCollector:
                 self._forget(item.uid)
         for obj in listed:
             self._see(Item.of(resource, obj))
-        # Children of this kind's objects may have been seen before anybody knew the kind.
+        self._look_for_owners()
+        return listed.resource_version
+
+    def _look_for_owners(self) -> None:
+        """Look at children that may have been seen before anybody knew their owners' kind."""
         for uid in self._graph.with_unknown_owners():
             self._queue.add(uid)
-        return listed.resource_version
 
     def _see(self, item: Item) -> None:
         before = self._graph.get(item.uid)

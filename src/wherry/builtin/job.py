@@ -6,7 +6,9 @@ Source: job and ttl-after-finished controllers of Kubernetes. Deciding is in `jo
 
 import asyncio
 import contextlib
+import datetime
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from wherry.builtin import job_counting, job_decisions
 from wherry.builtin.adoption import Claimant
@@ -22,11 +24,35 @@ from wherry.controller.requests import Request, Result
 from wherry.controller.status import write_status
 from wherry.objects import errors, kinds, metadata, selectors
 from wherry.objects.requests import Object
+from wherry.objects.selectors import LabelSelector
 
 CONTROLLER_NAME = "kubernetes.io/job-controller"
 _BY_JOB = "job"
 _JOB_NAME = "batch.kubernetes.io/job-name"
 _BURST = 500
+_UNSAID_SECONDS = 0.5
+"""For how long a status may wait that says no more than how many pods run and are ready. The Job of a
+short program has ended by then, and pods that become ready together are one write.
+
+Source: ``SyncJobBatchPeriod`` of Kubernetes' job controller, which takes in once a second what pods
+tell."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known of a Job from before; without it some work is done again.
+
+    Attributes:
+        uid: Of the Job.
+        selector: Its own, which never changes.
+        due: Until when a status waits to be written, by the monotonic clock; None: none does.
+        started: The ``startTime`` in it.
+    """
+
+    uid: str
+    selector: LabelSelector
+    due: float | None = None
+    started: str = ""
 
 
 class JobReconciler:
@@ -38,6 +64,7 @@ class JobReconciler:
         self._recorder = manager.recorder("job-controller")
         self._control = PodControl(manager.client, self._recorder)
         self._backoff_seconds = settings.job_backoff_seconds
+        self._memories: dict[Request, _Memory] = {}
         self._jobs = manager.cache(kinds.JOBS)
         self._pods = manager.cache(kinds.PODS)
         self._pods.add_index(_BY_JOB, _job_of_tracked)
@@ -48,6 +75,7 @@ class JobReconciler:
         job = self._jobs.get(*request)
         tracked = self._pods.by_index(_BY_JOB, request.path)
         if job is None or metadata.is_deleting(job):
+            self._memories.pop(request, None)
             # Nobody is left to count its pods: they must not be held for that.
             await self._release(tracked)
             return None
@@ -65,12 +93,13 @@ class JobReconciler:
         if not mine:
             return None
         if finished:
+            self._memories.pop(request, None)
             return await self._after_end(job, pods)
         return await self._step(job, pods)
 
     async def _claim(self, job: Object, controlled: list[Object]) -> list[Object] | None:
         """Return the job's pods, orphans taken in; None while there are strays to be let go first."""
-        selector = selectors.from_object(job["spec"]["selector"])
+        selector = self._memory(job).selector
         strays = [
             pod
             for pod in controlled
@@ -89,6 +118,14 @@ class JobReconciler:
             for pod in pods
         ]
 
+    def _memory(self, job: Object) -> _Memory:
+        request, uid = Request(*metadata.namespaced_name(job)), metadata.uid(job)
+        known = self._memories.get(request)
+        if known is None or known.uid != uid:
+            selector = selectors.from_object(job["spec"]["selector"])
+            known = self._memories[request] = _Memory(uid, selector)
+        return known
+
     async def _track(self, pod: Object) -> Object:
         return await add_finalizer(self._client, kinds.PODS, pod, job_counting.TRACKING)
 
@@ -99,12 +136,27 @@ class JobReconciler:
         waits = [await self._act(job, tally, end)]
         if end is None:
             waits.append(job_decisions.deadline_in(job, now))
-        status = job_decisions.status(job, tally, end, now)
-        await write_status(self._client, kinds.JOBS, job, status)
-        await self._tell(job, status)
+        waits.append(await self._say(job, tally, end, now))
         await self._release(tally.release)
         wait = min((wait for wait in waits if wait is not None), default=None)
         return Result(requeue_after_seconds=wait) if wait is not None else None
+
+    async def _say(
+        self, job: Object, tally: Tally, end: Verdict | None, now: datetime.datetime
+    ) -> float | None:
+        """Write the status and tell what is new in it, or return for how long that may wait."""
+        memory = self._memory(job)
+        status = job_decisions.status(job, tally, end, now, started=memory.started)
+        if job_decisions.may_wait(job, status):
+            moment = self._clock.monotonic()
+            if memory.due is None:
+                memory.due, memory.started = moment + _UNSAID_SECONDS, status["startTime"]
+            if memory.due > moment:
+                return memory.due - moment
+        await write_status(self._client, kinds.JOBS, job, status)
+        memory.due, memory.started = None, ""
+        await self._tell(job, status)
+        return None
 
     async def _act(self, job: Object, tally: Tally, end: Verdict | None) -> float | None:
         """Make or stop pods; return when to look again."""
@@ -211,10 +263,37 @@ def _job_of_tracked(pod: Object) -> Iterable[str]:
         yield f"{metadata.namespace(pod)}/{name}"
 
 
-def _of_orphan(pod: Object) -> Iterable[Request]:
-    name = metadata.labels(pod).get(_JOB_NAME)
-    if name and metadata.controller_of(pod) is None:
+def _of_pod(pod: Object) -> Iterable[Request]:
+    """Yield the job that controls a pod, or that an orphan tells of."""
+    reference = metadata.controller_of(pod)
+    if reference is None:
+        name = metadata.labels(pod).get(_JOB_NAME)
+    elif reference.get("kind") == kinds.JOBS.kind and _is_ours(reference):
+        name = reference["name"]
+    else:
+        name = None
+    if name:
         yield Request(metadata.namespace(pod), name)
+
+
+def _is_ours(reference: Object) -> bool:
+    return str(reference.get("apiVersion", "")).rpartition("/")[0] == kinds.JOBS.group
+
+
+def _matters(before: Object, after: Object) -> bool:
+    """Return whether a pod has changed otherwise than by being bound to a node."""
+    return _looked_at(before) != _looked_at(after)
+
+
+def _looked_at(pod: Object) -> tuple[object, ...]:
+    told = pod.get("status") or {}
+    return (
+        {**pod["metadata"], "resourceVersion": ""},
+        told.get("phase"),
+        told.get("initContainerStatuses"),
+        told.get("containerStatuses"),
+        [each for each in told.get("conditions") or () if each.get("type") != "PodScheduled"],
+    )
 
 
 def controller(manager: Manager, settings: BuiltinSettings) -> Controller:
@@ -223,6 +302,5 @@ def controller(manager: Manager, settings: BuiltinSettings) -> Controller:
         "job",
         kinds.JOBS,
         JobReconciler(manager, settings),
-        owns=(kinds.PODS,),
-        watches=(Watch(kinds.PODS, _of_orphan),),
+        watches=(Watch(kinds.PODS, _of_pod, _matters),),
     )

@@ -17,6 +17,9 @@ from wherry.objects.requests import Object
 COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
 FAILURE_TARGET, SUCCESS_MET = "FailureTarget", "SuccessCriteriaMet"
 _LONGEST_BACKOFF_SECONDS = 600.0
+_UNTOLD: Object = {"uncountedTerminatedPods": {}, "terminating": 0}
+"""What a status says when it says nothing."""
+_PASSING = frozenset({"startTime", "active", "ready"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +257,14 @@ def indexed_pod(job: Object, tally: Tally, index: int) -> Object:
     return pod
 
 
-def status(job: Object, tally: Tally, end: Verdict | None, now: datetime.datetime) -> Object:
+def status(
+    job: Object,
+    tally: Tally,
+    end: Verdict | None,
+    now: datetime.datetime,
+    *,
+    started: str = "",
+) -> Object:
     """Return the whole status after this step.
 
     Args:
@@ -262,6 +272,7 @@ def status(job: Object, tally: Tally, end: Verdict | None, now: datetime.datetim
         tally: What its pods tell.
         end: How it ends, if it does.
         now: Current time, aware.
+        started: When the Job began, where that is known and not stored; empty: now.
     """
     before = job.get("status") or {}
     result = dict(tally.status)
@@ -273,7 +284,7 @@ def status(job: Object, tally: Tally, end: Verdict | None, now: datetime.datetim
     elif before.get("startTime"):
         result["startTime"] = before["startTime"]
     else:
-        result["startTime"] = metadata.format_time(now)
+        result["startTime"] = started or metadata.format_time(now)
     if before.get("completionTime"):
         result["completionTime"] = before["completionTime"]
     if end is not None:
@@ -288,6 +299,20 @@ def status(job: Object, tally: Tally, end: Verdict | None, now: datetime.datetim
     result["terminating"] = len(tally.terminating)
     result["ready"] = sum(map(replicas.is_ready, tally.active))
     return result
+
+
+def may_wait(job: Object, after: Object) -> bool:
+    """Return whether a status differs from the stored one only in how many pods run and are ready.
+
+    That the Job has begun says no more, unless its time is limited: then it has to be known since when.
+    """
+    before = {**_UNTOLD, **(job.get("status") or {})}
+    if before == after or "startTime" not in after:
+        return False
+    if "startTime" not in before and job["spec"].get("activeDeadlineSeconds") is not None:
+        return False
+    fields = before.keys() | after.keys()
+    return all(each in _PASSING or before.get(each) == after.get(each) for each in fields)
 
 
 def _set_suspended(listed: list[Object], *, suspended: bool, now: datetime.datetime) -> None:

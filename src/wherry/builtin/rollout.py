@@ -186,9 +186,9 @@ def proportional(deployment: Object, sets: Sequence[Object]) -> dict[str, int]:
         share = max(min(share, left), 0) if change > 0 else min(max(share, left), 0)
         sizes[metadata.name(one)] = count(one) + share
         left -= share
-    for name in sizes:
-        rest = max(left, -sizes[name])
-        sizes[name] += rest
+    for name, size in sizes.items():
+        rest = max(left, -size)
+        sizes[name] = size + rest
         left -= rest
     return sizes
 

@@ -187,12 +187,18 @@ class Client:
     ) -> Object:
         """Replace an object; with a resourceVersion in it only if nobody has changed it since.
 
+        Args:
+            resource: Of what.
+            obj: The whole object; of ``status`` no more is sent than the server takes.
+            subresource: ``status`` …, to replace no more than that.
+
         Raises:
             ConflictError: the object has changed since it was read.
         """
         place = _place(obj, subresource)
         options = self._write_options()
-        request = calls.build("update", resource, place, body=obj, options=options)
+        body = _status_of(obj) if subresource == "status" else obj
+        request = calls.build("update", resource, place, body=body, options=options)
         return await self.transport.send(request)
 
     async def patch(
@@ -347,6 +353,14 @@ class Client:
 
     def _write_options(self, *, dry_run: bool = False) -> dict[str, calls.OptionValue]:
         return {"fieldManager": self.field_manager, "dryRun": "All" if dry_run else None}
+
+
+def _status_of(obj: Object) -> Object:
+    """Return an object without what stays as it is when its status is written: mostly the larger part."""
+    metadata = obj.get("metadata") or {}
+    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    sent: Object = {name: obj[name] for name in ("apiVersion", "kind", "status") if name in obj}
+    return sent | {"metadata": kept}
 
 
 def _place(obj: Object, subresource: str | None) -> calls.Place:

@@ -34,13 +34,18 @@ class _Index:
         self.buckets: dict[str, dict[Key, Object]] = {}
 
     def put(self, key: Key, old: Object | None, new: Object | None) -> None:
-        values = set(self.function(new)) if new is not None else set()
-        if old is not None:
-            for value in set(self.function(old)) - values:
-                self._drop(value, key)
+        values = [*self.function(new)] if new is not None else []
+        before = [*self.function(old)] if old is not None else []
+        if before != values:  # mostly an object stays where it was
+            for value in before:
+                if value not in values:
+                    self._drop(value, key)
         if new is not None:
             for value in values:
-                self.buckets.setdefault(value, {})[key] = new
+                bucket = self.buckets.get(value)
+                if bucket is None:
+                    bucket = self.buckets[value] = {}
+                bucket[key] = new
 
     def _drop(self, value: str, key: Key) -> None:
         bucket = self.buckets.get(value)

@@ -38,10 +38,19 @@ class Watch:
         resource: Of which resource.
         requests: Whom a changed object concerns; called for the state before and after. Must be
             pure and quick.
+        matters: Whether a change from one state to another concerns anybody; None: every change
+            does. Must be pure, and quicker than a reconcile.
     """
 
     resource: Resource
     requests: Callable[[Object], Iterable[Request]]
+    matters: Callable[[Object, Object], bool] | None = None
+
+
+def itself(obj: Object) -> Iterable[Request]:
+    """Return the request for the object itself."""
+    fields = obj["metadata"]
+    return (Request(fields.get("namespace") or "", fields["name"]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Controller:
         owns: A change of one of these is a request for the ``resource`` that controls it.
         watches: Other changes, mapped by hand.
         workers: How many different requests are worked on at once, at least 1.
+        requests: Whom a changed ``resource`` concerns: itself, or nobody.
     """
 
     name: str
@@ -63,11 +73,12 @@ class Controller:
     owns: tuple[Resource, ...] = ()
     watches: tuple[Watch, ...] = ()
     workers: int = 4
+    requests: Callable[[Object], Iterable[Request]] = itself
 
     def all_watches(self) -> list[Watch]:
         """Return every resource it listens to with its mapping."""
         return [
-            Watch(self.resource, itself),
+            Watch(self.resource, self.requests),
             *(Watch(owned, self._controlling) for owned in self.owns),
             *self.watches,
         ]
@@ -81,9 +92,3 @@ class Controller:
             return ()
         namespace = metadata.namespace(obj) if self.resource.namespaced else ""
         return (Request(namespace, reference["name"]),)
-
-
-def itself(obj: Object) -> Iterable[Request]:
-    """Return the request for the object itself."""
-    fields = obj["metadata"]
-    return (Request(fields.get("namespace") or "", fields["name"]),)

@@ -31,8 +31,8 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 EventType = Literal["Normal", "Warning"]
 
-_LATER_SECONDS = 0.02
-"""What an event tells of goes on meanwhile: a pod's process starts before it is told that it will."""
+_LATER_SECONDS = 0.1
+"""What an event tells of goes on meanwhile, and others come that are brought to disk with it."""
 
 _TOGETHER = 16
 """Events that are written beside one another, which the store brings to disk at once."""

@@ -51,6 +51,7 @@ class Informer:
         self.without: frozenset[str] = frozenset()
         self._client = client
         self._clock = clock
+        self._defines = resource == kinds.CUSTOM_RESOURCE_DEFINITIONS
         self._handlers: list[Handler] = []
         self._failures = 0
         self._gone_at = float("-inf")
@@ -165,7 +166,7 @@ class Informer:
         obj["metadata"].pop("managedFields", None)
         for name in self.without:
             (obj.get("spec") or {}).pop(name, None)
-        if self.cache.resource == kinds.CUSTOM_RESOURCE_DEFINITIONS:
+        if self._defines:
             # As large as thousands of other objects. An update without them is refused.
             for version in obj["spec"]["versions"]:
                 version.pop("schema", None)

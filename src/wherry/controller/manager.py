@@ -96,6 +96,10 @@ class Manager:
         informer.without |= {*without}
         return informer.cache
 
+    def has_cache(self, resource: Resource) -> bool:
+        """Return whether somebody reads a cache of a resource, so that its changes are parsed anyway."""
+        return resource in self._informers
+
     def recorder(self, component: str) -> Recorder:
         """Return a recorder that speaks in the name of ``component``."""
         return Recorder(self._events, component)
@@ -164,6 +168,10 @@ class Manager:
     def listen(self, resource: Resource, handler: Handler) -> None:
         """Tell ``handler`` of every change of a resource, on replicas that do not lead too."""
         self._informer(resource).add_handler(handler)
+
+    def unlisten(self, resource: Resource, handler: Handler) -> None:
+        """Tell ``handler`` of nothing more."""
+        self._informer(resource).remove_handler(handler)
 
     def measure(self, source: Callable[[], Iterable[str]]) -> None:
         """Have `metrics` tell what ``source`` yields, too."""

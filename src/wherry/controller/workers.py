@@ -40,9 +40,11 @@ class Workers:
 
     def handler(self, watch: Watch) -> Handler:
         """Return the handler that turns changes into requests."""
-        requests, add = watch.requests, self.queue.add
+        requests, matters, add = watch.requests, watch.matters, self.queue.add
 
         def handle(old: Object | None, new: Object | None) -> None:
+            if matters and old is not None and new is not None and not matters(old, new):
+                return
             if old is not None:
                 for request in requests(old):
                     add(request)

@@ -54,6 +54,10 @@ class Ledger:
         Returns:
             Whether the caches have it all.
         """
+        if self._is_seen():  # mostly: it takes longer to be looked at again than to be told
+            self.revisions.clear()
+            self.deletions.clear()
+            return True
         revisions, deletions = dict(self.revisions), dict(self.deletions)
         seen = True
         try:
@@ -69,6 +73,17 @@ class Ledger:
             if self.deletions.get(place) == uid:
                 del self.deletions[place]
         return seen
+
+    def _is_seen(self) -> bool:
+        return all(
+            cache.revision >= revision
+            for key, revision in self.revisions.items()
+            for cache in self.caches[key]
+        ) and not any(
+            _is_there(cache, namespace, name, uid)
+            for (key, namespace, name), uid in self.deletions.items()
+            for cache in self.caches[key]
+        )
 
     async def _wait(
         self, revisions: Mapping[str, int], deletions: Mapping[tuple[str, str, str], str]

@@ -11,7 +11,7 @@ import aiohttp
 
 from wherry.client.client import Client
 from wherry.controller import apply
-from wherry.controller.controller import Controller, Watch
+from wherry.controller.controller import Controller, Watch, itself
 from wherry.controller.manager import Manager
 from wherry.controller.requests import Request, Result
 from wherry.kubelet import (
@@ -86,7 +86,7 @@ class Agent:
             counts=self._takes_room,
         )
         self.node_name = shared.node_name
-        self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes)
+        self.logs = logs.PodLogs(shared.settings, shared.caches.pods, self._writes, self._pause)
         sampler = Sampler(self._running, lambda found: measure(found, launcher.pid or 0))
         self.node_usage = NodeUsage(sampler, self._node)
         self.pod_usage = PodUsage(sampler)
@@ -198,6 +198,7 @@ class Agent:
                     Watch(environment_kinds.ENVIRONMENTS, self._touch_images),
                 ),
                 workers=8,
+                requests=self._of_ours,
             ),
             Controller(
                 "kubelet-services",
@@ -212,6 +213,9 @@ class Agent:
         ]
 
     # Pods.
+
+    def _of_ours(self, pod: Object) -> Iterable[Request]:
+        return itself(pod) if pod["spec"].get("nodeName") == self.node_name else ()
 
     def sync(self, request: Request) -> None:
         """Hand a pod's present state to its worker, making or ending the worker as needed."""
@@ -365,6 +369,13 @@ class Agent:
     def _writes(self, uid: str, container: str, attempt: int) -> bool:
         worker = self._workers.get(uid)
         return worker is not None and worker.running(container, attempt)
+
+    async def _pause(self, uid: str, container: str, attempt: int, seconds: float) -> None:
+        worker = self._workers.get(uid)
+        if worker is None:
+            await asyncio.sleep(seconds)
+        else:
+            await worker.pause(container, attempt, seconds)
 
 
 class _PodReconciler:

@@ -147,8 +147,8 @@ class ContainerSet:
 
     async def start(
         self, names: Iterable[str], place: starting.Place, image_of: Callable[[Object], object]
-    ) -> None:
-        """Start containers, one beside the other.
+    ) -> bool:
+        """Start containers, one beside the other; return whether any has begun.
 
         Args:
             names: Which.
@@ -157,28 +157,30 @@ class ContainerSet:
                 is being made ready.
         """
         due = [record for record in self.records if record.name in names]
-        await asyncio.gather(*(self._start(record, place, image_of) for record in due))
+        begun = await asyncio.gather(*(self._start(record, place, image_of) for record in due))
+        return any(begun)
 
     async def _start(
         self, record: ContainerRecord, place: starting.Place, image_of: Callable[[Object], object]
-    ) -> None:
+    ) -> bool:
         image = image_of(record.spec)
         if not isinstance(image, Image):
             record.waiting = image if isinstance(image, Waiting) else None
-            return
+            return False
         attempt = record.attempt + 1
         try:
             start, warning = await starting.describe(record.spec, attempt, image, place)
             process = await self._shared.runtime.start(start)
         except (ConfigError, IdentityError) as error:
             self._cannot_start(record, "CreateContainerConfigError", str(error))
-            return
+            return False
         except (MountError, StartError, NoDeviceError) as error:
             self._cannot_start(record, "CreateContainerError", str(error))
-            return
+            return False
         if warning:
             self._tell.event("Warning", "SecurityContextIgnored", warning)
         self._begun(record, attempt, process, image)
+        return True
 
     def _cannot_start(self, record: ContainerRecord, reason: str, message: str) -> None:
         record.waiting = Waiting(reason, message)

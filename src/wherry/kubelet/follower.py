@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +12,16 @@ _PAUSE_SECONDS = 0.05
 _CHUNK = 256 * 1024
 
 
+Pause = Callable[[float], Awaitable[None]]
+"""Returns after so many seconds, or sooner, where there may be something new."""
+
+
 async def follow(
-    log: Path, snapshot: log_files.Snapshot, *, running: Callable[[], bool]
+    log: Path,
+    snapshot: log_files.Snapshot,
+    *,
+    running: Callable[[], bool],
+    pause: Pause = asyncio.sleep,
 ) -> AsyncIterator[log_files.Record]:
     """Yield what is written after the snapshot, until the container has ended.
 
@@ -21,12 +29,13 @@ async def follow(
         log: The current file of the attempt; it may not be there yet.
         snapshot: What was read before; its file is taken over and closed.
         running: Whether the container may still write.
+        pause: Waits between two looks.
     """
     stream = snapshot.current
     if stream is not None:
         stream.seek(snapshot.end)
     else:
-        stream = await _open(log, running)
+        stream = await _open(log, running, pause)
     rest = b""
     while stream is not None:
         # Asked before reading: what was written before the end is then surely read.
@@ -43,19 +52,19 @@ async def follow(
             stream.close()
             stream, rest = following, b""
         elif more:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await pause(_PAUSE_SECONDS)
         else:
             stream.close()
             stream = None
 
 
-async def _open(log: Path, running: Callable[[], bool]) -> BinaryIO | None:
+async def _open(log: Path, running: Callable[[], bool], pause: Pause) -> BinaryIO | None:
     while True:
         more = running()
         found = _opened(log)
         if found is not None or not more:
             return found
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await pause(_PAUSE_SECONDS)
 
 
 def _opened(log: Path) -> BinaryIO | None:
@@ -68,6 +77,11 @@ def _opened(log: Path) -> BinaryIO | None:
 def _following(log: Path, stream: BinaryIO) -> BinaryIO | None:
     """Return the file after the one that was read to its end; None if that is the newest."""
     own = os.fstat(stream.fileno()).st_ino
+    try:
+        if log.stat().st_ino == own:
+            return None
+    except FileNotFoundError:
+        pass  # being rotated
     files = log_files.files(log)
     try:
         inodes = [path.stat().st_ino for path in files]

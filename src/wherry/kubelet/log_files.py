@@ -52,12 +52,16 @@ def attempts(folder: Path) -> list[int]:
 
 def files(log: Path) -> list[Path]:
     """Return the files of one attempt, oldest first."""
-    rotated: list[tuple[int, Path]] = []
-    for entry in log.parent.glob(f"{log.name}.*"):
-        suffix = entry.name.removeprefix(f"{log.name}.")
-        if suffix.isdecimal():
-            rotated.append((int(suffix), entry))
-    older = [path for _, path in sorted(rotated, reverse=True)]
+    begin = f"{log.name}."
+    try:
+        names = [entry.name for entry in os.scandir(log.parent) if entry.name.startswith(begin)]
+    except FileNotFoundError:
+        return []
+    numbers = sorted(
+        (int(number) for name in names if (number := name.removeprefix(begin)).isdecimal()),
+        reverse=True,
+    )
+    older = [log.with_name(f"{begin}{number}") for number in numbers]
     return [*older, log] if log.exists() else older
 
 

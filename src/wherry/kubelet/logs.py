@@ -5,9 +5,10 @@ Source: the kubelet's `GetKubeletContainerLogs` and kube-apiserver's `LogLocatio
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wherry.controller.cache import Cache
 from wherry.kubelet import follower, layout, log_files, specs
@@ -20,6 +21,13 @@ _PAUSE_RECORDS = 2000
 
 Running = Callable[[str, str, int], bool]
 """Whether (pod uid, container, attempt) may still write."""
+
+Pause = Callable[[str, str, int, float], Awaitable[None]]
+"""Returns after so many seconds, or as soon as (pod uid, container, attempt) has ended."""
+
+
+async def _pause(_uid: str, _container: str, _attempt: int, seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 class LogOptions(Protocol):
@@ -86,7 +94,10 @@ def since(options: LogOptions, now: datetime.datetime) -> datetime.datetime | No
 class PodLogs:
     """Answers for the logs of this node's pods."""
 
-    def __init__(self, settings: KubeletSettings, pods: Cache, running: Running) -> None:
+    def __init__(
+        self, settings: KubeletSettings, pods: Cache, running: Running, pause: Pause = _pause
+    ) -> None:
+        self._pause = pause
         self._settings = settings
         self._pods = pods
         self._running = running
@@ -119,7 +130,8 @@ class PodLogs:
             return self._running(uid, container, attempt)
 
         left = options.limit_bytes
-        async for piece in _batches(log, options, printer, running):
+        writer = _Writer(running, functools.partial(self._pause, uid, container, attempt))
+        async for piece in _batches(log, options, printer, writer):
             if left is not None and len(piece) >= left:
                 yield piece[:left]
                 return
@@ -161,8 +173,15 @@ def _entry(pod: Object, container: str) -> Object:
     return {}
 
 
+class _Writer(NamedTuple):
+    """Who writes a log: whether that may still be, and what waits for its end."""
+
+    running: Callable[[], bool]
+    pause: follower.Pause
+
+
 async def _batches(
-    log: Path, wanted: LogOptions, printer: "_Printer", running: Callable[[], bool]
+    log: Path, wanted: LogOptions, printer: "_Printer", writer: _Writer
 ) -> AsyncIterator[bytes]:
     snapshot = log_files.Snapshot(log)
     try:
@@ -177,7 +196,9 @@ async def _batches(
         if batch:
             yield bytes(batch)
         if wanted.follow:
-            async for record in follower.follow(log, snapshot, running=running):
+            async for record in follower.follow(
+                log, snapshot, running=writer.running, pause=writer.pause
+            ):
                 text = printer.text(record)
                 if text:
                     yield text

@@ -6,6 +6,7 @@ a crash: the next agent builds the same worker from the API and the launcher.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -37,6 +38,8 @@ logger = logging.getLogger("wherry.kubelet")
 _GONE_GRACE_SECONDS = 1.0
 _EVICTED_GRACE_SECONDS = 1.0
 _AGAIN_SECONDS = 1.0
+_KEPT_SECONDS = 1.0
+"""For how long the data of a pod stays that has ended: one that is deleted soon is cleared away at once."""
 
 
 class PodWorker:
@@ -53,6 +56,7 @@ class PodWorker:
         self._shared = shared
         self._settings = shared.settings
         self._layout = layout.PodLayout(shared.settings, pod)
+        self._heard = pod
         self._writer = StatusWriter(pod, shared, self._status)
         tell = Tell(self._event, self.wake, self._wake_in)
         warn = functools.partial(self._event, "Warning")
@@ -71,6 +75,7 @@ class PodWorker:
         self._volumes: dict[str, Prepared] | None = None
         self._stale = True
         self._gone = False
+        self._clear_at: float | None = None
         self._cleared = False
         self._closed = False
         self._plan = plan.Plan()
@@ -86,12 +91,13 @@ class PodWorker:
 
     def update(self, pod: Object) -> None:
         """Take a new state of the pod."""
-        before = self.pod
+        before, self._heard = self._heard, pod
         self._writer.offer(pod)
+        if self._writer.wrote(pod) and _is_asked_the_same(before, pod):
+            return  # it is the answer to what was done, and nobody wants anything else
         self._containers.update(self.pod)
-        if before["metadata"].get("labels") != pod["metadata"].get("labels") or before[
-            "metadata"
-        ].get("annotations") != pod["metadata"].get("annotations"):
+        fields, known = pod["metadata"], before["metadata"]
+        if any(known.get(each) != fields.get(each) for each in ("labels", "annotations")):
             self._stale = True
         self.wake()
 
@@ -120,6 +126,16 @@ class PodWorker:
         if record is None:
             return False
         return record.attempt < attempt or (record.attempt == attempt and record.running)
+
+    async def pause(self, container: str, attempt: int, seconds: float) -> None:
+        """Return after so many seconds, or as soon as that attempt has ended."""
+        record = self._containers.find(container)
+        if record is None or record.attempt != attempt:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await record.exited.wait()
 
     def process_id(self, container: str) -> str | None:
         """Return the launcher's id of a container while it runs."""
@@ -221,7 +237,8 @@ class PodWorker:
         self._containers.hold_back(self._plan.backing_off)
         if self._volumes is not None:
             place = starting.Place(pod, self._layout, self._address, self._volumes, self._shared)
-            await self._containers.start(self._plan.start, place, self._pulls.get)
+            if await self._containers.start(self._plan.start, place, self._pulls.get):
+                self.wake()  # others may have waited for it
         if self._plan.wake_at is not None:
             self._wake_in(self._plan.wake_at - self._shared.now())
         self._writer.mark()
@@ -287,10 +304,10 @@ class PodWorker:
 
     def _overdue(self, pod: Object) -> bool:
         seconds = pod["spec"].get("activeDeadlineSeconds")
-        begun = (pod.get("status") or {}).get("startTime")
-        if seconds is None or not begun:
+        if seconds is None:
             return False
-        left = metadata.parse_time(begun).timestamp() + float(seconds) - self._shared.now()
+        begun, now = (pod.get("status") or {}).get("startTime"), self._shared.now()
+        left = (metadata.parse_time(begun).timestamp() if begun else now) + float(seconds) - now
         if left > 0:
             self._wake_in(left)
             return False
@@ -312,11 +329,16 @@ class PodWorker:
         """Clear away a pod that has come to its end; its logs stay until it is deleted."""
         if self._cleared or not self._containers.stop_all():
             return
+        if self._clear_at is None:
+            self._clear_at = time.monotonic() + _KEPT_SECONDS
+            self._end_timers()
+            self._release(metadata.uid(self.pod))
+            await self._containers.forget()
+        if (left := self._clear_at - time.monotonic()) > 0:
+            self._wake_in(left)
+            return
         self._cleared = True
-        self._end_timers()
-        await self._containers.forget()
         await asyncio.to_thread(self._layout.remove_data)
-        self._release(metadata.uid(self.pod))
 
     async def _delete(self, pod: Object) -> None:
         """End a pod that is being deleted, and delete it for good."""
@@ -358,7 +380,8 @@ class PodWorker:
             return
         self.close()
         uid = metadata.uid(self.pod)
-        await self._containers.forget()
+        if self._clear_at is None:
+            await self._containers.forget()
         await asyncio.to_thread(self._layout.remove_all)
         self._release(uid)
         self.removed.set()
@@ -398,3 +421,10 @@ class PodWorker:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = loop.call_at(when, self.wake)
+
+
+def _is_asked_the_same(before: Object, after: Object) -> bool:
+    """Return whether two states of a pod differ in what the node itself has written only."""
+    version = {"resourceVersion": ""}
+    same = {**before["metadata"], **version} == {**after["metadata"], **version}
+    return same and before["spec"] == after["spec"]

@@ -34,6 +34,7 @@ class StatusWriter:
         self.pod = pod
         self._shared = shared
         self._compute = compute
+        self._written = 0
         self._dirty = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -42,6 +43,10 @@ class StatusWriter:
         """Take a state of the pod if it is newer than what is known."""
         if metadata.resource_version(pod) >= metadata.resource_version(self.pod):
             self.pod = pod
+
+    def wrote(self, pod: Object) -> bool:
+        """Return whether a state of the pod is what the latest write has made of it."""
+        return metadata.resource_version(pod) == self._written
 
     def mark(self) -> None:
         """Write soon if there is anything new; returns at once."""
@@ -93,6 +98,7 @@ class StatusWriter:
         answer = await self._shared.client.update(
             kinds.PODS, {**self.pod, "status": status}, subresource="status"
         )
+        self._written = metadata.resource_version(answer)
         self.offer(answer)
 
     async def _refresh(self) -> None:

@@ -1,6 +1,8 @@
 """Reading and writing what all objects share: names, owners, labels, times."""
 
 import datetime
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -94,7 +96,14 @@ def controller_of(obj: Object) -> dict[str, Any] | None:
 
 def format_time(when: datetime.datetime) -> str:
     """Return an aware time as Kubernetes prints it: RFC 3339, UTC, whole seconds."""
-    return when.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _printed(math.floor(when.timestamp()))
+
+
+@functools.lru_cache(maxsize=64)
+def _printed(second: int) -> str:
+    """Return a second since the epoch as text; what happens together is of the same few seconds."""
+    when = datetime.datetime.fromtimestamp(second, datetime.UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_micro_time(when: datetime.datetime) -> str:

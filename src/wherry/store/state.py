@@ -53,13 +53,13 @@ class Collection:
         # Lists that nobody has changed since they were asked for last.
         self._listed: dict[str | None, tuple[Record, ...]] = {}
 
-    def __len__(self) -> int:
-        return sum(map(len, self._namespaces.values()))
+    def __bool__(self) -> bool:
+        return bool(self._namespaces)
 
     def get(self, namespace: str, name: str) -> Record | None:
         """Return the object, if it is there."""
         place = self._namespaces.get(namespace)
-        return place.get(name) if place else None
+        return place.get(name) if place is not None else None
 
     def list(self, namespace: str | None) -> tuple[Record, ...]:
         """Return the objects of a namespace, or of all, sorted by namespace and name."""
@@ -103,12 +103,12 @@ class State:
     def get(self, key: Key) -> Record | None:
         """Return the object, if it is there."""
         collection = self._collections.get(key.resource)
-        return collection.get(key.namespace, key.name) if collection else None
+        return None if collection is None else collection.get(key.namespace, key.name)
 
     def list(self, resource: str, namespace: str | None) -> tuple[Record, ...]:
         """Return the objects of a resource, sorted by namespace and name."""
         collection = self._collections.get(resource)
-        return collection.list(namespace) if collection else ()
+        return () if collection is None else collection.list(namespace)
 
     def resources(self) -> Iterable[str]:
         """Return the keys of the resources that have objects, sorted."""

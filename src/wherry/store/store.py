@@ -214,7 +214,7 @@ class Store:
         if self.head(key) is not None:
             await self._settled(key)
             raise KeyExistsError(key)
-        return await self._write("ADDED", key, value, previous=None).committed()
+        return await self._write("ADDED", self._record(key, value), previous=None).committed()
 
     async def update(self, key: Key, value: requests.Object, *, expected: int | None) -> Record:
         """Replace an object; ``value`` is not changed.
@@ -237,14 +237,11 @@ class Store:
             StoreClosedError: the store takes no writes.
         """
         previous = await self._expect(key, expected)
-        try:
-            same = records.same_content(previous, value)
-        except TypeError as error:
-            raise InvalidValueError(f"{key} is not JSON: {error}") from error
-        if same:
+        record = self._record(key, value)
+        if records.same_content(previous, record, value):
             pending = self._pending.get(key)
             return previous if pending is None else await pending.committed()
-        return await self._write("MODIFIED", key, value, previous=previous).committed()
+        return await self._write("MODIFIED", record, previous=previous).committed()
 
     async def delete(
         self, key: Key, value: requests.Object | None = None, *, expected: int | None = None
@@ -268,7 +265,8 @@ class Store:
         """
         previous = await self._expect(key, expected)
         final = previous.value() if value is None else value
-        return await self._write("DELETED", key, final, previous=previous).committed()
+        record = self._record(key, final)
+        return await self._write("DELETED", record, previous=previous).committed()
 
     async def _expect(self, key: Key, expected: int | None) -> Record:
         """Return the head without waiting, or say what is wrong with it once readers see it too."""
@@ -293,26 +291,30 @@ class Store:
             with contextlib.suppress(StoreWriteError):
                 await write.committed()
 
-    def _write(
-        self, kind: ChangeType, key: Key, value: requests.Object, *, previous: Record | None
-    ) -> committer.Write:
+    def _record(self, key: Key, value: requests.Object) -> Record:
+        """Return a value as the next revision would have it."""
         if self._committer is None or self._closed:
             raise StoreClosedError("the store takes no writes: it is not started, or closed")
-        revision = self._next_revision
         try:
-            record = records.record_of(key, revision, value)
+            return records.record_of(key, self._next_revision, value)
         except (TypeError, UnicodeEncodeError) as error:
             raise InvalidValueError(f"{key} is not JSON: {error}") from error
+
+    def _write(
+        self, kind: ChangeType, record: Record, *, previous: Record | None
+    ) -> committer.Write:
+        """Queue what `_record` has just returned."""
+        assert self._committer is not None
         # A deletion is let through, or an object could become impossible to remove.
         if len(record.raw) > self.settings.max_value_bytes and kind != "DELETED":
             raise InvalidValueError(
-                f"{key} has {len(record.raw)} bytes as JSON; "
+                f"{record.key} has {len(record.raw)} bytes as JSON; "
                 f"at most {self.settings.max_value_bytes} are accepted"
             )
         # Never taken back, also if the commit fails: a number stands for one write only.
-        self._next_revision = revision + 1
-        write = committer.Write(Change(kind, revision, record, previous))
-        self._pending[key] = write
+        self._next_revision = record.revision + 1
+        write = committer.Write(Change(kind, record.revision, record, previous))
+        self._pending[record.key] = write
         self._committer.add(write)
         return write
 

@@ -16,9 +16,10 @@ from wherry.store.records import Change
 class Subscription:
     """The changes of one resource, or of one namespace of it, from a revision on.
 
-    An asynchronous iterator of batches; each change comes once, in the order of revisions. It ends
-    when it is closed, here or with the store. One task at a time may read. A task that is cancelled
-    while it reads loses nothing.
+    An asynchronous iterator of batches; each change comes once, in the order of revisions. A batch
+    is empty only where `nudge` ended the wait for it. The iterator ends when it is closed, here or
+    with the store. One task at a time may read. A task that is cancelled while it reads loses
+    nothing.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Subscription:
         self._batches: deque[tuple[Sequence[Change], int]] = deque()
         self._waiting_changes = 0
         self._waiting_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
         self._error: OverrunError | None = None
         self._closed = False
 
@@ -49,7 +50,8 @@ class Subscription:
                 raise self._error
             if self._closed:
                 raise StopAsyncIteration
-            await self._wait()
+            if await self._wait() and not self._batches:
+                return ()
         changes, size = self._batches.popleft()
         self._waiting_changes -= len(changes)
         self._waiting_bytes -= size
@@ -82,6 +84,10 @@ class Subscription:
         self._waiting_bytes = size_after
         self._wake()
 
+    def nudge(self) -> None:
+        """Give whoever waits an empty batch: a reader with a clock needs no timer for each wait."""
+        self._wake(nudged=True)
+
     def close(self) -> None:
         """Stop; what is waiting is dropped. Idempotent."""
         if not self._closed:
@@ -95,18 +101,19 @@ class Subscription:
         self._error = OverrunError(lost_from, current)
         self.close()
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> bool:
+        """Wait until there is something to see; return whether it was no more than a nudge."""
         if self._waiter is not None:
             raise RuntimeError("a subscription can be read by one task at a time")
         self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            return await self._waiter
         finally:
             self._waiter = None
 
-    def _wake(self) -> None:
+    def _wake(self, *, nudged: bool = False) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(nudged)
 
 
 class Hub:

@@ -104,8 +104,13 @@ class Collecting:
         self._notify = notify
         self._entries: dict[str, _Entry] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._new: set[str] = set()
         self._curves = Curves(observations, self._live)
         self._closed = False
+
+    def made(self, trial: Object) -> None:
+        """Take note that what a trial runs was made just now: nothing that it reports is stored yet."""
+        self._new.add(metadata.uid(trial))
 
     def follow(
         self,
@@ -200,6 +205,8 @@ class Collecting:
             await asyncio.Event().wait()
         finally:
             self._closed = True
+            # Another process may go on with them.
+            self._new.clear()
             entries, self._entries = [*self._entries.values()], {}
             for entry in entries:
                 if entry.telling is not None:
@@ -214,6 +221,7 @@ class Collecting:
         await self._observations.close()
 
     def _leave(self, trial: Object) -> asyncio.Task[None] | None:
+        self._new.discard(metadata.uid(trial))
         entry = self._entries.pop(metadata.uid(trial), None)
         if entry is None:
             return None
@@ -238,7 +246,11 @@ class Collecting:
             judge=Judge(trial, self._experiment(trial), lambda: self._others(trial)),
             changed=lambda: self._news(trial),
         )
-        following = Following(wanted, collector, ledger, Access(self._client, self._matcher))
+        access = Access(self._client, self._matcher)
+        # A question to the database costs more than a write to the API: only what may be in it is asked for.
+        is_new = metadata.uid(trial) in self._new
+        self._new.discard(metadata.uid(trial))
+        following = Following(wanted, collector, ledger, access, is_new=is_new)
         deadline = float(spec.get("deadlineSeconds") or DEADLINE_SECONDS)
         task = asyncio.get_running_loop().create_task(
             following.run(deadline), name=f"metrics of {metadata.name(trial)}"

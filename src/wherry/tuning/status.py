@@ -98,8 +98,9 @@ def _by_suggestion(suggestion: Object, tally: Tally) -> Verdict | None:
     if failed is not None and failed["status"] == "True":
         message = f"Suggestion has failed: {failed.get('message', '')}"
         return Verdict(kinds.FAILED, EXPERIMENT_FAILED, message)
-    waiting = any(each.get("name") not in tally for each in told.get("suggestions") or ())
-    if told.get("ended") and not waiting and not tally.active:
+    if not told.get("ended") or tally.active:
+        return None
+    if all(each.get("name") in tally for each in told.get("suggestions") or ()):
         message = (
             "Experiment has succeeded because the search algorithm has nothing more to try "
             f"after {len(tally)} trials"

@@ -23,7 +23,7 @@ WAITING_SECONDS: Final = 2.0
 FIRST_SECONDS: Final = 1.0
 """How long after its last change the status of a running trial gets its first observation."""
 
-RUNNING_SECONDS: Final = 0.25
+RUNNING_SECONDS: Final = 0.5
 """For how long a trial runs before its status says so: one that ends before writes it once."""
 
 _MESSAGE_LENGTH: Final = 4000

@@ -153,7 +153,8 @@ def encode(managers: Managers) -> list[Object]:
         (identity, manager.entry or _entry(identity, manager))
         for identity, manager in managers.items()
     ]
-    rows.sort(key=_order)
+    if len(rows) > 1:
+        rows.sort(key=_order)
     return [entry for _, entry in rows]
 
 

@@ -20,6 +20,8 @@ MAX_UPDATERS: Final = 10
 """How many entries of updates an object keeps; older ones are merged."""
 _REMEMBERED: Final = 256
 _MAX_REMEMBERED_BYTES: Final = 8192
+_MAX_NAMES: Final = 32
+_SCALARS: Final = frozenset({str, int, float, bool})
 _ANCIENT: Final = "ancient-changes"
 _IDENTIFYING: Final = (
     "name",
@@ -32,6 +34,7 @@ _IDENTIFYING: Final = (
     "managedFields",
     "resourceVersion",
 )
+_Shape = tuple[tuple[str, tuple[str, ...] | None], ...]
 _TYPE: Final = frozenset({"f:apiVersion", "f:kind"})
 _UNOWNED: Final = frozenset({fields.SELF, *(f"f:{name}" for name in _IDENTIFYING)})
 
@@ -57,6 +60,8 @@ def create(new: View, write: Write) -> Managers:
 
 def _created(obj: Object, node: Node) -> Fields:
     """Return what an object has beyond what its kind has from the start."""
+    if (shape := _shape(obj)) is not None:
+        return _of_shape(node, shape)
     empty, spec = zero.value(node), obj.get("spec")
     raw = orjson.dumps(spec) if type(spec) is dict else b""
     if not raw or len(raw) > _MAX_REMEMBERED_BYTES:
@@ -65,6 +70,30 @@ def _created(obj: Object, node: Node) -> Fields:
     if "spec" not in empty:
         del others["spec"]
     return fields.union(compare(empty, others, node).touched, _of_spec(node, raw))
+
+
+def _shape(obj: Object) -> _Shape | None:
+    """Return the names in a small object of scalars and objects of scalars, such as an Event; else None.
+
+    What its creator owns depends on nothing else.
+    """
+    shape: list[tuple[str, tuple[str, ...] | None]] = []
+    for name, value in obj.items():
+        if type(value) in _SCALARS:
+            shape.append((name, None))
+        elif type(value) is dict and _SCALARS.issuperset(map(type, value.values())):
+            shape.append((name, tuple(value)))
+        else:
+            return None
+    found = tuple(shape)
+    return found if sum(len(names or ()) for _, names in found) <= _MAX_NAMES else None
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _of_shape(node: Node, shape: _Shape) -> Fields:
+    """Return what an object of a shape has; there are few shapes, and many Events of each."""
+    obj = {name: True if names is None else dict.fromkeys(names, True) for name, names in shape}
+    return compare(zero.value(node), obj, node).touched
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from wherry.objects import metadata
 from wherry.objects.managed_fields import elements
 from wherry.objects.requests import Object
 from wherry.objects.schemas import ANY, Node
@@ -53,7 +54,7 @@ class Write:
     @property
     def time(self) -> str:
         """The current time as entries have it."""
-        return f"{self.now.isoformat(timespec='seconds')[:19]}Z"
+        return metadata.format_time(self.now)
 
 
 # The published document leaves out the only default that list keys of built-in kinds have.

@@ -55,7 +55,7 @@ class Count:
 
     def is_made(self, name: str) -> bool:
         """Return whether there is a trial of a name, also one that is on its way out."""
-        return self.trial(name) is not None
+        return name in self.tally or self.trial(name) is not None
 
     def look(self) -> None:
         """Take in what has changed."""

@@ -25,6 +25,15 @@ TRIAL_CONTROLLER: Final = "trial"
 
 _PODS_OF_TRIAL: Final = "pods of a trial"
 _NAMES: Final = (kinds.TRIAL_LABEL, *pods.RUN_LABELS)
+_FIELDS: Final = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
+_STATUS: Final = (
+    "phase",
+    "reason",
+    "message",
+    "podIP",
+    "initContainerStatuses",
+    "containerStatuses",
+)
 
 
 class Runs:
@@ -40,6 +49,7 @@ class Runs:
         self._client: Client = manager.client
         self._definitions = manager.cache(core.CUSTOM_RESOURCE_DEFINITIONS)
         self._custom: dict[tuple[str, str], Resource] = {}
+        self._caches: dict[Resource, Cache] = {}
         self._pods = manager.cache(core.PODS)
         self._pods.add_index(_PODS_OF_TRIAL, _trials_of_pod)
 
@@ -57,8 +67,10 @@ class Runs:
 
     async def find(self, trial: Object, resource: Resource) -> Object | None:
         """Return what a trial runs; None where it is not there, or not the trial's."""
-        self._manager.also_watch(TRIAL_CONTROLLER, Watch(resource, _trial_of))
-        cache: Cache = self._manager.cache(resource)
+        cache = self._caches.get(resource)
+        if cache is None:
+            self._manager.also_watch(TRIAL_CONTROLLER, Watch(resource, _trial_of))
+            cache = self._caches[resource] = self._manager.cache(resource)
         where = metadata.namespaced_name(trial)
         if cache.synced.is_set():
             found = cache.get(*where)
@@ -165,6 +177,22 @@ def run_spec(trial: Object) -> Any:
     """Return the object that a trial runs, as its spec has it; empty where it has none."""
     found = (trial.get("spec") or {}).get("runSpec")
     return found if isinstance(found, dict) else {}
+
+
+def pod_matters(before: Object, after: Object) -> bool:
+    """Return whether a change of a pod is one that trials look at."""
+    return _looked_at(before) != _looked_at(after)
+
+
+def _looked_at(pod: Object) -> tuple[Any, ...]:
+    # Not: on which node it is, and who else holds it. Each look at a trial costs as much as an event.
+    fields, told = pod["metadata"], pod.get("status") or {}
+    return (
+        *map(fields.get, _FIELDS),
+        holding.FINALIZER in (fields.get("finalizers") or ()),
+        *map(told.get, _STATUS),
+        [each for each in told.get("conditions") or () if each.get("reason") == "Unschedulable"],
+    )
 
 
 def pod_requests(pod: Object) -> Iterable[Request]:

@@ -67,6 +67,8 @@ class TrialReconciler:
         self._trials = manager.cache(kinds.TRIALS)
         self._collecting = metrics
         self._runs = Runs(manager)
+        self._fit: dict[str, int] = {}
+        """By uid: the generation of a trial in which nothing was found wrong."""
 
     async def reconcile(self, request: Request) -> Result | None:
         """Take one step."""
@@ -91,13 +93,20 @@ class TrialReconciler:
 
     def _refusal(self, trial: Object, resource: Resource) -> Verdict | None:
         """Return why a trial cannot be run that came in where nobody has looked at it."""
+        uid, generation = metadata.uid(trial), trial["metadata"].get("generation", 0)
+        if self._fit.get(uid) == generation:
+            return None
         if why := workloads.unfit(resource):
             return trial_status.failed("UnfitKind", f"runSpec: {why}")
         causes = trial_checks.validate(trial, None)
+        if not causes:
+            self._fit[uid] = generation
+            return None
         told = "; ".join(f"{each.field}: {each.message}" for each in causes)
-        return trial_status.failed("Unfit", told) if causes else None
+        return trial_status.failed("Unfit", told)
 
     async def _leave(self, trial: Object) -> None:
+        self._fit.pop(metadata.uid(trial), None)
         if finalizers.has_finalizer(trial, trials.FINALIZER):
             await self._release(trial, self._runs.resource(trial))
             await self._collecting.forget(trial)
@@ -128,6 +137,7 @@ class TrialReconciler:
         except _REFUSALS as error:
             return await self._refused(trial, resource, error)
         if made:
+            self._collecting.made(trial)
             message = f"Created {resource.kind}: {metadata.name(trial)}"
             await self._recorder.event(trial, "Normal", "JobCreated", message)
         return await self._await(trial)
@@ -222,6 +232,7 @@ class TrialReconciler:
 
     async def _clear_up(self, trial: Object, resource: Resource | None) -> None:
         """Remove what a finished trial has run, unless it is to stay."""
+        self._fit.pop(metadata.uid(trial), None)
         self._collecting.leave(trial)
         run = await self._release(trial, resource)
         if run is None or resource is None or trial["spec"].get("retainRun"):
@@ -294,6 +305,6 @@ def controller(manager: Manager, metrics: Collecting) -> Controller:
         name=TRIAL_CONTROLLER,
         resource=kinds.TRIALS,
         reconciler=TrialReconciler(manager, metrics),
-        watches=(Watch(core.PODS, runs.pod_requests),),
+        watches=(Watch(core.PODS, runs.pod_requests, runs.pod_matters),),
         workers=_WORKERS,
     )

@@ -35,7 +35,13 @@ class Following:
     """
 
     def __init__(
-        self, wanted: Wanted, collector: Collector, ledger: Ledger, access: Access
+        self,
+        wanted: Wanted,
+        collector: Collector,
+        ledger: Ledger,
+        access: Access,
+        *,
+        is_new: bool = False,
     ) -> None:
         """Take what it works with; `run` works.
 
@@ -44,6 +50,7 @@ class Following:
             collector: How.
             ledger: Takes the values in.
             access: How pods are reached.
+            is_new: Nothing that it reports has been stored before.
         """
         self.name = metadata.name(wanted.trial)
         self.access = access
@@ -51,6 +58,7 @@ class Following:
         self.finished = False
         self.problem = ""
         self._wanted = wanted
+        self._is_new = is_new
         self._collector = collector
         self._pods: dict[str, Object] = {}
         self._outputs: Mapping[str, str] = {}
@@ -104,7 +112,8 @@ class Following:
         self.finished = True
 
     async def _collect(self) -> None:
-        await self.ledger.load()
+        if not self._is_new:
+            await self.ledger.load()
         while not self._ended.is_set():
             news = self._news
             await self._read()
