@@ -1,5 +1,7 @@
 """What is done to workflows that there are: held, gone on with, ended, tried again."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -10,6 +12,8 @@ from wherry.pipelines.workflows.server import listing, workflows
 from wherry.pipelines.workflows.server.calls import Answer, Call, Handler
 
 _TRIES: Final = 5
+_TAKEN_UP_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.02
 
 
 async def suspend(call: Call) -> Answer:
@@ -45,10 +49,11 @@ async def set_(call: Call) -> Answer:
 
 
 async def retry(call: Call) -> Answer:
-    """Have a workflow that has failed go on."""
+    """Have a workflow that has failed go on; the answer shows it as it goes on."""
     redo = call.sent("restartSuccessful", bool)
     chosen, given = call.sent("nodeFieldSelector", str), call.sent("parameters", list)
-    return await _changed(call, lambda found: operations.retry(found, redo, chosen, given))
+    told = await _changed(call, lambda found: operations.retry(found, redo, chosen, given))
+    return await _taken_up(call) or told
 
 
 async def resubmit(call: Call) -> Answer:
@@ -77,6 +82,22 @@ async def _changed(call: Call, change: Callable[[Object], Object]) -> Object:
             if not left:
                 raise
     raise AssertionError("never reached")
+
+
+async def _taken_up(call: Call) -> Object | None:
+    """Wait for the controller: whoever waits for the end next must not see the one before.
+
+    Returns:
+        The workflow; None where it is gone, or nobody takes it up.
+    """
+    with contextlib.suppress(TimeoutError, errors.NotFoundError):
+        async with asyncio.timeout(_TAKEN_UP_SECONDS):
+            while True:
+                found = await call.services.client.get(kinds.WORKFLOWS, call.name, call.namespace)
+                if operations.retry_wish(found) is None:
+                    return listing.shown(found)
+                await asyncio.sleep(_LOOK_SECONDS)
+    return None
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
